@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// All records of the control plane, with the orders and counts in which they are asked for.
+//
+// Invariants: 1. Iteration is ordered by key everywhere. 2. Counts and orders follow each put and erase at a cost of
+// the change, not of the size. Threads: loop; the records themselves may leave it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/model/records.hpp"
+
+namespace berth::control {
+
+// What ECS shows of one cluster or container instance in numbers.
+struct TaskCounts {
+  int running = 0;  // lastStatus RUNNING
+  int pending = 0;  // before RUNNING
+  int desired_running = 0;
+};
+
+struct Family {
+  std::int32_t last_revision = 0;
+  std::map<std::int32_t, TaskDefinitionPtr> revisions;
+};
+
+class State {
+ public:
+  // Null where there is none; INACTIVE records are given too.
+  [[nodiscard]] ClusterPtr cluster(const ClusterName& name) const;
+  [[nodiscard]] TaskDefinitionPtr definition(const DefinitionId& id) const;  // revision 0: latest ACTIVE
+  [[nodiscard]] TaskPtr task(const TaskId& id) const;
+  [[nodiscard]] ContainerInstancePtr instance(const NodeId& id) const;
+
+  [[nodiscard]] const std::map<ClusterName, ClusterPtr>& clusters() const { return clusters_; }
+  [[nodiscard]] const std::map<FamilyName, Family>& families() const { return families_; }
+  [[nodiscard]] const std::map<TaskId, TaskPtr>& tasks() const { return tasks_; }
+  [[nodiscard]] const std::map<NodeId, ContainerInstancePtr>& instances() const { return instances_; }
+  // Ids in order; an empty set for what is unknown.
+  [[nodiscard]] const std::set<TaskId>& tasks_of(const ClusterName& cluster) const;
+  [[nodiscard]] const std::set<TaskId>& tasks_on(const NodeId& node) const;
+  [[nodiscard]] const std::set<NodeId>& instances_of(const ClusterName& cluster) const;
+  [[nodiscard]] TaskCounts counts_of(const ClusterName& cluster) const;
+  [[nodiscard]] TaskCounts counts_on(const NodeId& node) const;
+  // What tasks hold of a node: cpu, memory, fixed ports, devices.
+  [[nodiscard]] v1::Requirement reserved_on(const NodeId& node) const;
+
+  void put(ClusterPtr cluster);
+  void put(TaskDefinitionPtr definition);
+  void put(TaskPtr task);
+  void put(ContainerInstancePtr instance);
+  void set_last_revision(const FamilyName& family, std::int32_t revision);
+  void erase_task(const TaskId& id);
+  void erase_instance(const NodeId& id);
+
+ private:
+  std::map<ClusterName, ClusterPtr> clusters_;
+  std::map<FamilyName, Family> families_;
+  std::map<TaskId, TaskPtr> tasks_;
+  std::map<NodeId, ContainerInstancePtr> instances_;
+  std::map<ClusterName, std::set<TaskId>> tasks_of_;
+  std::map<NodeId, std::set<TaskId>> tasks_on_;
+  std::map<ClusterName, std::set<NodeId>> instances_of_;
+  std::map<ClusterName, TaskCounts> counts_of_;
+  std::map<NodeId, TaskCounts> counts_on_;
+};
+
+}  // namespace berth::control
