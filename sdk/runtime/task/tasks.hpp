@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tasks of one host: takes them over durably, runs their containers, reports every change, survives kill -9.
+//
+// Invariants: 1. start() and stop() have been written to disk before they return. 2. No container is started
+// twice: the intention is on disk before the runtime is asked, and after a crash the container's monitor says
+// whether it ran. 3. A TaskReport describes a state that is on disk; sequences of a task only grow, also over restarts.
+// 4. A stopped task leaves nothing on the host but its logs, and these until `cleanup_wait` is over.
+// Threads: any. Errors: Errors of the SDK; INVALID names the member at fault.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "berth/result.hpp"
+#include "berth/v1/launch.pb.h"
+
+namespace berth::runtime::image {
+class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
+}
+
+namespace berth::runtime {
+
+// ECS_IMAGE_PULL_BEHAVIOR.
+enum class PullBehaviour {
+  Default,       // always ask the registry; where that fails, the copy on this host
+  Always,        // always ask the registry, or fail
+  Once,          // only where no task of this host has pulled it before
+  PreferCached,  // only where it is not on this host
+};
+
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;  // inclusive
+};
+
+struct TasksConfig {
+  std::filesystem::path data_dir;                // made, mode 0700; holds records, images, bundles and logs
+  std::string runtime = "crun";                  // OCI runtime: a name in PATH or a path
+  std::filesystem::path monitor;                 // the monitor's program; empty: beside this program
+  std::string bridge = "berth0";                 // device for network mode bridge, made when first needed
+  std::string subnet = "172.30.0.0/16";          // of that bridge
+  std::string cgroup_parent = "berth";           // cgroup that holds those of the tasks
+  PortRange dynamic_ports{};                     // host ports for hostPort 0; 0-0: the kernel's ephemeral range
+  std::chrono::seconds stop_timeout{30};         // between stop signal and SIGKILL, where a container says nothing
+  std::chrono::seconds cleanup_wait{3 * 3600};   // logs of a stopped task stay as long
+  std::chrono::seconds remember_forgotten{24 * 3600};  // a forgotten task's id is refused as long
+  PullBehaviour pull = PullBehaviour::Default;
+  std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
+  unsigned concurrent_starts = 6;                // containers made or removed at a time
+  unsigned concurrent_pulls = 3;                 // images pulled at a time
+  unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
+};
+
+class Tasks {
+ public:
+  // What Tasks needs of its owner; must outlive it.
+  struct Outside {
+    // Called on a thread of Tasks, one call at a time, for each durable change (and, a few times a second, pull progress).
+    // Must not block, and must not call Tasks back.
+    std::function<void(const v1::TaskReport&)> report;
+    image::RegistryAccess& registry;
+  };
+  // Gets one record at a time; false ends the stream.
+  using LogSink = std::function<bool(const v1::LogRecord&)>;
+
+  // Opens the data directory (one Tasks at a time; a second is refused with PRECONDITION), finds running containers
+  // again, goes on with half-done starts and stops, removes what belongs to no task.
+  static sdk::Result<std::unique_ptr<Tasks>> open(TasksConfig config, Outside outside);
+
+  // As shutdown().
+  ~Tasks();
+  Tasks(const Tasks&) = delete;
+  Tasks& operator=(const Tasks&) = delete;
+
+  // Takes a task over. Idempotent by task_id, also when it has stopped. Blocks for one write to disk.
+  // Errors: INVALID or UNIMPLEMENTED with the member at fault; ALREADY_EXISTS for an id that was forgotten;
+  // UNAVAILABLE after shutdown. With an error the task does not run and never will.
+  sdk::Result<void> start(const v1::StartTaskRequest& request);
+
+  // Begins to stop a task; what follows is reported. Idempotent. With `force`, containers are killed at once.
+  // Errors: NOT_FOUND where the id was never started here.
+  sdk::Result<void> stop(const v1::StopTaskRequest& request);
+
+  // The latest report of every task that is not forgotten, in order of task_id.
+  [[nodiscard]] std::vector<v1::TaskReport> list() const;
+
+  // Drops the records of those of these tasks that are STOPPED; others and unknown ones are ignored.
+  void forget(const std::vector<std::string>& task_ids);
+
+  // Sends the log lines asked for, blocks the caller's thread until the end (with follow: until the task has stopped), until
+  // `cancel` or until the sink says no. The value is the number of records sent.
+  // Errors: NOT_FOUND for an unknown task or container; UNAVAILABLE with too many followers.
+  sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink,
+                                  std::stop_token cancel);
+
+  // Ends work on this side and leaves the containers running. Later calls answer UNAVAILABLE.
+  void shutdown();
+
+ private:
+  class Engine;
+  explicit Tasks(std::unique_ptr<Engine> engine);
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace berth::runtime
