@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `berth` can do: one function a command, each giving the exit code of the program.
+//
+// Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 wrong usage, 125 `run` could not start the
+// container; else `run` gives the container's own.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/cli/api_client.hpp"
+
+namespace berth::cli {
+
+struct Context {
+  ApiOptions api;
+  std::string cluster;  // empty: the default one
+  bool json = false;    // --output json
+};
+
+struct RunOptions {
+  std::string image;
+  std::string task_definition;  // or this one instead of an image
+  std::vector<std::string> command;
+  std::string entry_point;
+  std::vector<std::string> environment;  // NAME=value, or NAME to take the caller's
+  std::vector<std::string> publish;      // [HOST:]CONTAINER[/udp]
+  std::string name;                      // of the container
+  std::string network = "bridge";
+  std::string user;
+  std::string workdir;
+  int cpu = 0;
+  int memory_mib = 512;
+  bool detach = false;
+};
+struct LogsOptions {
+  std::string task;
+  std::vector<std::string> containers;
+  bool follow = false;
+  std::optional<long> tail;
+  std::string since;  // "10m", "2h", RFC 3339 or seconds since the epoch
+  bool timestamps = false;
+};
+struct PsOptions {
+  bool all = false;
+};
+struct StopOptions {
+  std::vector<std::string> tasks;
+  std::string reason;
+  bool wait = false;
+};
+struct UpOptions {
+  std::string data_dir;
+  std::string api;
+  std::string config;
+  bool detach = false;
+};
+struct DownOptions {
+  std::string data_dir;
+};
+struct DoctorOptions {
+  std::string data_dir;
+};
+
+int run_task(const Context& context, const RunOptions& options);
+int show_logs(const Context& context, const LogsOptions& options);
+int list_tasks(const Context& context, const PsOptions& options);
+int stop_tasks(const Context& context, const StopOptions& options);
+int list_plugins(const Context& context);
+int show_version(const Context& context);
+int start_stack(const Context& context, const UpOptions& options);
+int stop_stack(const Context& context, const DownOptions& options);
+int examine_host(const Context& context, const DoctorOptions& options);
+
+// Prints `berth: message` and gives 1.
+int complain(const Error& error);
+
+}  // namespace berth::cli

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include "core/cli/child_process.hpp"
+#include "core/cli/commands.hpp"
+#include "core/cli/json_access.hpp"
+#include "core/cli/local_stack.hpp"
+#include "core/cli/task_lookup.hpp"
+#include "core/cli/task_watch.hpp"
+
+namespace berth::cli {
+namespace {
+
+// Stops every task of every cluster and waits for their ends.
+Result<int> stop_all(ApiClient& api) {
+  int stopped = 0;
+  const auto clusters = api.call("ListClusters", {});
+  if (!clusters) return tl::unexpected(clusters.error());
+  for (const auto& cluster : list_of(*clusters, "clusterArns")) {
+    Context context;
+    context.cluster = tail_of(std::string(cluster.as_string()));
+    const auto arns = task_arns(api, context, "RUNNING");
+    if (!arns) return tl::unexpected(arns.error());
+    for (const auto& arn : *arns) {
+      boost::json::object input = input_for(context);
+      input["task"] = arn;
+      input["reason"] = "berth down";
+      if (const auto answer = api.call("StopTask", input); !answer) {
+        return tl::unexpected(answer.error());
+      }
+    }
+    const auto ending = task_arns(api, context, "STOPPED");
+    if (!ending) return tl::unexpected(ending.error());
+    const auto tasks = describe_tasks(api, context, *ending);
+    if (!tasks) return tl::unexpected(tasks.error());
+    for (const auto& task : *tasks) {
+      if (text_of(task, "lastStatus") == "STOPPED") continue;
+      const auto ended = wait_until_stopped(api, context, text_of(task, "taskArn"));
+      if (!ended) return tl::unexpected(ended.error());
+      ++stopped;
+    }
+  }
+  return stopped;
+}
+
+}  // namespace
+
+int stop_stack(const Context& context, const DownOptions& options) {
+  UpOptions same;
+  same.data_dir = options.data_dir;
+  auto stack = LocalStack::of(same);
+  if (!stack) return complain(stack.error());
+  if (!stack->exists()) {
+    std::cout << "nothing was started in " << stack->data_dir().string() << '\n';
+    return 0;
+  }
+  // Tasks outlive both programs: what is not running is started once more to stop them.
+  if (auto up = stack->start_control_plane(true); !up) return complain(up.error());
+  if (auto up = stack->start_agent(true); !up) return complain(up.error());
+  const auto endpoint = stack->api();
+  if (!endpoint) return complain(endpoint.error());
+  ApiOptions signing = context.api;
+  signing.url = endpoint->url;
+  signing.region = endpoint->region;
+  if (signing.ca_file.empty()) signing.ca_file = endpoint->ca_file;
+  ApiClient api(signing);
+  const auto stopped = stop_all(api);
+  if (!stopped) return complain(stopped.error());
+  constexpr std::chrono::seconds kPatience{30};
+  if (const auto pid = stack->agent()) end_process(*pid, kPatience);
+  if (const auto pid = stack->control_plane()) end_process(*pid, kPatience);
+  const auto swept = output_of({(program_dir() / "berth-agent").string(), "--config",
+                                stack->agent_config().string(), "--remove-leftovers"});
+  if (!swept) return complain(swept.error());
+  if (!context.json) {
+    std::cout << "stopped " << *stopped << " task" << (*stopped == 1 ? "" : "s")
+              << ", the agent and the control plane; " << stack->data_dir().string() << " keeps their records\n";
+  }
+  return 0;
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/cli/local_stack.hpp"
+
+#include <poll.h>
+
+#include <cstdint>
+#include <algorithm>
+#include <fstream>
+#include <map>
+
+#include "core/cli/child_process.hpp"
+#include "core/cli/json_access.hpp"
+
+namespace berth::cli {
+namespace {
+
+constexpr const char* kDefaultDataDir = "/var/lib/berth";
+
+std::vector<std::string> berthd(const UpOptions& options) {
+  std::vector<std::string> command{(program_dir() / "berthd").string()};
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) command.insert(command.end(), {flag, value});
+  };
+  add("--config", options.config);
+  add("--data-dir", options.data_dir);
+  add("--api", options.api);
+  return command;
+}
+
+// Two stacks on one host must not meet: what they make on it carries a mark of the data directory.
+std::uint32_t mark_of(const std::filesystem::path& data_dir) {
+  std::uint32_t hash = 0x811c9dc5u;
+  for (const char c : data_dir.string()) hash = (hash ^ static_cast<unsigned char>(c)) * 0x01000193u;
+  return hash;
+}
+
+std::string hex(std::uint32_t value) {
+  char digits[9];
+  std::snprintf(digits, sizeof digits, "%08x", value);
+  return digits;
+}
+
+std::string quoted(const std::string& text) {
+  return boost::json::serialize(boost::json::string(text));  // JSON's escapes are TOML's
+}
+
+// Numbers and booleans as they are, all else quoted.
+std::string toml_value(const std::string& text) {
+  const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return number || text == "true" || text == "false" ? text : quoted(text);
+}
+
+}  // namespace
+
+Result<LocalStack> LocalStack::of(const UpOptions& options) {
+  auto command = berthd(options);
+  command.emplace_back("--print-config");
+  const auto text = output_of(command);
+  if (!text) return tl::unexpected(text.error());
+  boost::system::error_code ec;
+  auto config = boost::json::parse(*text, ec);
+  if (ec || !config.is_object()) return fail(Errc::Internal, "berthd --print-config gave no JSON");
+  return LocalStack(options, std::move(config.as_object()));
+}
+
+LocalStack::LocalStack(UpOptions options, boost::json::object config)
+    : options_(std::move(options)),
+      config_(std::move(config)),
+      data_dir_(std::filesystem::absolute(text_of(config_, "data_dir")).lexically_normal()) {}
+
+std::optional<pid_t> LocalStack::control_plane() const {
+  return running(data_dir_ / "berthd.pid", "berthd");
+}
+
+std::optional<pid_t> LocalStack::agent() const {
+  return running(data_dir_ / "agent.pid", "berth-agent");
+}
+
+bool LocalStack::exists() const { return std::filesystem::exists(data_dir_ / "api.port"); }
+
+Result<void> LocalStack::start_control_plane(bool detach) {
+  if (control_plane()) return {};
+  std::error_code ec;
+  std::filesystem::create_directories(data_dir_, ec);
+  if (ec) return fail(Errc::Denied, "cannot make " + data_dir_.string() + ": " + ec.message());
+  auto command = berthd(options_);
+  if (data_dir_ != kDefaultDataDir) command.emplace_back("--free-ports");
+  const auto started = spawn({.command = std::move(command),
+                              .log = data_dir_ / "berthd.log",
+                              .detach = detach,
+                              .await_ready = true});
+  if (!started) return tl::unexpected(started.error());
+  return {};
+}
+
+Result<std::string> LocalStack::fleet() const {
+  const std::string named = text_of(object_of(config_, "agent"), "fleet");
+  std::error_code ec;
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator(data_dir_ / "plugins", ec)) {
+    const std::string name = entry.path().filename().string();
+    if (std::filesystem::exists(entry.path() / "join-token") &&
+        std::filesystem::exists(data_dir_ / (name + ".port")) && (named.empty() || named == name)) {
+      found.push_back(name);
+    }
+  }
+  if (found.empty()) {
+    return fail(Errc::NotFound, named.empty() ? "no plugin of this control plane has agents: see `berth plugin list`"
+                                              : "the plugin '" + named + "' ([agent] fleet) has no agents");
+  }
+  return *std::min_element(found.begin(), found.end());
+}
+
+Result<void> LocalStack::write_agent_config() const {
+  const auto name = fleet();
+  if (!name) return tl::unexpected(name.error());
+  std::ifstream port_file(data_dir_ / (*name + ".port"));
+  std::string port;
+  std::getline(port_file, port);
+  std::map<std::string, std::string> keys{
+      {"server", "127.0.0.1:" + port},
+      {"join_token_file", (data_dir_ / "plugins" / *name / "join-token").string()},
+      {"data_dir", (data_dir_ / "agent").string()},
+      {"pid_file", (data_dir_ / "agent.pid").string()},
+      {"cluster", text_of(config_, "default_cluster")},
+  };
+  if (data_dir_ != kDefaultDataDir) {
+    const std::uint32_t mark = mark_of(data_dir_);
+    keys["bridge"] = "bth" + hex(mark);
+    keys["cgroup_parent"] = "berth-" + hex(mark);
+    keys["subnet"] = "10." + std::to_string(200 + mark % 50) + "." +
+                     std::to_string((mark / 50 % 16) * 16) + ".0/20";
+  }
+  for (const auto& [key, value] : object_of(config_, "agent")) {
+    if (key == "fleet") continue;
+    keys[std::string(key)] = value.is_string() ? std::string(value.as_string()) : boost::json::serialize(value);
+  }
+  std::ofstream out(agent_config(), std::ios::trunc);
+  out << "# Written by `berth up` from [agent] of the control plane's configuration.\n";
+  for (const auto& [key, value] : keys) out << key << " = " << toml_value(value) << '\n';
+  out.close();
+  if (!out) return fail(Errc::Denied, "cannot write " + agent_config().string());
+  return {};
+}
+
+Result<void> LocalStack::start_agent(bool detach) {
+  if (agent()) return {};
+  if (auto written = write_agent_config(); !written) return written;
+  const auto started = spawn({.command = {(program_dir() / "berth-agent").string(), "--config", agent_config().string()},
+                              .log = data_dir_ / "agent.log",
+                              .detach = detach});
+  if (!started) return tl::unexpected(started.error());
+  return await_agent();
+}
+
+Result<void> LocalStack::await_agent() const {
+  const auto options = api();
+  if (!options) return tl::unexpected(options.error());
+  ApiClient client(*options);
+  const std::string cluster = text_of(config_, "default_cluster");
+  constexpr int kTries = 300;
+  for (int i = 0; i < kTries; ++i) {
+    const auto listed = client.call("ListContainerInstances", {{"cluster", cluster}, {"filter", "agentConnected == true"}});
+    if (listed && !list_of(*listed, "containerInstanceArns").empty()) return {};
+    ::poll(nullptr, 0, 100);
+    if (i > 10 && !agent()) break;
+  }
+  return fail(Errc::Unavailable, "the agent did not join; its log " + (data_dir_ / "agent.log").string() +
+                                     " ends with:\n" + last_lines(data_dir_ / "agent.log", 10));
+}
+
+Result<ApiOptions> LocalStack::api() const {
+  std::ifstream file(data_dir_ / "api.port");
+  std::string port;
+  if (!std::getline(file, port)) {
+    return fail(Errc::NotFound, "no control plane was ever started in " + data_dir_.string());
+  }
+  const std::string listen = text_of(config_, "api");
+  std::string host = listen.substr(0, listen.rfind(':'));
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  const auto* tls = config_.if_contains("tls");
+  const bool secure = tls && tls->is_bool() && tls->as_bool();
+  ApiOptions options;
+  options.url = (secure ? "https://" : "http://") + host + ":" + port;
+  options.region = text_of(config_, "region");
+  if (secure) options.ca_file = text_of(config_, "tls_certificate");
+  return options;
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A control plane and an agent on this host, living in one data directory.
+#pragma once
+
+#include <boost/json.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/cli/api_client.hpp"
+#include "core/cli/commands.hpp"
+
+namespace berth::cli {
+
+class LocalStack {
+ public:
+  // Asks berthd what the options and its configuration file come to. Errors: Invalid, in berthd's words.
+  [[nodiscard]] static Result<LocalStack> of(const UpOptions& options);
+
+  [[nodiscard]] const std::filesystem::path& data_dir() const { return data_dir_; }
+  [[nodiscard]] std::optional<pid_t> control_plane() const;
+  [[nodiscard]] std::optional<pid_t> agent() const;
+  // Whether anything was ever started here.
+  [[nodiscard]] bool exists() const;
+
+  // Each starts its program and returns when it is serving; nothing happens where it runs already.
+  [[nodiscard]] Result<void> start_control_plane(bool detach);
+  [[nodiscard]] Result<void> start_agent(bool detach);
+
+  // How to reach this stack's API. Errors: NotFound while it has never run.
+  [[nodiscard]] Result<ApiOptions> api() const;
+  // The agent's configuration, once start_agent has written it.
+  [[nodiscard]] std::filesystem::path agent_config() const { return data_dir_ / "agent.toml"; }
+
+ private:
+  LocalStack(UpOptions options, boost::json::object config);
+  [[nodiscard]] Result<std::string> fleet() const;
+  [[nodiscard]] Result<void> write_agent_config() const;
+  [[nodiscard]] Result<void> await_agent() const;
+
+  UpOptions options_;
+  boost::json::object config_;
+  std::filesystem::path data_dir_;
+};
+
+}  // namespace berth::cli

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <curl/curl.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+
+#include "core/cli/commands.hpp"
+#include "core/cli/json_access.hpp"
+#include "core/cli/log_stream.hpp"
+#include "core/cli/task_lookup.hpp"
+
+namespace berth::cli {
+namespace {
+
+std::string escape(const std::string& text) {
+  char* quoted = curl_easy_escape(nullptr, text.data(), static_cast<int>(text.size()));
+  std::string result(quoted);
+  curl_free(quoted);
+  return result;
+}
+
+// "90s", "10m", "2h", "1d" before now become seconds since the epoch; all else goes to the API as it is.
+std::string since_parameter(const std::string& text) {
+  if (text.size() < 2 || text.find_first_not_of("0123456789") != text.size() - 1) return text;
+  const std::string units = "smhd";
+  const std::size_t unit = units.find(text.back());
+  if (unit == std::string::npos) return text;
+  constexpr long kSeconds[] = {1, 60, 3600, 86400};
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  return std::to_string(now - std::stol(text) * kSeconds[unit]);
+}
+
+void print_record(const boost::json::object& record, bool name_container, bool timestamps) {
+  std::string line;
+  if (timestamps) line += text_of(record, "time") + " ";
+  if (name_container) line += text_of(record, "container") + " | ";
+  line += text_of(record, "log");
+  const auto* partial = record.if_contains("partial");
+  if (!partial || !partial->is_bool() || !partial->as_bool()) line += '\n';
+  std::FILE* out = text_of(record, "stream") == "stderr" ? stderr : stdout;
+  std::fwrite(line.data(), 1, line.size(), out);
+  std::fflush(out);
+}
+
+}  // namespace
+
+Result<void> print_logs(ApiClient& api, const Context& context, const LogsOptions& options,
+                        bool name_containers) {
+  std::string path = "/berth/v1/logs?task=" + escape(options.task);
+  if (!context.cluster.empty()) path += "&cluster=" + escape(context.cluster);
+  for (const auto& container : options.containers) path += "&container=" + escape(container);
+  if (options.follow) path += "&follow=true";
+  if (options.tail) path += "&tail=" + std::to_string(*options.tail);
+  if (!options.since.empty()) path += "&since=" + escape(since_parameter(options.since));
+  std::string failure;
+  auto streamed = api.stream(path, [&](std::string_view line) {
+    boost::system::error_code ec;
+    const auto value = boost::json::parse(line, ec);
+    if (ec || !value.is_object()) return true;
+    const auto& record = value.as_object();
+    if (record.contains("error")) {
+      failure = text_of(record, "error");
+      return false;
+    }
+    print_record(record, name_containers, options.timestamps);
+    return true;
+  });
+  if (streamed && !failure.empty()) return fail(Errc::Unavailable, failure);
+  return streamed;
+}
+
+int show_logs(const Context& context, const LogsOptions& options) {
+  ApiClient api(context.api);
+  const auto task = find_task(api, context, options.task);
+  if (!task) return complain(task.error());
+  const auto described = describe_tasks(api, context, {*task});
+  if (!described) return complain(described.error());
+  if (described->empty()) {
+    return complain({Errc::NotFound, "there is no task " + options.task + ": `berth ps -a` lists them",
+                     Subject::Task, options.task, {}});
+  }
+  LogsOptions exact = options;
+  exact.task = *task;
+  const bool several = list_of(described->front(), "containers").size() > 1 && options.containers.size() != 1;
+  const auto printed = print_logs(api, context, exact, several);
+  return printed ? 0 : complain(printed.error());
+}
+
+}  // namespace berth::cli

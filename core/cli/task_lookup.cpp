@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/cli/task_lookup.hpp"
+
+#include "core/cli/json_access.hpp"
+
+namespace berth::cli {
+
+boost::json::object input_for(const Context& context) {
+  boost::json::object input;
+  if (!context.cluster.empty()) input["cluster"] = context.cluster;
+  return input;
+}
+
+Result<std::vector<std::string>> task_arns(ApiClient& api, const Context& context,
+                                           const std::string& desired_status) {
+  std::vector<std::string> arns;
+  std::string token;
+  do {
+    boost::json::object input = input_for(context);
+    input["desiredStatus"] = desired_status;
+    if (!token.empty()) input["nextToken"] = token;
+    const auto page = api.call("ListTasks", input);
+    if (!page) return tl::unexpected(page.error());
+    for (const auto& arn : list_of(*page, "taskArns")) {
+      if (arn.is_string()) arns.emplace_back(arn.as_string());
+    }
+    token = text_of(*page, "nextToken");
+  } while (!token.empty());
+  return arns;
+}
+
+Result<std::vector<boost::json::object>> describe_tasks(ApiClient& api, const Context& context,
+                                                        const std::vector<std::string>& arns) {
+  constexpr std::size_t kAtOnce = 100;
+  std::vector<boost::json::object> tasks;
+  for (std::size_t begin = 0; begin < arns.size(); begin += kAtOnce) {
+    boost::json::object input = input_for(context);
+    boost::json::array names;
+    for (std::size_t i = begin; i < std::min(arns.size(), begin + kAtOnce); ++i) {
+      names.emplace_back(arns[i]);
+    }
+    input["tasks"] = std::move(names);
+    const auto page = api.call("DescribeTasks", input);
+    if (!page) return tl::unexpected(page.error());
+    for (const auto& task : list_of(*page, "tasks")) {
+      if (task.is_object()) tasks.push_back(task.as_object());
+    }
+  }
+  return tasks;
+}
+
+Result<std::string> find_task(ApiClient& api, const Context& context, const std::string& name) {
+  if (name.starts_with("arn:") || name.size() == 32) return name;
+  std::string found;
+  for (const char* status : {"RUNNING", "STOPPED"}) {
+    const auto arns = task_arns(api, context, status);
+    if (!arns) return tl::unexpected(arns.error());
+    for (const auto& arn : *arns) {
+      if (!tail_of(arn).starts_with(name)) continue;
+      if (!found.empty() && found != arn) {
+        return fail(Errc::Invalid, "several tasks begin with '" + name +
+                                       "': give more of the id (`berth ps -a` lists them)");
+      }
+      found = arn;
+    }
+  }
+  if (found.empty() || name.empty()) {
+    return fail(Errc::NotFound, "no task begins with '" + name + "': `berth ps -a` lists them");
+  }
+  return found;
+}
+
+}  // namespace berth::cli

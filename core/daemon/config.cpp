@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/daemon/config.hpp"
+
+#include <boost/json.hpp>
+#include <charconv>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <toml++/toml.h>
+
+namespace berth::daemon {
+namespace {
+
+using Refusal = std::optional<Error>;
+
+Error refuse(std::string_view file, const toml::node& node, const std::string& key,
+             const std::string& why) {
+  return Error{Errc::Invalid,
+               std::string(file) + ":" + std::to_string(node.source().begin.line) + ": " + key +
+                   ": " + why,
+               Subject::None,
+               key,
+               {}};
+}
+
+// Reads the members of one table by name and refuses what nobody asked for.
+class Section {
+ public:
+  Section(std::string_view file, std::string path, const toml::table& table)
+      : file_(file), path_(std::move(path)), table_(table) {}
+
+  using Reader = std::function<Refusal(const toml::node&, const std::string& key)>;
+
+  Section& on(std::string_view key, Reader reader) {
+    readers_.emplace(key, std::move(reader));
+    return *this;
+  }
+  Section& text(std::string_view key, std::string& out) {
+    return on(key, [this, &out](const toml::node& node, const std::string& name) -> Refusal {
+      const auto value = node.value_exact<std::string>();
+      if (!value) return refuse(file_, node, name, "must be a string");
+      out = *value;
+      return {};
+    });
+  }
+  // Called for keys without a reader; without it they are refused.
+  Section& rest(Reader reader) {
+    rest_ = std::move(reader);
+    return *this;
+  }
+
+  Refusal read() const {
+    for (const auto& [key, node] : table_) {
+      const std::string name = path_.empty() ? std::string(key.str()) : path_ + "." + std::string(key.str());
+      const auto found = readers_.find(std::string(key.str()));
+      const Reader* reader = found != readers_.end() ? &found->second : rest_ ? &rest_ : nullptr;
+      if (!reader) return refuse(file_, node, name, "unknown key");
+      if (auto refusal = (*reader)(node, name)) return refusal;
+    }
+    return {};
+  }
+
+ private:
+  std::string_view file_;
+  std::string path_;
+  const toml::table& table_;
+  std::map<std::string, Reader> readers_;
+  Reader rest_;
+};
+
+std::optional<std::string> scalar(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return text;
+  if (const auto flag = node.value_exact<bool>()) return *flag ? "true" : "false";
+  if (const auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
+  if (const auto number = node.value_exact<double>()) return std::to_string(*number);
+  return std::nullopt;
+}
+
+// Nested tables become dotted keys; a list becomes its items joined by commas.
+Refusal flatten(std::string_view file, const toml::node& node, const std::string& shown,
+                const std::string& key, std::map<std::string, std::string>& out) {
+  if (const auto value = scalar(node)) {
+    out[key] = *value;
+    return {};
+  }
+  if (const toml::table* table = node.as_table()) {
+    for (const auto& [name, child] : *table) {
+      const std::string part(name.str());
+      // A part that holds dots itself (a host name) keeps them within quotes.
+      const std::string joined = part.find('.') == std::string::npos ? part : '"' + part + '"';
+      if (auto refusal = flatten(file, child, shown + "." + joined, key + "." + joined, out)) return refusal;
+    }
+    return {};
+  }
+  if (const toml::array* list = node.as_array()) {
+    std::string joined;
+    for (const auto& item : *list) {
+      const auto value = scalar(item);
+      if (!value) return refuse(file, item, shown, "a list may hold only strings and numbers");
+      joined += (joined.empty() ? "" : ",") + *value;
+    }
+    out[key] = joined;
+    return {};
+  }
+  return refuse(file, node, shown, "dates and times are not understood here");
+}
+
+Refusal read_positive(std::string_view file, const toml::node& node, const std::string& name,
+                      std::int64_t least, std::function<void(std::int64_t)> take) {
+  const auto value = node.value_exact<std::int64_t>();
+  if (!value || *value < least) {
+    return refuse(file, node, name, "must be a whole number of at least " + std::to_string(least));
+  }
+  take(*value);
+  return {};
+}
+
+Refusal read_plugin(std::string_view file, const toml::node& node, const std::string& name,
+                    PluginSection& out) {
+  const toml::table* table = node.as_table();
+  if (!table) return refuse(file, node, name, "must be a table");
+  return Section(file, name, *table)
+      .text("path", out.path)
+      .on("enabled",
+          [&](const toml::node& flag, const std::string& key) -> Refusal {
+            const auto value = flag.value_exact<bool>();
+            if (!value) return refuse(file, flag, key, "must be true or false");
+            out.enabled = *value;
+            return {};
+          })
+      .rest([&](const toml::node& child, const std::string& key) {
+        return flatten(file, child, key, key.substr(name.size() + 1), out.settings);
+      })
+      .read();
+}
+
+Refusal read_agent(std::string_view file, const toml::node& node, AgentSection& out) {
+  const toml::table* table = node.as_table();
+  if (!table) return refuse(file, node, "agent", "must be a table");
+  return Section(file, "agent", *table)
+      .text("fleet", out.fleet)
+      .on("cpu",
+          [&](const toml::node& value, const std::string& key) {
+            return read_positive(file, value, key, 128, [&](std::int64_t v) { out.cpu = v; });
+          })
+      .on("memory",
+          [&](const toml::node& value, const std::string& key) {
+            return read_positive(file, value, key, 4, [&](std::int64_t v) { out.memory_mib = v; });
+          })
+      .rest([&](const toml::node& child, const std::string& key) {
+        return flatten(file, child, key, key.substr(6), out.settings);
+      })
+      .read();
+}
+
+Refusal read_access_keys(std::string_view file, const toml::node& node,
+                         std::vector<AccessKey>& out) {
+  const toml::array* list = node.as_array();
+  if (!list) return refuse(file, node, "access_key", "must be a list of tables: [[access_key]]");
+  for (const auto& item : *list) {
+    const toml::table* table = item.as_table();
+    if (!table) return refuse(file, item, "access_key", "must be a table");
+    AccessKey key;
+    std::string secret_file;
+    if (auto refusal = Section(file, "access_key", *table)
+                           .text("id", key.id)
+                           .text("secret", key.secret)
+                           .text("secret_file", secret_file)
+                           .read()) {
+      return refusal;
+    }
+    if (!secret_file.empty()) {
+      std::ifstream in(secret_file);
+      if (!std::getline(in, key.secret)) {
+        return refuse(file, item, "access_key.secret_file", "cannot be read: " + secret_file);
+      }
+    }
+    if (key.id.empty() || key.secret.empty()) {
+      return refuse(file, item, "access_key", "needs id, and secret or secret_file");
+    }
+    out.push_back(std::move(key));
+  }
+  return {};
+}
+
+Refusal read_top(std::string_view file, const toml::table& table, Config& config) {
+  Section section(file, "", table);
+  std::string data_dir;
+  const auto account = [&](const toml::node& node, const std::string& key) -> Refusal {
+    const auto value = node.value_exact<std::string>();
+    if (!value || value->size() != 12 || value->find_first_not_of("0123456789") != std::string::npos) {
+      return refuse(file, node, key, "must be a string of 12 digits");
+    }
+    config.account = *value;
+    return {};
+  };
+  const auto api = [&](const toml::node& node, const std::string& key) -> Refusal {
+    const auto value = node.value_exact<std::string>();
+    auto endpoint = parse_endpoint(value.value_or(""));
+    if (!endpoint) return refuse(file, node, key, "must be \"HOST:PORT\"");
+    config.api = *endpoint;
+    return {};
+  };
+  const auto retention = [&](const toml::node& node, const std::string& key) {
+    return read_positive(file, node, key, 3600, [&](std::int64_t v) {
+      config.stopped_task_retention = std::chrono::seconds(v);
+    });
+  };
+  const auto dirs = [&](const toml::node& node, const std::string& key) -> Refusal {
+    const toml::array* list = node.as_array();
+    if (!list) return refuse(file, node, key, "must be a list of directories");
+    for (const auto& item : *list) {
+      const auto value = item.value_exact<std::string>();
+      if (!value) return refuse(file, item, key, "must be a list of strings");
+      config.plugin_dirs.emplace_back(*value);
+    }
+    return {};
+  };
+  const auto plugins = [&](const toml::node& node, const std::string& key) -> Refusal {
+    const toml::table* names = node.as_table();
+    if (!names) return refuse(file, node, key, "must be a table of tables");
+    for (const auto& [name, child] : *names) {
+      const std::string path = "plugins." + std::string(name.str());
+      if (auto refusal = read_plugin(file, child, path, config.plugins[std::string(name.str())])) {
+        return refusal;
+      }
+    }
+    return {};
+  };
+  auto refusal =
+      section.text("data_dir", data_dir)
+          .text("region", config.region)
+          .text("default_cluster", config.default_cluster)
+          .text("tls_certificate", config.tls_certificate)
+          .text("tls_key", config.tls_key)
+          .text("log_level", config.log_level)
+          .on("account", account)
+          .on("api", api)
+          .on("stopped_task_retention_seconds", retention)
+          .on("plugin_dirs", dirs)
+          .on("plugins", plugins)
+          .on("agent", [&](const toml::node& node, const std::string&) { return read_agent(file, node, config.agent); })
+          .on("access_key",
+              [&](const toml::node& node, const std::string&) {
+                return read_access_keys(file, node, config.access_keys);
+              })
+          .read();
+  if (refusal) return refusal;
+  if (!data_dir.empty()) config.data_dir = data_dir;
+  if (config.tls_certificate.empty() != config.tls_key.empty()) {
+    return Error{Errc::Invalid, std::string(file) + ": tls_certificate and tls_key belong together",
+                 Subject::None, "tls_key", {}};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Endpoint> parse_endpoint(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  Endpoint endpoint;
+  if (colon == std::string_view::npos || colon == 0) {
+    return fail(Errc::Invalid, "'" + std::string(text) + "' is not HOST:PORT");
+  }
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string_view digits = text.substr(colon + 1);
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
+  if (error != std::errc() || end != digits.data() + digits.size() || host.empty()) {
+    return fail(Errc::Invalid, "'" + std::string(text) + "' is not HOST:PORT");
+  }
+  endpoint.host = host;
+  return endpoint;
+}
+
+Result<Config> parse_config(std::string_view text, std::string_view name) {
+  Config config;
+  try {
+    const toml::table table = toml::parse(text, name);
+    if (auto refusal = read_top(name, table, config)) return tl::unexpected(*refusal);
+  } catch (const toml::parse_error& error) {
+    return fail(Errc::Invalid, std::string(name) + ":" +
+                                   std::to_string(error.source().begin.line) + ": " +
+                                   std::string(error.description()));
+  }
+  return config;
+}
+
+Result<Config> read_config(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) return fail(Errc::NotFound, "cannot read the configuration file " + file.string());
+  std::ostringstream text;
+  text << in.rdbuf();
+  return parse_config(text.str(), file.string());
+}
+
+std::string describe(const Config& config) {
+  boost::json::object plugins;
+  for (const auto& [name, section] : config.plugins) {
+    boost::json::array keys;  // the names only: values may be secrets
+    for (const auto& [key, value] : section.settings) keys.emplace_back(key);
+    plugins[name] = {{"enabled", section.enabled}, {"path", section.path}, {"settings", keys}};
+  }
+  boost::json::object agent{{"fleet", config.agent.fleet}};
+  if (config.agent.cpu) agent["cpu"] = *config.agent.cpu;
+  if (config.agent.memory_mib) agent["memory"] = *config.agent.memory_mib;
+  for (const auto& [key, value] : config.agent.settings) agent[key] = value;
+  return boost::json::serialize(boost::json::object{
+      {"data_dir", config.data_dir.string()},
+      {"api", config.api.host + ":" + std::to_string(config.api.port)},
+      {"region", config.region},
+      {"account", config.account},
+      {"default_cluster", config.default_cluster},
+      {"stopped_task_retention_seconds", config.stopped_task_retention.count()},
+      {"tls", !config.tls_certificate.empty()},
+      {"tls_certificate", config.tls_certificate},
+      {"access_keys", config.access_keys.size()},
+      {"log_level", config.log_level},
+      {"plugins", plugins},
+      {"agent", agent}});
+}
+
+}  // namespace berth::daemon

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth.toml, read and checked: what an operator may say to a control plane.
+//
+// Every key that is not known is refused with its name and place: a misspelt option must not be ignored.
+// Threads: any.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model/error.hpp"
+
+namespace berth::daemon {
+
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+// [plugins.NAME]: `path` and `enabled` are Berth's, all else goes to the plugin, nested tables joined by dots.
+struct PluginSection {
+  std::string path;  // of the library; empty: found by name in the plugin directories
+  bool enabled = true;
+  std::map<std::string, std::string> settings;
+};
+
+// [agent]: this host's agent, for `berth up`.
+struct AgentSection {
+  std::string fleet;  // the plugin whose agent runs here; empty: the first that has a fleet
+  std::optional<std::int64_t> cpu;         // units
+  std::optional<std::int64_t> memory_mib;
+  std::map<std::string, std::string> settings;  // further keys of the agent's own configuration
+};
+
+// [[access_key]]
+struct AccessKey {
+  std::string id;
+  std::string secret;
+};
+
+struct Config {
+  std::filesystem::path data_dir = "/var/lib/berth";
+  Endpoint api{"127.0.0.1", 5080};
+  std::string region = "us-east-1";
+  std::string account = "000000000000";
+  std::string default_cluster = "default";
+  std::chrono::seconds stopped_task_retention{3600};  // at least an hour
+  std::string tls_certificate;                        // PEM files; both or none
+  std::string tls_key;
+  std::vector<AccessKey> access_keys;
+  std::vector<std::filesystem::path> plugin_dirs;  // empty: the one beside the program
+  bool free_ports = false;                         // plugins listen on free ports unless told
+  std::string log_level = "info";
+  std::map<std::string, PluginSection> plugins;
+  AgentSection agent;
+};
+
+// Errors: Invalid, with file, line and key.
+[[nodiscard]] Result<Config> read_config(const std::filesystem::path& file);
+[[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
+// "HOST:PORT", "[::1]:PORT". Errors: Invalid.
+[[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
+// The whole as JSON with secrets left out: `berthd --print-config`.
+[[nodiscard]] std::string describe(const Config& config);
+
+}  // namespace berth::daemon
