@@ -18,9 +18,9 @@ namespace berth::sdk {
 struct Error {
   berth_status status = BERTH_INTERNAL;
   std::string message;
-  std::string field{};                // path of the request's member at fault, where there is one
-  std::string reason{};               // short stable word, where there is one
-  std::uint32_t retry_after_ms = 0;   // with NO_CAPACITY and UNAVAILABLE
+  std::string field{};               // path of the request's member at fault, where there is one
+  std::string reason{};              // short stable word, where there is one
+  std::uint32_t retry_after_ms = 0;  // with NO_CAPACITY and UNAVAILABLE
 
   // Whether the same request may succeed later unchanged.
   [[nodiscard]] bool is_retryable() const {
@@ -28,7 +28,8 @@ struct Error {
   }
 };
 
-// A value or an Error. Reading the one that is not there is a bug of the caller and ends the process (std::get throws).
+// A value or an Error. Reading the one that is not there is a bug of the caller and ends the
+// process (std::get throws).
 template <typename T>
 class [[nodiscard]] Result {
  public:
