@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cgroup of a task, parent of its containers' cgroups: made, limited and removed, on v1, hybrid and v2 hosts.
+//
+// Threads: any; one at a time for one path. Paths are below the root of every hierarchy: "/berth/TASK".
+// Errors: PRECONDITION no usable hierarchy, or the path still holds processes; INVALID a limit below what the kernel takes;
+// INTERNAL the rest.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "berth/result.hpp"
+
+namespace berth::runtime {
+
+enum class CgroupMode {
+  Legacy,   // v1 hierarchies alone
+  Hybrid,   // v1 hierarchies, and cgroup2 at /sys/fs/cgroup/unified
+  Unified,  // v2 alone
+};
+
+// ECS's rules: a task with cpu has a hard quota of cpu/1024 vCPU, one without has the sum of its containers' shares.
+struct TaskLimits {
+  std::optional<std::uint64_t> cpu_units;        // task-level cpu
+  std::uint64_t container_shares = 2;            // sum over containers, each at least 2; used without cpu_units
+  std::optional<std::uint64_t> memory_bytes;     // task-level memory; at least 6 MiB
+  std::optional<std::int64_t> pids;
+  std::chrono::milliseconds cpu_period{100};
+};
+
+// Counters of a cgroup as `stats` shows them; absent: the host does not tell.
+struct CgroupUsage {
+  std::uint64_t cpu_usage_ns = 0;
+  std::uint64_t cpu_throttled_ns = 0;
+  std::uint64_t cpu_throttled_periods = 0;
+  std::uint64_t memory_usage_bytes = 0;  // without inactive file cache
+  std::uint64_t memory_limit_bytes = 0;  // 0: none
+  std::uint64_t oom_kills = 0;           // of its own processes
+  std::uint64_t pids = 0;
+};
+
+// The cgroups of one machine.
+class Cgroups {
+ public:
+  // Looks at what is mounted below `root`.
+  static sdk::Result<Cgroups> open(std::string root = "/sys/fs/cgroup");
+
+  [[nodiscard]] CgroupMode mode() const { return mode_; }
+
+  // Makes the task's cgroup where missing and sets its limits (again). No container runs in it yet, or the limits are the same.
+  [[nodiscard]] sdk::Result<void> make_task(const std::string& path, const TaskLimits& limits) const;
+
+  // Removes a cgroup and all below it in every hierarchy. Missing is fine. With `kill_timeout` above zero, processes that
+  // are still in it are killed first and waited for as long; else they are a PRECONDITION error.
+  [[nodiscard]] sdk::Result<void> remove(const std::string& path,
+                                         std::chrono::milliseconds kill_timeout = {}) const;
+
+  // Usage of a task or container. Errors: NOT_FOUND.
+  [[nodiscard]] sdk::Result<CgroupUsage> usage(const std::string& path) const;
+
+  // Names of the cgroups directly below `path` in any hierarchy, in order; none where it does not exist.
+  [[nodiscard]] std::vector<std::string> children(const std::string& path) const;
+
+  // Pids in the cgroup and below, in any hierarchy.
+  [[nodiscard]] std::vector<int> processes(const std::string& path) const;
+
+ private:
+  Cgroups(CgroupMode mode, std::vector<std::string> hierarchies)
+      : mode_(mode), hierarchies_(std::move(hierarchies)) {}
+  [[nodiscard]] const std::string* hierarchy_with(const char* file, const std::string& path) const;
+  CgroupMode mode_;
+  std::vector<std::string> hierarchies_;  // mount points; v2's last
+};
+
+// cpu.shares as ECS writes it for a container: 2..262144.
+[[nodiscard]] std::uint64_t clamp_shares(std::uint64_t shares);
+// cpu.weight for shares, the curve that crun and runc use today: 2 is 1, 1024 is 100, 262144 is 10000.
+[[nodiscard]] std::uint64_t weight_of_shares(std::uint64_t shares);
+
+}  // namespace berth::runtime
