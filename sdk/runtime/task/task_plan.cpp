@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/task/task_plan.hpp"
+
+#include <map>
+#include <set>
+#include <utility>
+
+namespace berth::runtime {
+namespace {
+
+using sdk::Error;
+using sdk::Result;
+
+std::string member(std::size_t container, const char* name) {
+  return "containerDefinitions[" + std::to_string(container) + "]." + name;
+}
+
+Result<Condition> read_condition(const v1::ecs::ContainerDependency& dependency,
+                                 const std::string& field) {
+  const std::string& word = dependency.condition();
+  if (word == "START") return Condition::Start;
+  if (word == "COMPLETE") return Condition::Complete;
+  if (word == "SUCCESS") return Condition::Success;
+  if (word == "HEALTHY") {
+    return sdk::fail(BERTH_UNIMPLEMENTED,
+                     "The condition HEALTHY needs container health checks, which this agent does not run.",
+                     field);
+  }
+  return sdk::fail(BERTH_INVALID, "The condition '" + word + "' is none of START, COMPLETE, SUCCESS, HEALTHY.",
+                   field);
+}
+
+// Names are directory names and cgroup names on the host, so only what ECS allows gets through.
+bool is_container_name(const std::string& name) {
+  if (name.empty() || name.size() > 255) return false;
+  for (const char c : name) {
+    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '-' || c == '_';
+    if (!fine) return false;
+  }
+  return true;
+}
+
+Result<std::vector<ContainerPlan::Dependency>> read_dependencies(
+    const v1::ecs::ContainerDefinition& definition, std::size_t index,
+    const std::map<std::string, std::size_t>& names, const TaskPlan& plan) {
+  std::vector<ContainerPlan::Dependency> out;
+  for (int d = 0; d < definition.depends_on_size(); ++d) {
+    const auto& dependency = definition.depends_on(d);
+    const std::string field = member(index, "dependsOn[") + std::to_string(d) + "]";
+    const auto found = names.find(dependency.container_name());
+    if (found == names.end()) {
+      return sdk::fail(BERTH_INVALID,
+                       "There is no container '" + dependency.container_name() + "' to depend on.",
+                       field + ".containerName");
+    }
+    auto condition = read_condition(dependency, field + ".condition");
+    if (!condition) return condition.error();
+    if (*condition != Condition::Start && plan.containers[found->second].essential) {
+      return sdk::fail(BERTH_INVALID,
+                       "An essential container cannot be waited for with " + dependency.condition() +
+                           ": its end is the task's.",
+                       field + ".condition");
+    }
+    out.push_back({found->second, *condition});
+  }
+  return out;
+}
+
+// Depth-first; `path` holds the containers above.
+bool has_cycle(const TaskPlan& plan, std::size_t at, std::set<std::size_t>& path,
+               std::set<std::size_t>& done) {
+  if (done.contains(at)) return false;
+  if (!path.insert(at).second) return true;
+  for (const auto& dependency : plan.containers[at].depends_on) {
+    if (has_cycle(plan, dependency.on, path, done)) return true;
+  }
+  path.erase(at);
+  done.insert(at);
+  return false;
+}
+
+Result<void> read_containers(const v1::ecs::TaskDefinition& definition, const PlanDefaults& defaults,
+                             TaskPlan& plan, std::map<std::string, std::size_t>& names) {
+  bool any_essential = false;
+  for (const auto& container : definition.container_definitions()) {
+    const std::size_t index = plan.containers.size();
+    if (!is_container_name(container.name())) {
+      return sdk::fail(BERTH_INVALID, "'" + container.name() + "' is not a container name.",
+                       member(index, "name"));
+    }
+    if (!names.emplace(container.name(), index).second) {
+      return sdk::fail(BERTH_INVALID, "Two containers are named '" + container.name() + "'.",
+                       member(index, "name"));
+    }
+    if (container.stop_timeout() < 0) {
+      return sdk::fail(BERTH_INVALID, "stopTimeout is negative.", member(index, "stopTimeout"));
+    }
+    if (container.start_timeout() < 0) {
+      return sdk::fail(BERTH_INVALID, "startTimeout is negative.", member(index, "startTimeout"));
+    }
+    ContainerPlan entry;
+    entry.name = container.name();
+    entry.essential = !container.has_essential() || container.essential();
+    any_essential = any_essential || entry.essential;
+    entry.stop_timeout_ms = container.has_stop_timeout() ? std::int64_t{container.stop_timeout()} * 1000
+                                                         : defaults.stop_timeout.count();
+    if (container.has_start_timeout() && container.start_timeout() > 0) {
+      entry.start_timeout_ms = std::int64_t{container.start_timeout()} * 1000;
+    }
+    plan.containers.push_back(std::move(entry));
+  }
+  if (plan.containers.empty()) {
+    return sdk::fail(BERTH_INVALID, "A task needs a container.", "containerDefinitions");
+  }
+  if (!any_essential) {
+    return sdk::fail(BERTH_INVALID, "A task needs an essential container.", "containerDefinitions");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<TaskPlan> plan_task(const v1::StartTaskRequest& request, const PlanDefaults& defaults) {
+  TaskPlan plan;
+  std::map<std::string, std::size_t> names;
+  if (auto read = read_containers(request.definition(), defaults, plan, names); !read) {
+    return read.error();
+  }
+  for (std::size_t i = 0; i < plan.containers.size(); ++i) {
+    auto dependencies = read_dependencies(request.definition().container_definitions(static_cast<int>(i)),
+                                          i, names, plan);
+    if (!dependencies) return dependencies.error();
+    plan.containers[i].depends_on = std::move(*dependencies);
+    for (const auto& dependency : plan.containers[i].depends_on) {
+      plan.containers[dependency.on].dependents.push_back(i);
+    }
+  }
+  std::set<std::size_t> path;
+  std::set<std::size_t> done;
+  for (std::size_t i = 0; i < plan.containers.size(); ++i) {
+    if (has_cycle(plan, i, path, done)) {
+      return sdk::fail(BERTH_INVALID, "The dependencies of container '" + plan.containers[i].name +
+                                          "' lead back to itself.",
+                       member(i, "dependsOn"));
+    }
+  }
+  return plan;
+}
+
+}  // namespace berth::runtime

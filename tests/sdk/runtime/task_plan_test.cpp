@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/task/task_plan.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/sdk/runtime/task_support.hpp"
+
+namespace berth::runtime {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Box;
+using testing::request_of;
+
+sdk::Error refusal(const std::vector<Box>& boxes) {
+  auto plan = plan_task(request_of(boxes), {});
+  return plan ? sdk::Error{BERTH_OK, "not refused"} : plan.error();
+}
+
+TEST(TaskPlan, KnowsWhoDependsOnWhom) {
+  auto plan = plan_task(request_of({{.name = "init", .essential = false},
+                                    {.name = "web", .needs = {{"init", "SUCCESS"}}, .stop_timeout = 7}}),
+                        {});
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE(plan->containers[0].essential);
+  EXPECT_EQ(plan->containers[0].dependents, std::vector<std::size_t>{1});
+  ASSERT_EQ(plan->containers[1].depends_on.size(), 1U);
+  EXPECT_EQ(plan->containers[1].depends_on[0].condition, Condition::Success);
+  EXPECT_EQ(plan->containers[1].stop_timeout_ms, 7000);
+}
+
+TEST(TaskPlan, IsEssentialWhereNothingIsSaid) {
+  auto request = request_of({{.name = "web"}});
+  request.mutable_definition()->mutable_container_definitions(0)->clear_essential();
+  request.mutable_definition()->mutable_container_definitions(0)->clear_stop_timeout();
+  auto plan = plan_task(request, {.stop_timeout = std::chrono::seconds(12)});
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(plan->containers[0].essential);
+  EXPECT_EQ(plan->containers[0].stop_timeout_ms, 12'000);
+}
+
+TEST(TaskPlan, RefusesACycleAndNamesAContainerOfIt) {
+  const auto error = refusal({{.name = "a", .needs = {{"c", "START"}}},
+                              {.name = "b", .needs = {{"a", "START"}}},
+                              {.name = "c", .needs = {{"b", "START"}}}});
+  EXPECT_EQ(error.status, BERTH_INVALID);
+  EXPECT_THAT(error.message, HasSubstr("lead back to itself"));
+}
+
+TEST(TaskPlan, RefusesToDependOnItself) {
+  EXPECT_EQ(refusal({{.name = "a", .needs = {{"a", "START"}}}}).status, BERTH_INVALID);
+}
+
+TEST(TaskPlan, RefusesAnUnknownDependency) {
+  EXPECT_EQ(refusal({{.name = "a", .needs = {{"ghost", "START"}}}}).field,
+            "containerDefinitions[0].dependsOn[0].containerName");
+}
+
+TEST(TaskPlan, RefusesToWaitForTheEndOfAnEssentialContainer) {
+  EXPECT_EQ(refusal({{.name = "a"}, {.name = "b", .needs = {{"a", "COMPLETE"}}}}).field,
+            "containerDefinitions[1].dependsOn[0].condition");
+}
+
+TEST(TaskPlan, RefusesHealthyByName) {
+  const auto error = refusal({{.name = "a", .essential = false}, {.name = "b", .needs = {{"a", "HEALTHY"}}}});
+  EXPECT_EQ(error.status, BERTH_UNIMPLEMENTED);
+  EXPECT_THAT(error.message, HasSubstr("HEALTHY"));
+}
+
+TEST(TaskPlan, RefusesATaskWithoutAnEssentialContainer) {
+  EXPECT_EQ(refusal({{.name = "a", .essential = false}}).status, BERTH_INVALID);
+}
+
+TEST(TaskPlan, RefusesNamesThatCouldLeaveTheirDirectory) {
+  for (const char* name : {"", "..", "a/b", "a b", "."}) EXPECT_EQ(refusal({{.name = name}}).status, BERTH_INVALID) << name;
+}
+
+TEST(TaskPlan, RefusesTwoContainersOfOneName) {
+  EXPECT_EQ(refusal({{.name = "a"}, {.name = "a"}}).field, "containerDefinitions[1].name");
+}
+
+}  // namespace
+}  // namespace berth::runtime
