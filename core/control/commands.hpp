@@ -23,7 +23,9 @@ struct DeleteCluster {
   model::DeleteClusterRequest request;
 };
 struct RegisterTaskDefinition {
-  model::RegisterTaskDefinitionRequest request;
+  model::RegisterTaskDefinitionRequest request;  // defaults filled in
+  std::vector<ecs::Attribute> requires_attributes;  // derived from the request, for the record
+  std::vector<std::string> compatibilities;         // likewise
   std::string unknown_members_json;  // see TaskDefinition
   std::string registered_by;         // principal's ARN
 };
