@@ -58,9 +58,11 @@ struct UpOptions {
 };
 struct DownOptions {
   std::string data_dir;
+  std::string config;
 };
 struct DoctorOptions {
   std::string data_dir;
+  std::string config;
 };
 
 int run_task(const Context& context, const RunOptions& options);

@@ -173,6 +173,7 @@ std::vector<Finding> examine(const LocalStack& stack) {
 int examine_host(const Context& context, const DoctorOptions& options) {
   UpOptions same;
   same.data_dir = options.data_dir;
+  same.config = options.config;
   const auto stack = LocalStack::of(same);
   if (!stack) return complain(stack.error());
   bool failed = false;

@@ -48,6 +48,7 @@ Result<int> stop_all(ApiClient& api) {
 int stop_stack(const Context& context, const DownOptions& options) {
   UpOptions same;
   same.data_dir = options.data_dir;
+  same.config = options.config;
   auto stack = LocalStack::of(same);
   if (!stack) return complain(stack.error());
   if (!stack->exists()) {

@@ -41,10 +41,12 @@ void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
 
   auto* down = app.add_subcommand("down", "Stop all tasks, the agent and the control plane");
   down->add_option("--data-dir", a.down.data_dir, "As of `berth up`");
+  down->add_option("--config", a.down.config, "As of `berth up`");
   down->callback([&] { code = stop_stack(a.context, a.down); });
 
   auto* doctor = app.add_subcommand("doctor", "Say what this host lacks, and how to mend it");
   doctor->add_option("--data-dir", a.doctor.data_dir, "As of `berth up`");
+  doctor->add_option("--config", a.doctor.config, "As of `berth up`");
   doctor->callback([&] { code = examine_host(a.context, a.doctor); });
 }
 

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the AWS CLI to real containers and back."""
+import json
+import os
+import re
+import unittest
+import urllib.request
+
+import images
+from stack import Scene, run, until
+
+
+class RunTask(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scene = Scene()
+        cls.plain = cls.scene.registry("plain")
+        cls.secured = cls.scene.registry("secured", tls=True, user="reader", password="s3cret pass")
+        cls.image = f"{cls.plain.host}/tools:1"
+        cls.plain.client.image("tools", "1", Env=["PATH=/bin", "FROM_IMAGE=yes"], Cmd=["/bin/sh"])
+        cls.secured.client.image("private/web", "1", Entrypoint=["/bin/sh", "-c"], Cmd=["echo private"])
+        cls.stack = cls.scene.start(f'''
+[plugins.registry-ecr.registries."{cls.secured.host}"]
+username = "reader"
+password = "s3cret pass"
+ca_file = "{cls.secured.ca}"
+''')
+
+    @classmethod
+    def tearDownClass(cls):
+        left = cls.scene.close()
+        assert left == {}, f"left behind: {left}"
+
+    def sh(self, script, name="main", **members):
+        return {"name": name, "image": self.image, "memory": 32, "command": ["/bin/sh", "-c", script], **members}
+
+    def run_one(self, family, containers, status="STOPPED", overrides=None, **members):
+        self.stack.register(family, containers, **members)
+        arn = self.stack.run_task(family, **({"overrides": overrides} if overrides else {}))[0]
+        return self.stack.await_status(arn, status)
+
+    def logs(self, task, *arguments):
+        return self.stack.berth("logs", task["taskArn"], *arguments).stdout
+
+    def test_runs_a_container_to_its_end(self):
+        task = self.run_one("simple", [self.sh("echo out; echo err >&2; exit 3")])
+        self.assertEqual(task["stopCode"], "EssentialContainerExited")
+        self.assertEqual(task["stoppedReason"], "Essential container in task exited")
+        container = task["containers"][0]
+        self.assertEqual((container["lastStatus"], container["exitCode"]), ("STOPPED", 3))
+        self.assertRegex(container["imageDigest"], "^sha256:[0-9a-f]{64}$")
+        self.assertRegex(task["taskArn"], r"^arn:aws:ecs:us-east-1:000000000000:task/default/[0-9a-f]{32}$")
+        for member in ("createdAt", "pullStartedAt", "pullStoppedAt", "startedAt", "executionStoppedAt", "stoppedAt"):
+            self.assertIn(member, task)
+        logs = self.stack.berth("logs", task["taskArn"])
+        self.assertEqual((logs.stdout, logs.stderr), ("out\n", "err\n"))
+
+    def test_pulls_over_tls_with_basic_credentials(self):
+        task = self.run_one("private", [{"name": "web", "image": f"{self.secured.host}/private/web:1", "memory": 32}])
+        self.assertEqual(task["containers"][0].get("exitCode"), 0, task)
+        self.assertEqual(self.logs(task), "private\n")
+
+    def test_picks_the_platform_from_an_index_and_reports_its_digest(self):
+        ours = self.plain.client.image("multi", "amd64", Cmd=["/bin/echo", "right"])
+        other = self.plain.client.image("multi", "arm64", layers=[images.layer([("x", b"x", 0o644)], applets=False)],
+                                        architecture="arm64", Cmd=["/x"])
+        digest, _ = self.plain.client.index("multi", "1", {("linux", "arm64"): other, ("linux", "amd64"): ours})
+        task = self.run_one("multi", [{"name": "main", "image": f"{self.plain.host}/multi:1", "memory": 32}])
+        self.assertEqual(task["containers"][0]["imageDigest"], digest)
+        self.assertEqual(self.logs(task), "right\n")
+
+    def test_publishes_ports_in_bridge_mode(self):
+        serve = "echo hello from $NAME > /tmp/index.html; httpd -f -p 80 -h /tmp"
+        # Two containers of one task may both listen on port 80: each has a namespace of its own.
+        task = self.run_one("ports", [
+            self.sh(serve, "a", portMappings=[{"containerPort": 80}], environment=[{"name": "NAME", "value": "a"}]),
+            self.sh(serve, "b", portMappings=[{"containerPort": 80, "hostPort": 0}], environment=[{"name": "NAME", "value": "b"}])],
+            status="RUNNING")
+        for container in task["containers"]:
+            binding = container["networkBindings"][0]
+            self.assertEqual((binding["containerPort"], binding["protocol"]), (80, "tcp"))
+            text = until("the container answers", lambda: fetch(binding["hostPort"]))
+            self.assertEqual(text, f"hello from {container['name']}\n")
+        self.stack.aws("stop-task", "--task", task["taskArn"], "--reason", "enough")
+        task = self.stack.await_status(task["taskArn"], "STOPPED")
+        self.assertEqual((task["stopCode"], task["stoppedReason"]), ("UserInitiated", "enough"))
+        self.assertEqual([fetch(c["networkBindings"][0]["hostPort"]) for c in task["containers"] if "networkBindings" in c and c["networkBindings"]],
+                         [None] * len([c for c in task["containers"] if c.get("networkBindings")]))
+
+    def test_fixed_host_ports_are_taken_once(self):
+        port = 42080
+        self.stack.register("fixed", [self.sh("httpd -f -p 80", portMappings=[{"containerPort": 80, "hostPort": port}])])
+        arn = self.stack.run_task("fixed")[0]
+        self.stack.await_status(arn, "RUNNING")
+        answer = self.stack.aws("run-task", "--task-definition", "fixed")
+        self.assertEqual(answer["tasks"], [])
+        self.assertEqual(answer["failures"][0]["reason"], "RESOURCE:PORTS")
+        self.stack.aws("stop-task", "--task", arn)
+        self.stack.await_status(arn, "STOPPED")
+        again = self.stack.run_task("fixed")[0]
+        self.stack.await_status(again, "RUNNING")
+        self.stack.aws("stop-task", "--task", again)
+
+    def test_network_modes_none_and_host(self):
+        task = self.run_one("none", [self.sh("cat /proc/net/dev | tail -n +3 | wc -l 2>/dev/null; ls /sys/class/net")], networkMode="none")
+        self.assertEqual(self.logs(task).split()[-1], "lo")
+        task = self.run_one("host", [self.sh("ls /sys/class/net")], networkMode="host")
+        self.assertEqual(set(self.logs(task).split()), set(os.listdir("/sys/class/net")) & set(self.logs(task).split()))
+        self.assertGreater(len(self.logs(task).split()), 1)
+
+    def test_environment_user_directory_and_entry_point(self):
+        task = self.run_one("process", [{
+            "name": "main", "image": self.image, "memory": 32, "entryPoint": ["/bin/sh", "-c"],
+            "command": ["id -u; id -g; pwd; echo $FROM_IMAGE $MINE $OVER"], "user": "app", "workingDirectory": "/tmp/made",
+            "environment": [{"name": "MINE", "value": "1"}, {"name": "OVER", "value": "definition"}]}],
+            overrides={"containerOverrides": [{"name": "main", "environment": [{"name": "OVER", "value": "call"}]}]})
+        self.assertEqual(self.logs(task).split("\n")[:4], ["1000", "1000", "/tmp/made", "yes 1 call"])
+
+    def test_command_override_replaces_the_command(self):
+        task = self.run_one("override", [self.sh("echo definition")],
+                            overrides={"containerOverrides": [{"name": "main", "command": ["/bin/echo", "call"]}]})
+        self.assertEqual(self.logs(task), "call\n")
+
+    def test_tells_oom_apart(self):
+        task = self.run_one("oom", [self.sh("tail /dev/zero", memory=16)])
+        container = task["containers"][0]
+        self.assertEqual(container["exitCode"], 137)
+        self.assertIn("OutOfMemoryError: Container killed due to memory usage", container["reason"])
+
+    def test_task_memory_limits_all_its_containers(self):
+        task = self.run_one("taskoom", [{"name": "main", "image": self.image, "command": ["/bin/sh", "-c", "tail /dev/zero"]}], memory="24", cpu="128")
+        self.assertEqual(task["containers"][0]["exitCode"], 137)
+        self.assertIn("OutOfMemoryError", task["containers"][0]["reason"])
+
+    def test_orders_containers_by_their_dependencies(self):
+        task = self.run_one("ordered", [
+            self.sh("echo last $(date +%s%N)", "last", dependsOn=[{"containerName": "first", "condition": "SUCCESS"},
+                                                                  {"containerName": "second", "condition": "COMPLETE"}]),
+            self.sh("echo first", "first", essential=False),
+            self.sh("echo second; exit 9", "second", essential=False, dependsOn=[{"containerName": "first", "condition": "START"}])])
+        codes = {c["name"]: c.get("exitCode") for c in task["containers"]}
+        self.assertEqual(codes, {"last": 0, "first": 0, "second": 9})
+        lines = self.logs(task).splitlines()
+        self.assertIn("last |", lines[-1])
+
+    def test_failed_dependency_fails_the_task(self):
+        task = self.run_one("unmet", [
+            self.sh("echo never", "app", dependsOn=[{"containerName": "init", "condition": "SUCCESS"}]),
+            self.sh("exit 1", "init", essential=False)])
+        self.assertEqual(task["lastStatus"], "STOPPED")
+        app = next(c for c in task["containers"] if c["name"] == "app")
+        self.assertEqual(app["exitCode"], 143)
+        self.assertNotIn("never", self.logs(task))
+
+    def test_stops_gently_then_by_force(self):
+        task = self.run_one("gentle", [self.sh("trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.1; done", stopTimeout=20)], status="RUNNING")
+        until("it is ready", lambda: "ready" in self.logs(task))
+        self.stack.aws("stop-task", "--task", task["taskArn"])
+        task = self.stack.await_status(task["taskArn"], "STOPPED")
+        self.assertEqual(task["containers"][0]["exitCode"], 5)
+        self.assertEqual(task["stoppedReason"], "Task stopped by user")
+        self.assertIn("bye", self.logs(task))
+        task = self.run_one("deaf", [self.sh("trap '' TERM; echo ready; while :; do sleep 0.1; done", stopTimeout=2)], status="RUNNING")
+        until("it is ready", lambda: "ready" in self.logs(task))
+        self.stack.aws("stop-task", "--task", task["taskArn"])
+        self.assertEqual(self.stack.await_status(task["taskArn"], "STOPPED")["containers"][0]["exitCode"], 137)
+
+    def test_names_what_kept_a_task_from_starting(self):
+        task = self.run_one("noimage", [{"name": "main", "image": f"{self.plain.host}/absent:1", "memory": 32}])
+        self.assertEqual(task["stopCode"], "TaskFailedToStart")
+        self.assertRegex(task["stoppedReason"] + task["containers"][0].get("reason", ""), r"CannotPull\w+Error: ")
+        self.assertNotIn("exitCode", task["containers"][0])
+        task = self.run_one("noprogram", [{"name": "main", "image": self.image, "memory": 32, "command": ["/bin/absent"]}])
+        self.assertEqual(task["stopCode"], "TaskFailedToStart")
+        self.assertRegex(task["stoppedReason"] + task["containers"][0].get("reason", ""), r"Cannot(Start|Create)ContainerError: ")
+
+    def test_keeps_and_shows_roles(self):
+        roles = {"taskRoleArn": "arn:aws:iam::000000000000:role/task", "executionRoleArn": "arn:aws:iam::000000000000:role/exec"}
+        shown = self.stack.register("roles", [self.sh("true")], **roles)
+        self.assertEqual({k: shown[k] for k in roles}, roles)
+        described = self.stack.aws("describe-task-definition", "--task-definition", "roles")["taskDefinition"]
+        self.assertEqual({k: described[k] for k in roles}, roles)
+
+    def test_rotates_logs(self):
+        task = self.run_one("rotate", [self.sh("seq 1 20000", logConfiguration={"logDriver": "json-file", "options": {"max-size": "100k", "max-file": "2"}})])
+        lines = self.logs(task).split()
+        self.assertEqual(lines[-1], "20000")
+        self.assertLess(len(lines), 20000)
+        self.assertEqual(lines, [str(n) for n in range(int(lines[0]), 20001)])
+        self.assertEqual(self.logs(task, "--tail", "3").split(), ["19998", "19999", "20000"])
+
+    def test_refuses_by_name_what_it_does_not_act_on(self):
+        self.stack.register("health", [self.sh("true", healthCheck={"command": ["CMD", "true"]})])
+        self.assertIn("healthCheck", self.stack.refused("run-task", "--task-definition", "health"))
+        for operation in ("list-services", "describe-capacity-providers", "list-account-settings"):
+            error = self.stack.refused(operation)
+            self.assertIn("".join(word.title() for word in operation.split("-")), error)
+
+    def test_same_client_token_runs_once(self):
+        self.stack.register("token", [self.sh("sleep 0.2")])
+        first = self.stack.run_task("token", clientToken="once")
+        self.assertEqual(self.stack.run_task("token", clientToken="once"), first)
+        done = self.stack.aws("run-task", "--task-definition", "token", "--count", "2", "--client-token", "once", check=False)
+        self.assertIn("ConflictException", done.stderr)
+
+    def test_lists_instances_with_resources(self):
+        arns = self.stack.aws("list-container-instances")["containerInstanceArns"]
+        self.assertEqual(len(arns), 1)
+        instance = self.stack.aws("describe-container-instances", "--container-instances", arns[0])["containerInstances"][0]
+        self.assertTrue(instance["agentConnected"])
+        self.assertEqual(instance["status"], "ACTIVE")
+        total = {r["name"]: r for r in instance["registeredResources"]}
+        self.assertEqual(total["CPU"]["integerValue"], os.cpu_count() * 1024)
+        self.assertIn("22", total["PORTS"]["stringSetValue"])
+        self.assertIn({"name": "ecs.os-type", "value": "linux"},
+                      [{k: a[k] for k in ("name", "value") if k in a} for a in instance["attributes"]])
+
+    def test_command_line_runs_and_follows(self):
+        done = self.stack.berth("run", "--entrypoint", "/bin/sh", self.image, "--", "-c", "echo from run; exit 7", check=False)
+        self.assertEqual((done.returncode, done.stdout), (7, "from run\n"), done.stderr)
+        task = self.stack.berth("run", "-d", "--entrypoint", "/bin/sh", self.image, "--", "-c", "for i in 1 2 3; do echo $i; sleep 0.2; done").stdout.strip()
+        self.assertRegex(task, "^[0-9a-f]{32}$")
+        self.assertEqual(self.stack.berth("logs", "-f", task[:10]).stdout, "1\n2\n3\n")
+        self.assertIn(task[:12], self.stack.berth("ps", "-a").stdout)
+        self.assertIn("several tasks", self.stack.berth("logs", "", check=False).stderr)
+        missing = self.stack.berth("run", f"{self.plain.host}/absent:9", check=False)
+        self.assertEqual(missing.returncode, 125)
+        self.assertRegex(missing.stderr, r"CannotPull\w+Error")
+        plugins = json.loads(self.stack.berth("--output", "json", "plugin", "list").stdout)["plugins"]
+        self.assertEqual({p["name"] for p in plugins}, {"ec2", "registry-ecr"})
+        self.assertIn("0.1.0", self.stack.berth("version").stdout)
+
+
+def fetch(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
+            return answer.read().decode()
+    except OSError:
+        return None
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

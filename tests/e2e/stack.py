@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole Berth on this host for one test: registries on loopback, control plane, agent, AWS CLI.
+
+Everything lives in one temporary directory and ends with the test; `Footprint` shows that nothing of it stays.
+"""
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import images
+
+BIN = os.environ["BERTH_BIN"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(what, check, seconds=30.0):
+    """Waits until check() is true; the result of check is given back."""
+    end = time.monotonic() + seconds
+    while True:
+        result = check()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        threading.Event().wait(0.05)
+
+
+def run(command, check=True, timeout=60, env=None, stdin=None):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, input=stdin)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+class DockerRegistry:
+    """Debian's docker-registry on loopback, optionally with TLS and Basic authentication."""
+
+    def __init__(self, directory, tls=False, user=None, password=None):
+        self.directory = directory
+        os.makedirs(directory + "/data")
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.user, self.password = user, password
+        config = {"version": 0.1, "log": {"level": "warn"}, "storage": {"filesystem": {"rootdirectory": directory + "/data"},
+                                                                        "delete": {"enabled": True}},
+                  "http": {"addr": self.host}}
+        self.ca = None
+        if tls:
+            self.ca = directory + "/tls.pem"
+            run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                 "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", directory + "/tls.key",
+                 "-out", self.ca])
+            config["http"]["tls"] = {"certificate": self.ca, "key": directory + "/tls.key"}
+        if user:
+            entry = run(["htpasswd", "-Bbn", "-C", "4", user, password]).stdout
+            with open(directory + "/htpasswd", "w", encoding="ascii") as out:
+                out.write(entry)
+            config["auth"] = {"htpasswd": {"realm": "test", "path": directory + "/htpasswd"}}
+        with open(directory + "/config.yml", "w", encoding="ascii") as out:
+            json.dump(config, out)  # JSON is YAML
+        run(["chown", "-R", "nobody:nogroup", directory])
+        self.log = open(directory + "/log", "w", encoding="ascii")
+        self.process = subprocess.Popen(
+            ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "docker-registry", "serve", directory + "/config.yml"],
+            stdout=self.log, stderr=self.log)
+        self.url = ("https://" if tls else "http://") + self.host
+        until("the registry listens", lambda: self._listens())
+        self.client = images.Registry(self.url, user, password, self.ca)
+
+    def _listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()
+
+
+class Marks:
+    """A server outside Berth to which containers write one line when they start; the lines are kept in a file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.lock = threading.Lock()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self.server.accept()
+            except OSError:
+                return
+            with peer:
+                peer.settimeout(5)
+                try:
+                    line = peer.makefile("r").readline().strip()
+                except OSError:
+                    continue
+            with self.lock, open(self.path, "a", encoding="ascii") as out:
+                out.write(line + "\n")
+
+    def lines(self):
+        with self.lock:
+            try:
+                with open(self.path, encoding="ascii") as marks:
+                    return marks.read().split()
+            except FileNotFoundError:
+                return []
+
+    def stop(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        self.thread.join(5)
+
+
+class Stack:
+    """Control plane and agent in a directory of their own. `plugins`: text of berth.toml below the top level."""
+
+    def __init__(self, directory, config=""):
+        self.directory = directory
+        self.data = directory + "/berth"
+        self.config_file = directory + "/berth.toml"
+        with open(self.config_file, "w", encoding="utf-8") as out:
+            out.write(config)
+        self.env = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+                    "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+
+    def up(self, check=True, failpoint=None):
+        env = {**self.env, **({"BERTH_FAILPOINT": failpoint} if failpoint else {})}
+        return run([BIN + "/berth", "up", "--detach", "--data-dir", self.data, "--api", f"127.0.0.1:{self._port()}", "--config",
+                    self.config_file], check=check, env=env)
+
+    def _port(self):
+        """The same port again after a restart: clients keep their URL."""
+        try:
+            with open(self.data + "/api.port", encoding="ascii") as port:
+                return int(port.read())
+        except FileNotFoundError:
+            return 0
+
+    def down(self, check=True):
+        return run([BIN + "/berth", "down", "--data-dir", self.data, "--config", self.config_file], check=check, timeout=120, env=self.env)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self._port()}"
+
+    def pid(self, name):
+        with open(f"{self.data}/{name}.pid", encoding="ascii") as pid:
+            return int(pid.read())
+
+    def kill(self, name):
+        """kill -9 of berthd or agent, and its end."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGKILL)
+        until(f"{name} is gone", lambda: not os.path.exists(f"/proc/{pid}") or _zombie(pid))
+
+    def berth(self, *arguments, check=True, timeout=60):
+        return run([BIN + "/berth", "--api", self.url, *arguments], check=check, timeout=timeout, env=self.env)
+
+    def aws(self, *arguments, check=True, timeout=90):
+        """The AWS CLI; gives its JSON, or with check=False the finished process."""
+        done = run(["aws", "ecs", "--endpoint-url", self.url, "--output", "json", *arguments], check=check, timeout=timeout, env=self.env)
+        if not check:
+            return done
+        return json.loads(done.stdout) if done.stdout.strip() else {}
+
+    def refused(self, *arguments):
+        """The text of an error that the AWS CLI must meet."""
+        done = self.aws(*arguments, check=False)
+        assert done.returncode != 0, f"{arguments} was accepted: {done.stdout}"
+        return done.stderr
+
+    def register(self, family, containers, **members):
+        return self.aws("register-task-definition", "--cli-input-json", json.dumps(
+            {"family": family, "containerDefinitions": containers, **members}))["taskDefinition"]
+
+    def run_task(self, definition, count=1, **members):
+        answer = self.aws("run-task", "--cli-input-json", json.dumps({"taskDefinition": definition, "count": count, **members}))
+        assert answer["failures"] == [], answer["failures"]
+        return [task["taskArn"] for task in answer["tasks"]]
+
+    def task(self, arn):
+        return self.aws("describe-tasks", "--tasks", arn)["tasks"][0]
+
+    def await_status(self, arn, status, seconds=60.0):
+        order = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
+
+        def there():
+            task = self.task(arn)
+            if order.index(task["lastStatus"]) < order.index(status):
+                return None
+            assert task["lastStatus"] == status, f"wanted {status}: {json.dumps(task, indent=1)}\n{self.tail()}"
+            return task
+        return until(f"task {arn} is {status}\n{self.tail()}", there, seconds)
+
+    def tail(self):
+        text = ""
+        for name in ("berthd.log", "agent.log"):
+            try:
+                with open(f"{self.data}/{name}", encoding="utf-8", errors="replace") as log:
+                    text += f"--- {name}\n" + "".join(log.readlines()[-25:])
+            except FileNotFoundError:
+                pass
+        return text
+
+
+def _zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(") ", 1)[1].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+class Footprint:
+    """What a test could leave on the host."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.before = self._take()
+
+    def _take(self):
+        with open("/proc/self/mounts", encoding="utf-8") as mounts:
+            mounted = {line.split()[1] for line in mounts}
+        groups = set()
+        for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+            if os.path.isdir(root):
+                groups |= {f"{root}/{name}" for name in os.listdir(root) if name.startswith("berth")}
+        links = {line.split(":")[1].strip().split("@")[0] for line in run(["ip", "-o", "link"]).stdout.splitlines()}
+        namespaces = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
+        tables = set(run(["nft", "list", "tables"]).stdout.splitlines())
+        processes = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
+                    name = comm.read().strip()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if re.match(r"berth|crun|runc", name) and not _zombie(int(pid)):
+                processes.add(f"{pid} {name}")
+        return {"mounts": mounted, "cgroups": groups, "links": links, "namespaces": namespaces, "tables": tables, "processes": processes}
+
+    def added(self):
+        now = self._take()
+        return {kind: sorted(now[kind] - self.before[kind]) for kind in now if now[kind] - self.before[kind]}
+
+
+class Scene:
+    """Directory, registries and stack of one test class; close() ends all and says what was left behind."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="berth-e2e-")
+        os.chmod(self.directory, 0o711)
+        self.footprint = Footprint(self.directory)
+        self.closers = []
+        self.stack = None
+
+    def registry(self, name="registry", **options):
+        registry = DockerRegistry(f"{self.directory}/{name}", **options)
+        self.closers.append(registry.stop)
+        return registry
+
+    def marks(self):
+        marks = Marks(self.directory + "/marks")
+        self.closers.append(marks.stop)
+        return marks
+
+    def start(self, config=""):
+        self.stack = Stack(self.directory, config)
+        self.stack.up()
+        return self.stack
+
+    def close(self):
+        try:
+            if self.stack and os.path.exists(self.stack.data + "/api.port"):
+                self.stack.down()
+        finally:
+            for close in reversed(self.closers):
+                close()
+        end = time.monotonic() + 15  # veth ends and cgroups vanish a moment after their processes
+        while self.footprint.added() and time.monotonic() < end:
+            threading.Event().wait(0.1)
+        left = self.footprint.added()
+        shutil.rmtree(self.directory)
+        return left
+
+
+class TokenEndpoint:
+    """ECR's GetAuthorizationToken as far as a registry client needs it: JSON 1.1, signed requests counted."""
+
+    def __init__(self, user, password, registry):
+        import base64
+        outer = self
+        self.calls = []
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.calls.append(dict(self.headers))
+                signed = self.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 ")
+                target = self.headers.get("X-Amz-Target") == "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+                if signed and target:
+                    body = {"authorizationData": [{"authorizationToken": token, "expiresAt": time.time() + 12 * 3600,
+                                                   "proxyEndpoint": registry}]}
+                else:
+                    body = {"__type": "UnrecognizedClientException", "message": "unsigned or unknown"}
+                data = json.dumps(body).encode()
+                self.send_response(200 if signed and target else 400)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(5)
