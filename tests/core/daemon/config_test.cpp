@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/daemon/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace berth::daemon {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(Config, IsWhatTheDesignSaysWithoutAFile) {
+  const auto config = parse_config("", "t");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->data_dir, "/var/lib/berth");
+  EXPECT_EQ(config->api.port, 5080);
+  EXPECT_EQ(config->account, "000000000000");
+}
+
+TEST(Config, ReadsEveryKey) {
+  const auto config = parse_config(R"(
+data_dir = "/d"
+api = "[::1]:99"
+region = "eu-west-1"
+account = "123456789012"
+default_cluster = "prod"
+stopped_task_retention_seconds = 7200
+tls_certificate = "/c"
+tls_key = "/k"
+log_level = "debug"
+plugin_dirs = ["/p"]
+[agent]
+cpu = 512
+memory = 1024
+attributes = ["rack=1", "disk=ssd"]
+[[access_key]]
+id = "AK"
+secret = "s"
+[plugins.ec2]
+listen = "0.0.0.0:5081"
+[plugins.other]
+enabled = false
+path = "/x.so"
+)",
+                                   "t");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->api.host, "::1");
+  EXPECT_EQ(config->api.port, 99);
+  EXPECT_EQ(config->stopped_task_retention.count(), 7200);
+  EXPECT_EQ(config->agent.cpu, 512);
+  EXPECT_EQ(config->agent.settings.at("attributes"), "rack=1,disk=ssd");
+  EXPECT_EQ(config->access_keys.at(0).secret, "s");
+  EXPECT_EQ(config->plugins.at("ec2").settings.at("listen"), "0.0.0.0:5081");
+  EXPECT_FALSE(config->plugins.at("other").enabled);
+  EXPECT_EQ(config->plugins.at("other").path, "/x.so");
+}
+
+TEST(Config, KeepsDotsWithinANameOfANestedTable) {
+  const auto config = parse_config("[plugins.r.registries.\"127.0.0.1:5000\"]\nusername = \"u\"\n", "t");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->plugins.at("r").settings.at("registries.\"127.0.0.1:5000\".username"), "u");
+}
+
+TEST(Config, RefusesWhatItDoesNotKnowWithItsPlace) {
+  const auto refused = parse_config("region = \"x\"\nregoin = \"y\"\n", "berth.toml");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("berth.toml:2: regoin"));
+}
+
+class BadConfig : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(BadConfig, IsRefused) {
+  const auto refused = parse_config(GetParam(), "t");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::Invalid);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Config, BadConfig,
+    ::testing::Values("account = \"12\"", "account = 12", "api = \"nowhere\"", "api = \":80\"",
+                      "api = \"h:99999\"", "stopped_task_retention_seconds = 10",
+                      "tls_key = \"/k\"", "data_dir = 3", "plugins = 1", "[plugins]\nec2 = 1",
+                      "[plugins.x]\nenabled = \"yes\"", "[plugins.x]\nat = 2020-01-01",
+                      "[agent]\ncpu = 1", "[[access_key]]\nid = \"a\"", "access_key = 1",
+                      "[[access_key]]\nid = \"a\"\nsecret_file = \"/absent\"", "x ="));
+
+TEST(Config, DescribesItselfWithoutSecrets) {
+  const auto config = parse_config(
+      "[[access_key]]\nid = \"AK\"\nsecret = \"hush\"\n[plugins.r]\npassword = \"hush\"\n", "t");
+  ASSERT_TRUE(config);
+  EXPECT_THAT(describe(*config), Not(HasSubstr("hush")));
+  EXPECT_THAT(describe(*config), HasSubstr("password"));
+}
+
+TEST(Config, TellsAMissingFileFromAnEmptyOne) {
+  EXPECT_EQ(read_config("/nowhere/berth.toml").error().code, Errc::NotFound);
+}
+
+}  // namespace
+}  // namespace berth::daemon
