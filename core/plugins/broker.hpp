@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries plugins' questions about images to the registry plugin that serves the image's host, and
+// the answers back.
+//
+// The most specific matching pattern (most characters that are not '*') is asked first, then by
+// plugin name; the next one where a plugin answers NotFound or Unimplemented. Bytes of requests and
+// answers are passed on unread, but for the registry's name. Threads: loop.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "berth/v1/plugin.pb.h"
+#include "core/plugins/peer.hpp"
+
+namespace berth::plugins {
+
+class Broker {
+ public:
+  struct Options {
+    milliseconds timeout = std::chrono::seconds(30);  // for each registry plugin asked
+    std::size_t open_asks = 1024;  // of one asking plugin; more are answered Unavailable
+  };
+  Broker();
+  explicit Broker(Options options);
+
+  // Takes a registry plugin in, or replaces what is known of it.
+  void add(const std::shared_ptr<Peer>& registry, const v1::Interface& interface);
+  void remove(const PluginName& registry);
+
+  // An EVENT_ASK of `asker`. It is answered by METHOD_ANSWER exactly once, unless the asker is gone
+  // by then. Bytes that are no question with a number are dropped. Errors: Invalid, for these.
+  [[nodiscard]] Result<void> ask(const std::shared_ptr<Peer>& asker, std::string_view payload);
+
+ private:
+  struct Route {
+    std::vector<std::string> patterns;
+    std::weak_ptr<Peer> registry;
+  };
+  struct Question;
+  using QuestionPtr = std::shared_ptr<Question>;
+
+  [[nodiscard]] std::vector<std::weak_ptr<Peer>> routes_for(const std::string& host) const;
+  void next(const QuestionPtr& question);
+  void answer(const Question& question, std::int32_t status, std::string response);
+
+  Options options_;
+  std::map<PluginName, Route> routes_;
+  std::shared_ptr<std::map<PluginName, std::size_t>> open_;
+};
+
+// Whether `host` ("host[:port]", any case) matches `pattern`, in which '*' stands for any run of
+// characters.
+[[nodiscard]] bool matches(std::string_view pattern, std::string_view host);
+
+}  // namespace berth::plugins

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// One plugin instance as the core sees it, wherever it runs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/model/error.hpp"
+#include "core/model/ids.hpp"
+#include "core/model/instant.hpp"
+
+namespace berth::plugins {
+
+// Runs work later on the core's loop thread. Callable from any thread, also from within such work.
+using Post = std::function<void(std::function<void()>)>;
+
+struct CallOptions {
+  milliseconds timeout{0};  // 0: none
+};
+
+// Threads: loop.
+class Peer {
+ public:
+  using Done = std::function<void(Result<std::string>)>;
+
+  virtual ~Peer() = default;
+  [[nodiscard]] virtual const PluginName& name() const = 0;
+
+  // Begins a call (v1::Method). `done` runs exactly once, later, on the loop, never from within
+  // call(): with the answer's bytes, the plugin's error, Deadline, or Cancelled when the instance
+  // ends first.
+  virtual void call(std::uint32_t method, std::string request, CallOptions options, Done done) = 0;
+};
+
+}  // namespace berth::plugins
