@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of control plane and agent at named points: nothing acknowledged is lost, nothing runs twice.
+
+A process is armed by BERTH_FAILPOINT=NAME and kills itself with SIGKILL when it passes that point, so each round has the named
+step under way. That no container ran twice is told by the containers themselves: each writes one line to a server
+outside Berth when it starts.
+"""
+import os
+import threading
+import unittest
+
+from api import Api, Refused
+from stack import Scene, until
+
+# Points that a task passes on its way up and down, by the process that passes them.
+CONTROL_PLANE = ["store.before_commit", "store.after_commit", "control.before_plugin_call", "control.after_plugin_call",
+                 "control.before_event", "control.before_answer"]
+AGENT = ["agent.before_frame", "agent.after_frame", "agent.before_send", "agent.after_send",
+         "task.before_persist", "task.after_persist", "runtime.before_create", "runtime.after_create",
+         "runtime.before_start", "runtime.after_start", "runtime.before_signal", "runtime.after_signal",
+         "runtime.before_remove", "runtime.after_remove"]
+# The second pass kills at a later passage of the point: other steps of the same task.
+ROUNDS = [("berthd", point, nth) for point in CONTROL_PLANE for nth in (1, 2)] + \
+         [("agent", point, 1) for point in AGENT] + \
+         [("agent", point, 2) for point in ("agent.before_frame", "agent.before_send", "task.before_persist", "task.after_persist")]
+
+
+class KillNine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scene = Scene()
+        registry = cls.scene.registry()
+        cls.image = f"{registry.host}/tools:1"
+        registry.client.image("tools", "1", Env=["PATH=/bin"])
+        cls.marks = cls.scene.marks()
+        cls.stack = cls.scene.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        left = cls.scene.close()
+        assert left == {}, f"left behind: {left}"
+
+    def api(self):
+        return Api(int(open(self.stack.data + "/api.port", encoding="ascii").read()))
+
+    def launch(self, number, script):
+        """RunTask as a client with patience does it: the same token again until it is answered."""
+        request = {"taskDefinition": "marked", "clientToken": f"round-{number}",
+                   "overrides": {"containerOverrides": [{"name": "main", "command": [
+                       "/bin/sh", "-c", f"echo {number} | nc 127.0.0.1 {self.marks.port}; {script}"]}]}}
+
+        def answered():
+            try:
+                return self.api().call("RunTask", **request)
+            except OSError:
+                return None
+        answer = until("RunTask is answered", answered, 60)
+        self.assertEqual(answer["failures"], [])
+        return answer["tasks"][0]["taskArn"]
+
+    def describe(self, arn):
+        try:
+            return self.api().call("DescribeTasks", tasks=[arn])["tasks"][0]
+        except OSError:
+            return None
+
+    def await_status(self, arn, status):
+        return until(f"{arn} is {status}: {self.describe(arn)}\n{self.stack.tail()}",
+                     lambda: (lambda task: task if task and task["lastStatus"] == status else None)(self.describe(arn)), 60)
+
+    def arm(self, victim, point, nth):
+        self.stack.kill(victim)
+        self.stack.up(failpoint=f"{point}:{nth}")
+        return self.stack.pid(victim)
+
+    def test_thirty_rounds(self):
+        self.stack.register("marked", [{"name": "main", "image": self.image, "memory": 32, "stopTimeout": 5}], networkMode="host")
+        steady = self.launch("steady", "exec sleep 1000")
+        before = self.await_status(steady, "RUNNING")
+        expected = ["steady"]
+        for number, (victim, point, nth) in enumerate(ROUNDS):
+            with self.subTest(round=number, victim=victim, point=point, nth=nth):
+                self.one_round(number, victim, point, nth, expected)
+                self.assertEqual(self.describe(steady)["lastStatus"], "RUNNING")
+                self.assertEqual(sorted(self.marks.lines()), sorted(expected), "each container started exactly once")
+        self.assertGreaterEqual(len(ROUNDS), 30)
+        after = self.describe(steady)
+        for member in ("startedAt", "createdAt", "desiredStatus"):
+            self.assertEqual(after[member], before[member], "a running task that nothing happened to has not changed")
+        self.assertEqual(after["containers"][0]["runtimeId"], before["containers"][0]["runtimeId"])
+
+    def one_round(self, number, victim, point, nth, expected):
+        pid = self.arm(victim, point, nth)
+        result = {}
+
+        def whole_life():
+            """Up, then stopped by the caller: passes every point."""
+            result["task"] = self.launch(number, "exec sleep 1000")
+            self.await_status(result["task"], "RUNNING")
+            until("StopTask is answered", lambda: self.stop_task(result["task"]), 60)
+            result["end"] = self.await_status(result["task"], "STOPPED")
+        client = threading.Thread(target=whole_life)
+        client.start()
+        until(f"{victim} passes {point} for the {nth}. time\n{self.stack.tail()}", lambda: _gone(pid), 30)
+        self.stack.up()
+        client.join(120)
+        self.assertFalse(client.is_alive(), "the client got through")
+        self.assertIn("end", result, self.stack.tail())
+        self.assertEqual(result["end"]["stopCode"], "UserInitiated")
+        expected.append(str(number))
+
+    def stop_task(self, arn):
+        try:
+            self.api().call("StopTask", task=arn)
+            return True
+        except OSError:
+            return False
+        except Refused as refused:
+            raise AssertionError(f"an acknowledged task is not known any more: {refused}") from refused
+
+
+def _gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(") ", 1)[1].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
