@@ -44,10 +44,16 @@ std::string quoted(const std::string& text) {
   return boost::json::serialize(boost::json::string(text));  // JSON's escapes are TOML's
 }
 
-// Numbers and booleans as they are, all else quoted.
-std::string toml_value(const std::string& text) {
-  const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  return number || text == "true" || text == "false" ? text : quoted(text);
+// JSON's scalars and arrays are TOML's; an object becomes an inline table.
+std::string toml_value(const boost::json::value& value) {
+  if (const auto* object = value.if_object()) {
+    std::string text;
+    for (const auto& [key, member] : *object) {
+      text += (text.empty() ? "" : ", ") + quoted(std::string(key)) + " = " + toml_value(member);
+    }
+    return "{" + text + "}";
+  }
+  return boost::json::serialize(value);
 }
 
 }  // namespace
@@ -117,7 +123,7 @@ Result<void> LocalStack::write_agent_config() const {
   std::ifstream port_file(data_dir_ / (*name + ".port"));
   std::string port;
   std::getline(port_file, port);
-  std::map<std::string, std::string> keys{
+  std::map<std::string, boost::json::value> keys{
       {"server", "127.0.0.1:" + port},
       {"join_token_file", (data_dir_ / "plugins" / *name / "join-token").string()},
       {"data_dir", (data_dir_ / "agent").string()},
@@ -132,8 +138,7 @@ Result<void> LocalStack::write_agent_config() const {
                      std::to_string((mark / 50 % 16) * 16) + ".0/20";
   }
   for (const auto& [key, value] : object_of(config_, "agent")) {
-    if (key == "fleet") continue;
-    keys[std::string(key)] = value.is_string() ? std::string(value.as_string()) : boost::json::serialize(value);
+    if (key != "fleet") keys[std::string(key)] = value;
   }
   std::ofstream out(agent_config(), std::ios::trunc);
   out << "# Written by `berth up` from [agent] of the control plane's configuration.\n";

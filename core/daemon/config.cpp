@@ -76,7 +76,7 @@ std::optional<std::string> scalar(const toml::node& node) {
   return std::nullopt;
 }
 
-// Nested tables become dotted keys; a list becomes its items joined by commas.
+// Nested tables become dotted keys, items of a list numbers from 0.
 Refusal flatten(std::string_view file, const toml::node& node, const std::string& shown,
                 const std::string& key, std::map<std::string, std::string>& out) {
   if (const auto value = scalar(node)) {
@@ -93,13 +93,11 @@ Refusal flatten(std::string_view file, const toml::node& node, const std::string
     return {};
   }
   if (const toml::array* list = node.as_array()) {
-    std::string joined;
+    std::size_t index = 0;
     for (const auto& item : *list) {
-      const auto value = scalar(item);
-      if (!value) return refuse(file, item, shown, "a list may hold only strings and numbers");
-      joined += (joined.empty() ? "" : ",") + *value;
+      const std::string part = "." + std::to_string(index++);
+      if (auto refusal = flatten(file, item, shown + part, key + part, out)) return refusal;
     }
-    out[key] = joined;
     return {};
   }
   return refuse(file, node, shown, "dates and times are not understood here");
@@ -137,19 +135,17 @@ Refusal read_plugin(std::string_view file, const toml::node& node, const std::st
 Refusal read_agent(std::string_view file, const toml::node& node, AgentSection& out) {
   const toml::table* table = node.as_table();
   if (!table) return refuse(file, node, "agent", "must be a table");
+  toml::table rest = *table;
+  rest.erase("fleet");
+  std::ostringstream json;
+  json << toml::json_formatter(rest);
+  out.settings_json = json.str();
+  const auto keep = [](std::int64_t) {};
   return Section(file, "agent", *table)
       .text("fleet", out.fleet)
-      .on("cpu",
-          [&](const toml::node& value, const std::string& key) {
-            return read_positive(file, value, key, 128, [&](std::int64_t v) { out.cpu = v; });
-          })
-      .on("memory",
-          [&](const toml::node& value, const std::string& key) {
-            return read_positive(file, value, key, 4, [&](std::int64_t v) { out.memory_mib = v; });
-          })
-      .rest([&](const toml::node& child, const std::string& key) {
-        return flatten(file, child, key, key.substr(6), out.settings);
-      })
+      .on("cpu", [&](const toml::node& value, const std::string& key) { return read_positive(file, value, key, 128, keep); })
+      .on("memory", [&](const toml::node& value, const std::string& key) { return read_positive(file, value, key, 4, keep); })
+      .rest([](const toml::node&, const std::string&) -> Refusal { return {}; })  // the agent knows its keys
       .read();
 }
 
@@ -302,10 +298,9 @@ std::string describe(const Config& config) {
     for (const auto& [key, value] : section.settings) keys.emplace_back(key);
     plugins[name] = {{"enabled", section.enabled}, {"path", section.path}, {"settings", keys}};
   }
-  boost::json::object agent{{"fleet", config.agent.fleet}};
-  if (config.agent.cpu) agent["cpu"] = *config.agent.cpu;
-  if (config.agent.memory_mib) agent["memory"] = *config.agent.memory_mib;
-  for (const auto& [key, value] : config.agent.settings) agent[key] = value;
+  boost::system::error_code ec;
+  boost::json::object agent = boost::json::parse(config.agent.settings_json, ec).as_object();
+  agent["fleet"] = config.agent.fleet;
   return boost::json::serialize(boost::json::object{
       {"data_dir", config.data_dir.string()},
       {"api", config.api.host + ":" + std::to_string(config.api.port)},

@@ -22,7 +22,8 @@ struct Endpoint {
   std::uint16_t port = 0;
 };
 
-// [plugins.NAME]: `path` and `enabled` are Berth's, all else goes to the plugin, nested tables joined by dots.
+// [plugins.NAME]: `path` and `enabled` are Berth's, all else goes to the plugin, nested tables joined by dots, items
+// of a list counted from 0.
 struct PluginSection {
   std::string path;  // of the library; empty: found by name in the plugin directories
   bool enabled = true;
@@ -32,9 +33,7 @@ struct PluginSection {
 // [agent]: this host's agent, for `berth up`.
 struct AgentSection {
   std::string fleet;  // the plugin whose agent runs here; empty: the first that has a fleet
-  std::optional<std::int64_t> cpu;         // units
-  std::optional<std::int64_t> memory_mib;
-  std::map<std::string, std::string> settings;  // further keys of the agent's own configuration
+  std::string settings_json = "{}";  // all other keys, for the agent's own configuration
 };
 
 // [[access_key]]

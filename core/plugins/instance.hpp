@@ -71,7 +71,9 @@ class Instance final : public Peer, public std::enable_shared_from_this<Instance
   [[nodiscard]] const PluginName& name() const override;
   [[nodiscard]] const Library& library() const;
 
-  void call(std::uint32_t method, std::string request, CallOptions options, Done done) override;
+  std::uint64_t call(std::uint32_t method, std::string request, CallOptions options,
+                     Done done) override;
+  void cancel(std::uint64_t operation) override;
 
   // METHOD_DESCRIBE, and the answer checked against table and contract (manifest.hpp).
   void describe(CallOptions options, std::function<void(Result<v1::Manifest>)> done);

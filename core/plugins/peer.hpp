@@ -29,8 +29,12 @@ class Peer {
 
   // Begins a call (v1::Method). `done` runs exactly once, later, on the loop, never from within
   // call(): with the answer's bytes, the plugin's error, Deadline, or Cancelled when the instance
-  // ends first.
-  virtual void call(std::uint32_t method, std::string request, CallOptions options, Done done) = 0;
+  // ends first. Gives the operation's number, 0 where it never opened.
+  virtual std::uint64_t call(std::uint32_t method, std::string request, CallOptions options,
+                             Done done) = 0;
+
+  // Asks that an operation end soon; `done` still runs. Unknown and ended ones are ignored.
+  virtual void cancel(std::uint64_t operation) = 0;
 };
 
 }  // namespace berth::plugins

@@ -48,8 +48,8 @@ path = "/x.so"
   EXPECT_EQ(config->api.host, "::1");
   EXPECT_EQ(config->api.port, 99);
   EXPECT_EQ(config->stopped_task_retention.count(), 7200);
-  EXPECT_EQ(config->agent.cpu, 512);
-  EXPECT_EQ(config->agent.settings.at("attributes"), "rack=1,disk=ssd");
+  EXPECT_THAT(describe(*config), HasSubstr(R"("cpu":512)"));
+  EXPECT_THAT(describe(*config), HasSubstr(R"("attributes":["rack=1","disk=ssd"])"));
   EXPECT_EQ(config->access_keys.at(0).secret, "s");
   EXPECT_EQ(config->plugins.at("ec2").settings.at("listen"), "0.0.0.0:5081");
   EXPECT_FALSE(config->plugins.at("other").enabled);
@@ -60,6 +60,12 @@ TEST(Config, KeepsDotsWithinANameOfANestedTable) {
   const auto config = parse_config("[plugins.r.registries.\"127.0.0.1:5000\"]\nusername = \"u\"\n", "t");
   ASSERT_TRUE(config);
   EXPECT_EQ(config->plugins.at("r").settings.at("registries.\"127.0.0.1:5000\".username"), "u");
+}
+
+TEST(Config, CountsTheItemsOfAList) {
+  const auto config = parse_config("[plugins.r]\nmirrors = [\"a\", \"b\"]\n", "t");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->plugins.at("r").settings.at("mirrors.1"), "b");
 }
 
 TEST(Config, RefusesWhatItDoesNotKnowWithItsPlace) {
