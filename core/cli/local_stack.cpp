@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <algorithm>
 #include <fstream>
-#include <map>
 
 #include "core/cli/child_process.hpp"
 #include "core/cli/json_access.hpp"
@@ -123,7 +122,7 @@ Result<void> LocalStack::write_agent_config() const {
   std::ifstream port_file(data_dir_ / (*name + ".port"));
   std::string port;
   std::getline(port_file, port);
-  std::map<std::string, boost::json::value> keys{
+  boost::json::object keys{
       {"server", "127.0.0.1:" + port},
       {"join_token_file", (data_dir_ / "plugins" / *name / "join-token").string()},
       {"data_dir", (data_dir_ / "agent").string()},
@@ -138,11 +137,11 @@ Result<void> LocalStack::write_agent_config() const {
                      std::to_string((mark / 50 % 16) * 16) + ".0/20";
   }
   for (const auto& [key, value] : object_of(config_, "agent")) {
-    if (key != "fleet") keys[std::string(key)] = value;
+    if (key != "fleet") keys[key] = value;
   }
   std::ofstream out(agent_config(), std::ios::trunc);
   out << "# Written by `berth up` from [agent] of the control plane's configuration.\n";
-  for (const auto& [key, value] : keys) out << key << " = " << toml_value(value) << '\n';
+  for (const auto& [key, value] : keys) out << std::string_view(key) << " = " << toml_value(value) << '\n';
   out.close();
   if (!out) return fail(Errc::Denied, "cannot write " + agent_config().string());
   return {};
