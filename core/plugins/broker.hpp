@@ -51,7 +51,8 @@ class Broker {
 
   Options options_;
   std::map<PluginName, Route> routes_;
-  std::shared_ptr<std::map<PluginName, std::size_t>> open_;
+  std::shared_ptr<std::map<PluginName, std::size_t>> open_;  // questions by asker
+  std::shared_ptr<void> alive_;                              // gone with the broker
 };
 
 // Whether `host` ("host[:port]", any case) matches `pattern`, in which '*' stands for any run of

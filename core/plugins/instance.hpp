@@ -22,6 +22,8 @@
 
 namespace berth::plugins {
 
+class HostSide;
+
 struct Limits {
   std::size_t events = 16 * 1024;  // queued, not yet given to the core
   std::size_t event_bytes = 64 * 1024 * 1024;
@@ -37,6 +39,7 @@ struct Limits {
 // What a plugin did wrong, in numbers; for metrics and `berth plugin list`.
 struct Faults {
   std::uint64_t unknown_completions = 0;   // of no open operation, or the second of one
+  std::uint64_t unfinished_calls = 0;      // left open by destroy
   std::uint64_t late_completions = 0;      // after the deadline
   std::uint64_t oversized = 0;             // payloads beyond BERTH_PAYLOAD_MAX
   std::uint64_t early_or_late_events = 0;  // before activate, or after destroy
@@ -90,13 +93,11 @@ class Instance final : public Peer, public std::enable_shared_from_this<Instance
       const;  // past their deadline and not completed by the plugin
 
  private:
-  class HostSide;
-  Instance(LibraryPtr library, std::shared_ptr<HostSide> host, void* handle);
+  Instance(LibraryPtr library, std::shared_ptr<HostSide> host);
 
   LibraryPtr library_;
   PluginName name_;
   std::shared_ptr<HostSide> host_;
-  void* handle_;
 };
 
 }  // namespace berth::plugins

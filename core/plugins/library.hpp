@@ -7,8 +7,8 @@
 // Threads: any.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,6 +20,8 @@
 
 namespace berth::plugins {
 
+class HostPort;
+
 class Library {
  public:
   Library(std::filesystem::path path, const berth_plugin& table, std::shared_ptr<void> handle)
@@ -30,19 +32,22 @@ class Library {
   [[nodiscard]] PluginName name() const { return PluginName(table_.name); }
   [[nodiscard]] std::string version() const { return table_.version; }
 
-  // Keeps what instances of the past gave to the plugin: one that calls its host after destroy must
-  // meet an object that counts the fault, not freed memory.
-  void retire(std::shared_ptr<void> host_side) const {
+  // Keeps the end of the line that an instance of the past gave to the plugin: one that calls its
+  // host after destroy must meet something that counts the fault, not freed memory.
+  void retire(std::shared_ptr<const HostPort> port) const {
     const std::lock_guard lock(mutex_);
-    retired_.push_back(std::move(host_side));
+    retired_.push_back(std::move(port));
   }
+
+  // Calls to the host by instances that had been destroyed.
+  [[nodiscard]] std::uint64_t calls_after_end() const;
 
  private:
   const std::filesystem::path path_;
   const berth_plugin& table_;
   const std::shared_ptr<void> handle_;
   mutable std::mutex mutex_;
-  mutable std::vector<std::shared_ptr<void>> retired_;
+  mutable std::vector<std::shared_ptr<const HostPort>> retired_;
 };
 
 using LibraryPtr = std::shared_ptr<const Library>;

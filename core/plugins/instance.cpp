@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/plugins/instance.hpp"
+
+#include <utility>
+
+#include "core/plugins/host_side.hpp"
+#include "core/plugins/manifest.hpp"
+
+namespace berth::plugins {
+
+Result<std::shared_ptr<Instance>> Instance::create(LibraryPtr library, Options options) {
+  auto host = std::make_shared<HostSide>(library, std::move(options));
+  if (auto created = host->create(); !created) return tl::unexpected(created.error());
+  return std::shared_ptr<Instance>(new Instance(std::move(library), std::move(host)));
+}
+
+Instance::Instance(LibraryPtr library, std::shared_ptr<HostSide> host)
+    : library_(std::move(library)), name_(library_->name()), host_(std::move(host)) {}
+
+Instance::~Instance() {
+  host_->destroy();
+}
+
+const PluginName& Instance::name() const {
+  return name_;
+}
+const Library& Instance::library() const {
+  return *library_;
+}
+
+void Instance::call(std::uint32_t method, std::string request, CallOptions options, Done done) {
+  host_->call(method, std::move(request), options, std::move(done));
+}
+
+void Instance::describe(CallOptions options, std::function<void(Result<v1::Manifest>)> done) {
+  call(v1::METHOD_DESCRIBE, {}, options,
+       [library = library_, done = std::move(done)](const Result<std::string>& answer) {
+         if (!answer) return done(tl::unexpected(answer.error()));
+         v1::Manifest manifest;
+         if (!manifest.ParseFromString(*answer)) {
+           return done(fail(Errc::Invalid,
+                            library->path().string() + ": its manifest cannot be read",
+                            Subject::Plugin, library->name().str()));
+         }
+         if (auto sound = check_manifest(manifest, *library); !sound) {
+           return done(tl::unexpected(sound.error()));
+         }
+         done(std::move(manifest));
+       });
+}
+
+void Instance::activate(CallOptions options, std::function<void(Result<void>)> done) {
+  host_->set_active();
+  call(v1::METHOD_ACTIVATE, {}, options,
+       [done = std::move(done)](const Result<std::string>& answer) {
+         if (!answer) return done(tl::unexpected(answer.error()));
+         done({});
+       });
+}
+
+void Instance::sweep(Instant now) {
+  host_->sweep(now);
+}
+std::optional<Instant> Instance::next_sweep() const {
+  return host_->next_sweep();
+}
+Faults Instance::faults() const {
+  return host_->faults();
+}
+std::size_t Instance::calls_overdue() const {
+  return host_->calls_overdue();
+}
+
+}  // namespace berth::plugins
