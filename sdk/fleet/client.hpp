@@ -86,7 +86,8 @@ class Client {
 
  private:
   class Impl;
-  explicit Client(std::shared_ptr<Impl> impl);
+  Client(std::shared_ptr<Loop> loop, std::shared_ptr<Impl> impl);
+  std::shared_ptr<Loop> loop_;
   std::shared_ptr<Impl> impl_;
 };
 

@@ -44,6 +44,10 @@ class Loop {
   // [loop]
   [[nodiscard]] Timer after(std::chrono::milliseconds delay, std::function<void()> work);
 
+  // Ends the thread; what has not run never will, and run() runs on its caller. For owners who must come down in order. Not
+  // from the loop itself.
+  void stop();
+
   // For the transport. Valid as long as the loop.
   boost::asio::io_context& context();
 

@@ -48,7 +48,7 @@ class Connection {
 
   virtual ~Connection() = default;
 
-  // Begins to read.
+  // Begins to read; again: other handlers from now on.
   virtual void start(Handlers handlers) = 0;
   // Queues a frame; where that is too much, closes. After the end it is dropped.
   virtual void send(const v1::Frame& frame) = 0;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who has joined a fleet, and what each last offered: one durable file a node.
+//
+// Invariants: what is in memory is on disk. An identity that never registered is dropped after a day: its agent
+// died between joining and its first hello, and has joined again.
+// Threads: one at a time. Errors: INTERNAL; INVALID for a file that is not a node, or of a newer version.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "berth/fleet/v1/fleet.pb.h"
+#include "berth/result.hpp"
+
+namespace berth::fleet {
+
+class NodeStore {
+ public:
+  // Reads every node. A file that cannot be read is an error that names it: nothing is overwritten.
+  static sdk::Result<NodeStore> open(const std::filesystem::path& directory, std::int64_t now_ms);
+
+  // By id; with those that have not registered yet.
+  [[nodiscard]] const std::map<std::string, v1::StoredNode>& nodes() const { return nodes_; }
+
+  sdk::Result<void> put(const v1::StoredNode& node);
+  sdk::Result<void> remove(const std::string& id);
+
+ private:
+  std::filesystem::path directory_;
+  std::map<std::string, v1::StoredNode> nodes_;
+};
+
+// What is wrong with a registration, if anything: names, amounts and lists within the bounds of what the core takes.
+sdk::Result<void> check_registration(const v1::Registration& registration);
+
+}  // namespace berth::fleet

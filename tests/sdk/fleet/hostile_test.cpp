@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sdk/fleet/secret.hpp"
+#include "tests/sdk/fleet/fixture.hpp"
+
+namespace berth::fleet {
+namespace {
+
+// A peer that sends whatever bytes it likes, over TLS or bare.
+class RawPeer {
+ public:
+  explicit RawPeer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    const timeval patience{20, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  }
+  ~RawPeer() {
+    SSL_free(ssl_);
+    SSL_CTX_free(context_);
+    ::close(fd_);
+  }
+  RawPeer(const RawPeer&) = delete;
+  RawPeer& operator=(const RawPeer&) = delete;
+
+  void shake_hands() {
+    context_ = SSL_CTX_new(TLS_client_method());
+    ssl_ = SSL_new(context_);
+    SSL_set_fd(ssl_, fd_);
+    ASSERT_EQ(SSL_connect(ssl_), 1);
+  }
+  void send(const std::string& bytes) {
+    if (ssl_) {
+      ASSERT_GT(SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())), 0);
+    } else {
+      ASSERT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+    }
+  }
+  void send(const v1::Frame& frame) { send(length(frame.ByteSizeLong()) + frame.SerializeAsString()); }
+  static std::string length(std::size_t size) {
+    const std::uint32_t big = htonl(static_cast<std::uint32_t>(size));
+    return {reinterpret_cast<const char*>(&big), 4};
+  }
+  v1::Frame receive() {
+    std::string head = read(4);
+    std::uint32_t size = 0;
+    if (head.size() == 4) std::memcpy(&size, head.data(), 4);
+    v1::Frame frame;
+    frame.ParseFromString(read(ntohl(size)));
+    return frame;
+  }
+  // Reads on until the other side has ended the connection.
+  [[nodiscard]] bool is_cut() {
+    char byte[256];
+    for (;;) {
+      const long got = ssl_ ? SSL_read(ssl_, byte, sizeof byte) : ::recv(fd_, byte, sizeof byte, 0);
+      if (got <= 0) return errno != EAGAIN;
+    }
+  }
+
+ private:
+  std::string read(std::size_t size) {
+    std::string bytes(size, '\0');
+    std::size_t have = 0;
+    while (have < size) {
+      const int got = SSL_read(ssl_, bytes.data() + have, static_cast<int>(size - have));
+      if (got <= 0) break;
+      have += static_cast<std::size_t>(got);
+    }
+    bytes.resize(have);
+    return bytes;
+  }
+
+  int fd_;
+  SSL_CTX* context_ = nullptr;
+  SSL* ssl_ = nullptr;
+};
+
+class FleetHostile : public FleetTest {
+ protected:
+  void SetUp() override {
+    auto config = server_config();
+    config.hello_timeout = 200ms;
+    config.dead_after = 1s;
+    ASSERT_TRUE(server_.open(config));
+  }
+  void TearDown() override {
+    // Whatever happened before, a decent agent is served.
+    TestAgent agent;
+    ASSERT_TRUE(agent.open(client_config(server_), registration()));
+    EXPECT_TRUE(agent.wait_connected());
+  }
+  // Joins and says hello by hand.
+  std::unique_ptr<RawPeer> raw_agent() {
+    auto peer = std::make_unique<RawPeer>(server_.server->port());
+    peer->shake_hands();
+    v1::Frame join;
+    join.mutable_join()->set_protocol(1);
+    join.mutable_join()->set_secret(JoinToken::parse(server_.server->join_token())->secret);
+    peer->send(join);
+    const v1::Frame joined = peer->receive();
+    node_ = joined.joined().node_id();
+    secret_ = joined.joined().secret();
+    peer->send(hello());
+    EXPECT_TRUE(peer->receive().has_welcome());
+    EXPECT_TRUE(server_.wait_connected(1));
+    return peer;
+  }
+  // Of the last raw agent, and of a process of its own.
+  v1::Frame hello() const {
+    v1::Frame hello;
+    hello.mutable_hello()->set_protocol(1);
+    hello.mutable_hello()->set_node_id(node_);
+    hello.mutable_hello()->set_secret(secret_);
+    hello.mutable_hello()->set_incarnation(random_hex(16));
+    *hello.mutable_hello()->mutable_registration() = registration();
+    return hello;
+  }
+
+  TestServer server_;
+  std::string node_;
+  std::string secret_;
+};
+
+TEST_F(FleetHostile, BytesThatAreNotTlsAreCutOff) {
+  RawPeer peer(server_.server->port());
+  peer.send("GET / HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(peer.is_cut());
+}
+
+TEST_F(FleetHostile, AStrangerWhoSaysNothingIsCutOff) {
+  RawPeer peer(server_.server->port());
+  peer.shake_hands();
+  EXPECT_TRUE(peer.is_cut());
+  EXPECT_TRUE(server_.logged("did not say who it is"));
+}
+
+TEST_F(FleetHostile, AStrangersHugeFrameIsNotAwaited) {
+  RawPeer peer(server_.server->port());
+  peer.shake_hands();
+  peer.send(RawPeer::length(0x7fffffff));
+  EXPECT_TRUE(peer.is_cut());
+  EXPECT_TRUE(server_.logged("a frame of 2147483647 bytes"));
+}
+
+TEST_F(FleetHostile, AnEmptyFrameIsCutOff) {
+  RawPeer peer(server_.server->port());
+  peer.shake_hands();
+  peer.send(RawPeer::length(0));
+  EXPECT_TRUE(peer.is_cut());
+}
+
+TEST_F(FleetHostile, AFrameThatIsNotAMessageIsCutOff) {
+  RawPeer peer(server_.server->port());
+  peer.shake_hands();
+  peer.send(RawPeer::length(6) + "\xff\xff\xff\xff\xff\xff");
+  EXPECT_TRUE(peer.is_cut());
+  EXPECT_TRUE(server_.logged("a frame that is not one"));
+}
+
+TEST_F(FleetHostile, AStrangerMayNotReport) {
+  RawPeer peer(server_.server->port());
+  peer.shake_hands();
+  v1::Frame frame;
+  *frame.mutable_report() = task_report('a', 1);
+  peer.send(frame);
+  EXPECT_EQ(peer.receive().goodbye().code(), v1::Goodbye::CODE_BROKEN);
+  EXPECT_TRUE(peer.is_cut());
+  EXPECT_TRUE(server_.reports.empty());
+}
+
+TEST_F(FleetHostile, AWrongSecretForAKnownNodeIsRefusedAndHarmsItNot) {
+  auto agent = raw_agent();
+  RawPeer thief(server_.server->port());
+  thief.shake_hands();
+  v1::Frame hello;
+  hello.mutable_hello()->set_protocol(1);
+  hello.mutable_hello()->set_node_id(node_);
+  hello.mutable_hello()->set_secret(std::string(64, '0'));
+  hello.mutable_hello()->set_incarnation(random_hex(16));
+  thief.send(hello);
+  EXPECT_EQ(thief.receive().goodbye().code(), v1::Goodbye::CODE_UNKNOWN_IDENTITY);
+  v1::Frame report;
+  *report.mutable_report() = task_report('a', 1);
+  agent->send(report);
+  EXPECT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
+}
+
+TEST_F(FleetHostile, AnAgentThatFallsSilentIsDisconnected) {
+  auto silent = raw_agent();
+  EXPECT_TRUE(server_.logged("it was silent for 1000 ms"));
+  EXPECT_TRUE(server_.wait_connected(0));
+  EXPECT_TRUE(silent->is_cut());
+}
+
+// As after a power cut: the old connection is still open here, and nobody is behind it.
+TEST_F(FleetHostile, AnAgentThatAnswersNoPingLosesItsIdentityToItsNextProcess) {
+  auto before = raw_agent();
+  RawPeer next(server_.server->port());
+  next.shake_hands();
+  next.send(hello());
+  EXPECT_TRUE(next.receive().has_welcome());
+  EXPECT_TRUE(before->is_cut());
+  EXPECT_TRUE(server_.logged("it did not answer while another asked for its identity"));
+  EXPECT_EQ(server_.server->nodes().size(), 1U);
+}
+
+TEST_F(FleetHostile, AReportThatIsNotOneCutsTheAgentOff) {
+  auto agent = raw_agent();
+  v1::Frame frame;
+  frame.mutable_report()->set_task_id("../../etc/passwd");
+  agent->send(frame);
+  EXPECT_TRUE(agent->is_cut());
+  EXPECT_TRUE(server_.logged("a task report that is not one"));
+  EXPECT_TRUE(server_.wait_connected(0));
+}
+
+TEST_F(FleetHostile, AStreamBeyondItsCreditCutsTheAgentOff) {
+  auto agent = raw_agent();
+  Heard heard;
+  berth_status status = BERTH_OK;
+  bool ended = false;
+  const auto id = server_.server->call(
+      node_, 0x107, "", {.stream_id = 5, .credit = 4},
+      [&](berth_status s, const std::string&) { heard.with([&] { status = s, ended = true; }); },
+      [](berth::v1::StreamChunk&&) { ADD_FAILURE() << "more than was granted"; });
+  v1::Frame frame;
+  frame.mutable_chunk()->set_call(id);
+  frame.mutable_chunk()->mutable_chunk()->set_data("12345");
+  while (!agent->receive().has_call()) {
+  }
+  agent->send(frame);
+  EXPECT_TRUE(agent->is_cut());
+  ASSERT_TRUE(heard.wait([&] { return ended; }));
+  EXPECT_EQ(status, BERTH_UNAVAILABLE);
+}
+
+TEST_F(FleetHostile, AnAgentCannotEndAnotherNodesCall) {
+  auto agent = raw_agent();
+  TestAgent other;
+  ASSERT_TRUE(other.open(client_config(server_, "other"), registration()));
+  ASSERT_TRUE(other.wait_connected());
+  Heard heard;
+  std::string payload;
+  const auto id = server_.server->call(other.client->node_id(), 0x101, "", {},
+                                       [&](berth_status, std::string p) { heard.with([&] { payload = std::move(p); }); });
+  ASSERT_TRUE(other.wait([&] { return other.calls.size() == 1; }));
+  v1::Frame frame;
+  frame.mutable_done()->set_id(id);
+  frame.mutable_done()->set_payload("forged");
+  agent->send(frame);
+  v1::Frame report;  // seen by the server after the forgery
+  *report.mutable_report() = task_report('a', 1);
+  agent->send(report);
+  ASSERT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
+  other.client->done(other.calls[0].id, BERTH_OK, "true");
+  ASSERT_TRUE(heard.wait([&] { return !payload.empty(); }));
+  EXPECT_EQ(payload, "true");
+}
+
+TEST_F(FleetHostile, FramesOfALaterVersionAreIgnored) {
+  auto agent = raw_agent();
+  agent->send(RawPeer::length(4) + "\xc2\x3e\x01x");  // field 1000, one byte
+  v1::Frame report;
+  *report.mutable_report() = task_report('a', 1);
+  agent->send(report);
+  EXPECT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
+}
+
+}  // namespace
+}  // namespace berth::fleet

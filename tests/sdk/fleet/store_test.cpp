@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/fleet/node_store.hpp"
+
+#include <fstream>
+
+#include "sdk/fleet/credentials.hpp"
+#include "sdk/fleet/durable_file.hpp"
+#include "tests/sdk/fleet/fixture.hpp"
+
+namespace berth::fleet {
+namespace {
+
+v1::StoredNode stored_node(char digit, std::int64_t registered) {
+  v1::StoredNode node;
+  node.set_version(1);
+  node.set_id(std::string(32, digit));
+  node.set_secret_sha256(std::string(32, 's'));
+  node.set_joined_at_ms(1'000);
+  node.set_registered_at_ms(registered);
+  return node;
+}
+
+TEST_F(FleetTest, NodesAreReadAsTheyWerePut) {
+  const auto path = dir_.path() / "nodes";
+  {
+    auto store = NodeStore::open(path, 1'000);
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->put(stored_node('a', 5)));
+    ASSERT_TRUE(store->put(stored_node('b', 5)));
+    ASSERT_TRUE(store->remove(std::string(32, 'b')));
+  }
+  auto store = NodeStore::open(path, 1'000);
+  ASSERT_TRUE(store);
+  ASSERT_EQ(store->nodes().size(), 1U);
+  EXPECT_EQ(store->nodes().begin()->second.registered_at_ms(), 5);
+}
+
+TEST_F(FleetTest, AnIdentityThatNeverRegisteredIsDroppedAfterADay) {
+  const auto path = dir_.path() / "nodes";
+  auto store = NodeStore::open(path, 1'000);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(store->put(stored_node('a', 0)));
+  ASSERT_TRUE(store->put(stored_node('b', 7)));
+  EXPECT_EQ(NodeStore::open(path, 2'000)->nodes().size(), 2U);
+  EXPECT_EQ(NodeStore::open(path, 100'000'000)->nodes().size(), 1U);
+}
+
+TEST_F(FleetTest, ADamagedOrNewerNodeFileIsNamedAndLeftAlone) {
+  const auto path = dir_.path() / "nodes";
+  ASSERT_TRUE(NodeStore::open(path, 1'000));
+  const auto file = path / std::string(32, 'c');
+  std::ofstream(file) << "garbage";
+  const auto damaged = NodeStore::open(path, 1'000);
+  ASSERT_FALSE(damaged);
+  EXPECT_NE(damaged.error().message.find(file.string()), std::string::npos);
+  EXPECT_EQ(std::filesystem::file_size(file), 7U);
+  auto newer = stored_node('c', 1);
+  newer.set_version(2);
+  std::ofstream(file) << newer.SerializeAsString();
+  EXPECT_NE(NodeStore::open(path, 1'000).error().message.find("newer version"), std::string::npos);
+}
+
+TEST_F(FleetTest, CertificatesStayAndMixedOnesAreRefused) {
+  const auto a = load_or_make_credentials(dir_.path() / "a");
+  const auto b = load_or_make_credentials(dir_.path() / "b");
+  ASSERT_TRUE(a);
+  ASSERT_TRUE(b);
+  EXPECT_NE(a->fingerprint, b->fingerprint);
+  EXPECT_EQ(load_or_make_credentials(dir_.path() / "a")->fingerprint, a->fingerprint);
+  std::filesystem::copy_file(dir_.path() / "b/ca.pem", dir_.path() / "a/ca.pem",
+                             std::filesystem::copy_options::overwrite_existing);
+  const auto mixed = load_or_make_credentials(dir_.path() / "a");
+  ASSERT_FALSE(mixed);
+  EXPECT_NE(mixed.error().message.find("do not belong together"), std::string::npos);
+}
+
+TEST_F(FleetTest, AFileIsWholeOrAsBefore) {
+  const auto path = dir_.path() / "file";
+  ASSERT_TRUE(write_durably(path, "one", 0600));
+  ASSERT_TRUE(write_durably(path, "two", 0600));
+  EXPECT_EQ(*read_small_file(path), "two");
+  EXPECT_FALSE(read_small_file(path, 2));
+  EXPECT_FALSE(write_durably(dir_.path() / "absent" / "file", "x", 0600));
+  EXPECT_EQ(read_small_file(dir_.path() / "none").error().status, BERTH_NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace berth::fleet
