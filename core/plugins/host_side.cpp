@@ -129,11 +129,12 @@ Error HostSide::error_of(berth_status status, std::string_view payload) const {
   return Error{errc_of_status(status), std::move(message), Subject::Plugin, failure.field(), {}};
 }
 
-void HostSide::call(std::uint32_t method, std::string request, CallOptions options,
-                    Peer::Done done) {
-  const auto refuse = [&](Errc code, const std::string& words) {
+std::uint64_t HostSide::call(std::uint32_t method, std::string request, CallOptions options,
+                             Peer::Done done) {
+  const auto refuse = [&](Errc code, const std::string& words) -> std::uint64_t {
     answer(std::move(done), fail(code, "the plugin " + library_->name().str() + " " + words,
                                  Subject::Plugin, library_->name().str()));
+    return 0;
   };
   if (request.size() > BERTH_PAYLOAD_MAX)
     return refuse(Errc::Invalid, "is asked with more than 16 MiB");
@@ -166,7 +167,7 @@ void HostSide::call(std::uint32_t method, std::string request, CallOptions optio
   } catch (...) {
     status = BERTH_INTERNAL;
   }
-  if (status == BERTH_OK) return;
+  if (status == BERTH_OK) return operation;
   // It never opened. A completion that came all the same has been taken for the answer.
   Peer::Done mine;
   bool was_open = false;
@@ -184,6 +185,15 @@ void HostSide::call(std::uint32_t method, std::string request, CallOptions optio
     fault(&Faults::unknown_completions,
           "it completed a call of method " + std::to_string(method) + " that it refused");
   }
+  return 0;
+}
+
+void HostSide::cancel(std::uint64_t operation) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_ || !open_.contains(operation)) return;
+  }
+  library_->table().cancel(handle_, operation);
 }
 
 void HostSide::set_active() {

@@ -33,7 +33,9 @@ class HostSide : public std::enable_shared_from_this<HostSide> {
   [[nodiscard]] Result<void> create();
   void destroy();
 
-  void call(std::uint32_t method, std::string request, CallOptions options, Peer::Done done);
+  std::uint64_t call(std::uint32_t method, std::string request, CallOptions options,
+                     Peer::Done done);
+  void cancel(std::uint64_t operation);
   void set_active();
   void sweep(Instant now);
 

@@ -28,8 +28,13 @@ const Library& Instance::library() const {
   return *library_;
 }
 
-void Instance::call(std::uint32_t method, std::string request, CallOptions options, Done done) {
-  host_->call(method, std::move(request), options, std::move(done));
+std::uint64_t Instance::call(std::uint32_t method, std::string request, CallOptions options,
+                             Done done) {
+  return host_->call(method, std::move(request), options, std::move(done));
+}
+
+void Instance::cancel(std::uint64_t operation) {
+  host_->cancel(operation);
 }
 
 void Instance::describe(CallOptions options, std::function<void(Result<v1::Manifest>)> done) {
