@@ -23,7 +23,7 @@ sdk::Result<void> TaskEngine::Loop::open() {
   if (!contents) return contents.error();
   epoch_ = contents->epoch;
   const Now now = clock_.now();
-  std::set<std::string> ids;
+  std::vector<TaskSpecPtr> specs;
   std::set<std::string> with_logs;
   for (auto& task : contents->tasks) {
     const std::string id = task.request.task_id();
@@ -35,7 +35,7 @@ sdk::Result<void> TaskEngine::Loop::open() {
     entry.spec = std::make_shared<const TaskSpec>(TaskSpec{std::move(task.request), std::move(*plan)});
     entry.state = std::move(task.state);
     entry.changed = step(entry.spec->plan, entry.state, now);
-    ids.insert(id);
+    specs.push_back(entry.spec);
     with_logs.insert(id);
     touched_.insert(id);
   }
@@ -47,7 +47,7 @@ sdk::Result<void> TaskEngine::Loop::open() {
     log_drops_.emplace(drop, ended.task_id);
     with_logs.insert(ended.task_id);
   }
-  host_.sweep(ids, with_logs);
+  host_.sweep(specs, with_logs);
   settle();
   thread_ = std::thread([this] { run(); });
   return {};

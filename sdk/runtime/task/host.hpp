@@ -13,6 +13,7 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "berth/result.hpp"
 #include "sdk/runtime/task/task_machine.hpp"
@@ -63,7 +64,7 @@ class Host {
   virtual bool drop_logs(const std::string& task_id) = 0;
 
   // Removes what belongs to none of these tasks, logs of none of `with_logs` too.
-  virtual void sweep(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs) = 0;
+  virtual void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) = 0;
 
   // Ends all watches.
   virtual void close() = 0;

@@ -44,7 +44,7 @@ struct TasksConfig {
   std::string runtime = "crun";                  // OCI runtime: a name in PATH or a path
   std::filesystem::path monitor;                 // the monitor's program; empty: beside this program
   std::string bridge = "berth0";                 // device for network mode bridge, made when first needed
-  std::string subnet = "172.30.0.0/16";          // of that bridge
+  std::string subnet{};                          // of that bridge, e.g. "172.30.0.0/16"; empty: a free one, then kept
   std::string cgroup_parent = "berth";           // cgroup that holds those of the tasks
   PortRange dynamic_ports{};                     // host ports for hostPort 0; 0-0: the kernel's ephemeral range
   std::chrono::seconds stop_timeout{30};         // between stop signal and SIGKILL, where a container says nothing
@@ -61,7 +61,7 @@ class Tasks {
  public:
   // What Tasks needs of its owner; must outlive it.
   struct Outside {
-    // Called on a thread of Tasks, one call at a time, for each durable change (and, a few times a second, pull progress).
+    // Called on a thread of Tasks (in open(), on the caller's), one call at a time, for each durable change (and, a few times a second, pull progress).
     // Must not block, and must not call Tasks back.
     std::function<void(const v1::TaskReport&)> report;
     image::RegistryAccess& registry;
@@ -99,13 +99,16 @@ class Tasks {
   sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink,
                                   std::stop_token cancel);
 
+  // "crun 1.8.1".
+  [[nodiscard]] const std::string& runtime_version() const;
+
   // Ends work on this side and leaves the containers running. Later calls answer UNAVAILABLE.
   void shutdown();
 
  private:
-  class Engine;
-  explicit Tasks(std::unique_ptr<Engine> engine);
-  std::unique_ptr<Engine> engine_;
+  class Impl;
+  explicit Tasks(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace berth::runtime

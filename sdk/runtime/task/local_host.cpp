@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/task/local_host.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "sdk/runtime/failpoint.hpp"
+#include "sdk/runtime/image/rootfs.hpp"
+#include "sdk/runtime/image/user.hpp"
+#include "sdk/runtime/network/name_files.hpp"
+#include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/task_limits.hpp"
+
+namespace berth::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+using sdk::Result;
+
+constexpr std::chrono::milliseconds kKillTimeout{2'000};
+
+std::string container_id(const std::string& task_id, std::size_t container) {
+  return task_id + "-" + std::to_string(container);
+}
+// The task of such an id; empty for an id of another form.
+std::string task_of(const std::string& id) {
+  const auto dash = id.rfind('-');
+  return dash == std::string::npos ? std::string{} : id.substr(0, dash);
+}
+
+// Twelve characters, as Docker's.
+std::string default_hostname(const std::string& task_id, std::size_t container) {
+  const std::string index = std::to_string(container);
+  return task_id.substr(0, 12 - std::min<std::size_t>(index.size(), 11)) + index;
+}
+
+// A reason in ECS's form: "Name: text".
+std::string reason_of(const char* name, const sdk::Error& error) {
+  const auto colon = error.message.find("Error: ");
+  const auto space = error.message.find(' ');
+  if (colon != std::string::npos && space == colon + 6) return error.message;
+  return std::string(name) + ": " + error.message;
+}
+
+Result<void> write_file(const fs::path& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) return sdk::fail(BERTH_INTERNAL, "cannot write " + path.string());
+  std::error_code error;
+  fs::permissions(path, fs::perms{0644}, error);
+  return {};
+}
+
+Result<void> make_directory(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) return sdk::fail(BERTH_INTERNAL, "cannot make " + path.string() + ": " + error.message());
+  return {};
+}
+
+bool succeeded(const Result<void>& result, const std::string& what) {
+  if (!result) spdlog::warn("tasks: {}: {}", what, result.error().message);
+  return result.has_value();
+}
+
+image::PullBehaviour behaviour_of(PullBehaviour behaviour) {
+  switch (behaviour) {
+    case PullBehaviour::Always: return image::PullBehaviour::Always;
+    case PullBehaviour::Once: return image::PullBehaviour::Once;
+    case PullBehaviour::PreferCached: return image::PullBehaviour::PreferCached;
+    case PullBehaviour::Default: break;
+  }
+  return image::PullBehaviour::Default;
+}
+
+v1::ecs::NetworkBinding binding_of(const PublishedPort& port) {
+  v1::ecs::NetworkBinding binding;
+  binding.set_bind_ip("0.0.0.0");
+  binding.set_container_port(port.container_port);
+  binding.set_host_port(port.host_port);
+  binding.set_protocol(port.protocol == Protocol::Udp ? "udp" : "tcp");
+  return binding;
+}
+
+LaunchEnded launch_failed(std::string reason) {
+  LaunchEnded out;
+  out.outcome = LaunchEnded::Outcome::Failed;
+  out.failure = std::move(reason);
+  return out;
+}
+
+}  // namespace
+
+// What launch() has made before it asks the runtime.
+struct LocalHost::Made {
+  ContainerSpec spec;
+  Endpoint endpoint;
+};
+
+fs::path log_path(const fs::path& data_dir, const std::string& task_id, const std::string& container) {
+  return data_dir / "logs" / task_id / container / "json.log";
+}
+
+LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
+    : config_(std::move(config)), registry_(registry) {}
+
+Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, image::RegistryAccess& registry) {
+  std::unique_ptr<LocalHost> host(new LocalHost(config, registry));
+  const fs::path& data = config.data_dir;
+  auto cgroups = Cgroups::open();
+  if (!cgroups) return cgroups.error();
+  host->cgroups_ = std::make_unique<Cgroups>(std::move(*cgroups));
+  auto images = image::ImageStore::open(data / "images");
+  if (!images) return images.error();
+  host->images_ = std::move(*images);
+  auto network = TaskNetwork::open({.state_dir = data / "network",
+                                    .bridge = config.bridge,
+                                    .subnet = config.subnet,
+                                    .dynamic_first = config.dynamic_ports.first,
+                                    .dynamic_last = config.dynamic_ports.last});
+  if (!network) return network.error();
+  host->network_ = std::move(*network);
+  std::error_code error;
+  const fs::path monitor = !config.monitor.empty()
+                               ? config.monitor
+                               : fs::read_symlink("/proc/self/exe", error).parent_path() / "berth-monitor";
+  auto runtime = ContainerRuntime::open(
+      {.runtime = config.runtime, .state_root = data / "runtime", .monitor = monitor});
+  if (!runtime) return runtime.error();
+  host->runtime_ = std::move(*runtime);
+  return host;
+}
+
+fs::path LocalHost::container_dir(const std::string& task_id, std::size_t container) const {
+  return config_.data_dir / "tasks" / task_id / std::to_string(container);
+}
+
+std::string LocalHost::cgroup_of(const std::string& task_id) const {
+  return "/" + config_.cgroup_parent + "/" + task_id;
+}
+
+Result<void> LocalHost::check(const TaskSpec& task) { return check_supported(task.request); }
+
+// ---- Pull
+
+Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container, const Progress& progress,
+                                     std::stop_token cancel) {
+  const auto& definition = task.request.definition();
+  const auto& wanted = definition.container_definitions(static_cast<int>(container));
+  const auto& overrides = task.request.overrides();
+  const std::string holder = container_id(task.request.task_id(), container);
+  image::PullOptions options;
+  options.behaviour = behaviour_of(config_.pull);
+  options.execution_role_arn =
+      overrides.has_execution_role_arn() ? overrides.execution_role_arn() : definition.execution_role_arn();
+  options.credentials = wanted.repository_credentials().credentials_parameter();
+  options.holder = holder;
+  options.cancel = cancel;
+  const auto pinned = task.request.pinned_digests().find(wanted.name());
+  if (pinned != task.request.pinned_digests().end()) options.pinned_digest = pinned->second;
+  options.on_progress = [&](const image::PullProgress& now) {
+    v1::PullProgress told;
+    told.set_container(wanted.name());
+    told.set_image(wanted.image());
+    told.set_bytes_done(static_cast<std::int64_t>(now.bytes_done));
+    told.set_bytes_total(static_cast<std::int64_t>(now.bytes_total));
+    told.set_layers_done(now.layers_done);
+    told.set_layers_total(now.layers_total);
+    progress(told);
+  };
+  auto image = images_->pull(wanted.image(), registry_, options);
+  if (!image) return sdk::fail(image.error().status, reason_of("CannotPullContainerError", image.error()));
+  if (cancel.stop_requested()) {
+    // The task's clean-up may be over already, and would not come back for this.
+    images_->release(holder);
+    return sdk::fail(BERTH_CANCELLED, "CannotPullContainerError: the task was stopped");
+  }
+  return Pulled{image->digest, image->id, parse_signal(image->config.stop_signal)};
+}
+
+// ---- Launch
+
+Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) {
+  const auto mode = read_network_mode(task.request);
+  if (!mode) return mode.error();
+  const auto ports = read_ports(task.request, container);
+  if (!ports) return ports.error();
+  const std::string id = container_id(task.request.task_id(), container);
+  if (*mode == NetworkMode::Bridge) return network_->attach_bridge(id, *ports);
+  if (*mode == NetworkMode::None) return network_->attach_none(id);
+  Endpoint host;
+  host.id = id;
+  for (const PortRequest& port : *ports) host.ports.push_back({port.container_port, port.host_port, port.protocol});
+  return host;
+}
+
+Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, const Endpoint& endpoint,
+                                  ContainerSpec& spec) {
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  const fs::path directory = container_dir(task.request.task_id(), container) / "etc";
+  if (auto made = make_directory(directory); !made) return made;
+  DnsOptions dns;
+  dns.servers.assign(definition.dns_servers().begin(), definition.dns_servers().end());
+  dns.search.assign(definition.dns_search_domains().begin(), definition.dns_search_domains().end());
+  HostsOptions hosts{.hostname = spec.hostname, .address = endpoint.address, .extra = {}};
+  for (const auto& entry : definition.extra_hosts()) hosts.extra.emplace_back(entry.hostname(), entry.ip_address());
+  const bool own_namespace = !endpoint.netns_path.empty();
+  const std::pair<const char*, std::string> files[] = {
+      {"resolv.conf", resolv_conf(read_host_resolv_conf(), dns, own_namespace)},
+      {"hosts", hosts_file(hosts)},
+      {"hostname", spec.hostname + "\n"},
+  };
+  for (const auto& [name, text] : files) {
+    if (auto written = write_file(directory / name, text); !written) return written;
+  }
+  spec.etc.resolv_conf = directory / "resolv.conf";
+  // With the host's network the container has the host's name, and its image's files fit that as well as ours would.
+  if (!own_namespace && hosts.extra.empty()) return {};
+  spec.etc.hosts = directory / "hosts";
+  if (own_namespace) spec.etc.hostname = directory / "hostname";
+  return {};
+}
+
+Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                  ContainerSpec& spec) {
+  const v1::StartTaskRequest& request = task.request;
+  const auto& definition = request.definition().container_definitions(static_cast<int>(container));
+  auto process = merge_process(request, container, image.config, spec.hostname);
+  if (!process) return process.error();
+  auto user = image::resolve_user(spec.rootfs, process->user);
+  if (!user) return user.error();
+  const auto limits = read_container_limits(request, container);
+  if (!limits) return limits.error();
+  auto log = read_log_options(request, container);
+  if (!log) return log.error();
+  spec.args = std::move(process->args);
+  spec.env = std::move(process->env);
+  add_default(spec.env, "HOME", user->home);
+  spec.cwd = process->cwd;
+  spec.uid = user->uid;
+  spec.gid = user->gid;
+  spec.additional_gids = user->additional_gids;
+  spec.cgroup_path = cgroup_of(request.task_id()) + "/" + definition.name();
+  spec.cpu_shares = limits->cpu_shares;
+  spec.memory_limit = limits->memory_bytes;
+  spec.memory_reservation = limits->reservation_bytes;
+  spec.readonly_rootfs = definition.readonly_root_filesystem();
+  spec.annotations = merge_labels(request, container, image.config);
+  const int stop_signal = parse_signal(image.config.stop_signal);
+  if (stop_signal != 0) spec.stop_signal = stop_signal;
+  const fs::path path = log_path(config_.data_dir, request.task_id(), definition.name());
+  if (auto made = make_directory(path.parent_path()); !made) return made;
+  spec.log = *log;
+  spec.log.path = path;
+  return {};
+}
+
+Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState&) {
+  const std::string& task_id = task.request.task_id();
+  const std::string id = container_id(task_id, container);
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  const auto image = images_->held(id);
+  if (!image) return sdk::fail(BERTH_INTERNAL, "the image of the container is not on this host any more");
+  const auto limits = read_task_limits(task.request, config_.cpu_period);
+  if (!limits) return limits.error();
+  {
+    const std::lock_guard lock(cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
+    if (auto made = cgroups_->make_task(cgroup_of(task_id), *limits); !made) return made.error();
+  }
+  BERTH_FAILPOINT("task.before_attach");
+  auto endpoint = attach(task, container);
+  if (!endpoint) return endpoint.error();
+  BERTH_FAILPOINT("task.after_attach");
+  const fs::path directory = container_dir(task_id, container);
+  if (auto made = make_directory(directory); !made) return made.error();
+  auto rootfs = image::mount_rootfs(*image, directory / "fs");
+  if (!rootfs) return rootfs.error();
+  Made made{.spec = {}, .endpoint = std::move(*endpoint)};
+  made.spec.id = id;
+  made.spec.bundle_dir = directory / "bundle";
+  made.spec.rootfs = std::move(*rootfs);
+  made.spec.netns_path = made.endpoint.netns_path;
+  if (!made.spec.netns_path.empty()) {
+    made.spec.hostname =
+        !definition.hostname().empty() ? definition.hostname() : default_hostname(task_id, container);
+  }
+  if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
+  if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
+  return made;
+}
+
+LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
+                              bool find_only) {
+  const std::string id = container_id(task.request.task_id(), container);
+  LaunchEnded out;
+  out.runtime_id = id;
+  std::optional<ContainerView> found;
+  if (auto view = runtime_->inspect(id)) {
+    found = *view;
+  } else if (view.error().status != BERTH_NOT_FOUND) {
+    // Not known whether it ran, so it is not begun (again).
+    return launch_failed(reason_of("CannotInspectContainerError", view.error()));
+  }
+  const bool has_run = found && (found->phase == ContainerPhase::Running || found->started_at_ns != 0);
+  if (find_only && !has_run) {
+    out.outcome = LaunchEnded::Outcome::NotStarted;
+    return out;
+  }
+  Endpoint endpoint;
+  if (has_run || (found && found->phase == ContainerPhase::Created)) {
+    if (auto again = attach(task, container)) endpoint = std::move(*again);
+  } else {
+    // A half-made one goes first. Its program never ran.
+    if (found) {
+      if (auto removed = runtime_->remove(id); !removed) {
+        return launch_failed(reason_of("CannotCreateContainerError", removed.error()));
+      }
+    }
+    auto made = make(task, container, state);
+    if (!made) return launch_failed(reason_of("CannotCreateContainerError", made.error()));
+    BERTH_FAILPOINT("task.before_create");
+    if (auto created = runtime_->create(made->spec); !created) {
+      return launch_failed(reason_of("CannotCreateContainerError", created.error()));
+    }
+    BERTH_FAILPOINT("task.after_create");
+    endpoint = std::move(made->endpoint);
+  }
+  auto started = runtime_->start(id);
+  if (!started) return launch_failed(reason_of("CannotStartContainerError", started.error()));
+  out.outcome = LaunchEnded::Outcome::Started;
+  out.started_ms = *started / 1'000'000;
+  for (const PublishedPort& port : endpoint.ports) out.network_bindings.push_back(binding_of(port));
+  return out;
+}
+
+// ---- While it runs
+
+void LocalHost::watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) {
+  const std::string id = container_id(task.request.task_id(), container);
+  auto watch = runtime_->watch(id);
+  if (!watch) {
+    spdlog::warn("tasks: container {} is gone: {}", id, watch.error().message);
+    ended(Exited{});
+    return;
+  }
+  watcher_.add(std::move(*watch), [ended = std::move(ended)](const std::optional<ContainerExit>& exit) {
+    Exited fact;
+    if (exit) {
+      fact.exit_code = exit->exit_code;
+      fact.out_of_memory = exit->oom_killed();
+      fact.at_ms = exit->finished_at_ns / 1'000'000;
+    }
+    ended(fact);
+  });
+}
+
+bool LocalHost::signal(const TaskSpec& task, std::size_t container, int number) {
+  const std::string id = container_id(task.request.task_id(), container);
+  const auto sent = runtime_->signal(id, number);
+  return (!sent && sent.error().status == BERTH_NOT_FOUND) || succeeded(sent, "signal to " + id);
+}
+
+// ---- Afterwards
+
+bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
+  const std::string& task_id = task.request.task_id();
+  const std::string id = container_id(task_id, container);
+  const fs::path directory = container_dir(task_id, container);
+  if (!succeeded(runtime_->remove(id), "remove " + id)) return false;
+  BERTH_FAILPOINT("task.after_runtime_remove");
+  if (!succeeded(network_->detach(id), "detach " + id)) return false;
+  if (!succeeded(image::remove_rootfs(directory / "fs"), "root file system of " + id)) return false;
+  std::error_code error;
+  fs::remove_all(directory, error);
+  if (error) spdlog::warn("tasks: {}: {}", directory.string(), error.message());
+  images_->release(id);
+  return !error;
+}
+
+bool LocalHost::cleanup(const TaskSpec& task) {
+  const std::string& task_id = task.request.task_id();
+  // Also of containers that got no farther than their image.
+  for (std::size_t i = 0; i < task.plan.containers.size(); ++i) images_->release(container_id(task_id, i));
+  {
+    const std::lock_guard lock(cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
+    if (!succeeded(cgroups_->remove(cgroup_of(task_id), kKillTimeout), "cgroup of " + task_id)) return false;
+  }
+  std::error_code error;
+  fs::remove_all(config_.data_dir / "tasks" / task_id, error);
+  if (error) spdlog::warn("tasks: files of {}: {}", task_id, error.message());
+  return !error;
+}
+
+bool LocalHost::drop_logs(const std::string& task_id) {
+  std::error_code error;
+  fs::remove_all(config_.data_dir / "logs" / task_id, error);
+  return !error;
+}
+
+void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) {
+  std::set<std::string> live;
+  std::set<std::string> task_ids;
+  for (const TaskSpecPtr& task : tasks) {
+    const std::string& task_id = task->request.task_id();
+    task_ids.insert(task_id);
+    for (std::size_t i = 0; i < task->plan.containers.size(); ++i) live.insert(container_id(task_id, i));
+  }
+  if (const auto ids = runtime_->list()) {
+    for (const std::string& id : *ids) {
+      if (live.contains(id)) continue;
+      spdlog::info("tasks: removing container {} of no task", id);
+      (void)succeeded(runtime_->remove(id), "remove " + id);
+      (void)succeeded(cgroups_->remove(cgroup_of(task_of(id)), kKillTimeout), "cgroup of " + id);
+    }
+  }
+  if (const auto swept = network_->sweep(live); !swept) {
+    spdlog::warn("tasks: sweep of the network: {}", swept.error().message);
+  }
+  for (const std::string& holder : images_->holders()) {
+    if (!live.contains(holder)) images_->release(holder);
+  }
+  sweep_files(task_ids, with_logs);
+}
+
+void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs) {
+  std::error_code error;
+  for (const auto& task : fs::directory_iterator(config_.data_dir / "tasks", error)) {
+    if (task_ids.contains(task.path().filename())) continue;
+    for (const auto& container : fs::directory_iterator(task.path(), error)) {
+      (void)succeeded(image::remove_rootfs(container.path() / "fs"), "files in " + container.path().string());
+    }
+    fs::remove_all(task.path(), error);
+  }
+  for (const auto& log : fs::directory_iterator(config_.data_dir / "logs", error)) {
+    if (!with_logs.contains(log.path().filename())) fs::remove_all(log.path(), error);
+  }
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real Host: images, networks, cgroups and the OCI runtime of this machine.
+//
+// Invariant: everything that belongs to container i of a task is found by its id, TASK-i, after any restart: the image
+// held under it, its endpoint, its runtime state; its files are in DATA/tasks/TASK/i, its log in DATA/logs/TASK/NAME.
+// Threads: any, as Host says.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+
+#include "sdk/runtime/cgroup/task_cgroup.hpp"
+#include "sdk/runtime/image/image_store.hpp"
+#include "sdk/runtime/network/task_network.hpp"
+#include "sdk/runtime/oci/container_runtime.hpp"
+#include "sdk/runtime/task/exit_watcher.hpp"
+#include "sdk/runtime/task/host.hpp"
+#include "sdk/runtime/task/tasks.hpp"
+
+namespace berth::runtime {
+
+// The log of a container, whose directory outlives the task.
+[[nodiscard]] std::filesystem::path log_path(const std::filesystem::path& data_dir, const std::string& task_id,
+                                             const std::string& container);
+
+class LocalHost : public Host {
+ public:
+  static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config, image::RegistryAccess& registry);
+  ~LocalHost() override { watcher_.stop(); }
+
+  sdk::Result<void> check(const TaskSpec& task) override;
+  sdk::Result<Pulled> pull(const TaskSpec& task, std::size_t container, const Progress& progress,
+                           std::stop_token cancel) override;
+  LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
+                     bool find_only) override;
+  void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) override;
+  bool signal(const TaskSpec& task, std::size_t container, int number) override;
+  bool remove(const TaskSpec& task, std::size_t container) override;
+  bool cleanup(const TaskSpec& task) override;
+  bool drop_logs(const std::string& task_id) override;
+  void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
+  void close() override { watcher_.stop(); }
+
+  [[nodiscard]] const std::string& runtime_version() const { return runtime_->version(); }
+
+ private:
+  struct Made;
+  LocalHost(TasksConfig config, image::RegistryAccess& registry);
+  [[nodiscard]] std::filesystem::path container_dir(const std::string& task_id, std::size_t container) const;
+  [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
+  sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state);
+  sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
+  sdk::Result<void> write_etc(const TaskSpec& task, std::size_t container, const Endpoint& endpoint,
+                              ContainerSpec& spec);
+  sdk::Result<void> fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
+                              ContainerSpec& spec);
+  void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
+
+  const TasksConfig config_;
+  image::RegistryAccess& registry_;
+  std::unique_ptr<image::ImageStore> images_;
+  std::unique_ptr<TaskNetwork> network_;
+  std::unique_ptr<Cgroups> cgroups_;
+  std::unique_ptr<ContainerRuntime> runtime_;
+  ExitWatcher watcher_;
+  // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
+  std::array<std::mutex, 16> cgroup_mutexes_;
+};
+
+}  // namespace berth::runtime

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/task/task_limits.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <optional>
+#include <set>
+
+#include "sdk/runtime/task/container_process.hpp"
+
+namespace berth::runtime {
+namespace {
+
+using sdk::Result;
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kLeastMemoryMiB = 6;  // the kernel needs as much for a container to begin
+
+std::string member(std::size_t container, const std::string& name) {
+  return "containerDefinitions[" + std::to_string(container) + "]." + name;
+}
+
+sdk::Error wrong(const std::string& field, const std::string& message) {
+  return sdk::fail(BERTH_INVALID, message, field);
+}
+
+// A number and the rest of the text, trimmed and in lower case: "1 vCPU" is {1, "vcpu"}.
+struct Quantity {
+  double number = 0;
+  std::string unit;
+};
+std::optional<Quantity> read_quantity(const std::string& text) {
+  Quantity out;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.number);
+  if (error != std::errc{} || out.number < 0 || out.number > 1e15) return std::nullopt;
+  for (const char* at = end; at != text.data() + text.size(); ++at) {
+    if (*at != ' ') out.unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*at)));
+  }
+  return out;
+}
+
+Result<std::uint64_t> read_cpu(const std::string& text) {
+  const auto quantity = read_quantity(text);
+  if (quantity && quantity->unit.empty()) return static_cast<std::uint64_t>(quantity->number);
+  if (quantity && quantity->unit == "vcpu") return static_cast<std::uint64_t>(quantity->number * 1024);
+  return wrong("cpu", "'" + text + "' is not an amount of CPU; write \"1024\" or \"1 vCPU\".");
+}
+
+Result<std::uint64_t> read_memory_mib(const std::string& text) {
+  const auto quantity = read_quantity(text);
+  if (quantity && (quantity->unit.empty() || quantity->unit == "mb")) {
+    return static_cast<std::uint64_t>(quantity->number);
+  }
+  if (quantity && quantity->unit == "gb") return static_cast<std::uint64_t>(quantity->number * 1024);
+  return wrong("memory", "'" + text + "' is not an amount of memory; write \"512\" or \"1 GB\".");
+}
+
+// Docker's sizes: bytes, or with k, m, g.
+std::optional<std::uint64_t> read_size(const std::string& text) {
+  const auto quantity = read_quantity(text);
+  if (!quantity) return std::nullopt;
+  double factor = 0;
+  if (quantity->unit.empty() || quantity->unit == "b") factor = 1;
+  if (quantity->unit == "k" || quantity->unit == "kb") factor = 1024;
+  if (quantity->unit == "m" || quantity->unit == "mb") factor = 1024.0 * 1024;
+  if (quantity->unit == "g" || quantity->unit == "gb") factor = 1024.0 * 1024 * 1024;
+  if (factor == 0) return std::nullopt;
+  return static_cast<std::uint64_t>(quantity->number * factor);
+}
+
+struct Unsupported {
+  const char* member;
+  bool present;
+};
+
+Result<void> refuse_any(const std::vector<Unsupported>& list, const std::string& prefix) {
+  for (const auto& [name, present] : list) {
+    if (!present) continue;
+    return sdk::fail(BERTH_UNIMPLEMENTED, std::string("This agent does not act on ") + name + " yet.",
+                     prefix + name);
+  }
+  return {};
+}
+
+Result<void> check_task_members(const v1::StartTaskRequest& task) {
+  const auto& definition = task.definition();
+  const auto& platform = definition.runtime_platform();
+  const bool other_os =
+      !platform.operating_system_family().empty() && platform.operating_system_family() != "LINUX";
+  return refuse_any({{"volumes", definition.volumes_size() > 0},
+                     {"pidMode", !definition.pid_mode().empty()},
+                     {"ipcMode", !definition.ipc_mode().empty()},
+                     {"proxyConfiguration", definition.has_proxy_configuration()},
+                     {"inferenceAccelerators", definition.inference_accelerators_size() > 0},
+                     {"ephemeralStorage", definition.has_ephemeral_storage()},
+                     {"enableFaultInjection", definition.enable_fault_injection()},
+                     {"runtimePlatform.operatingSystemFamily", other_os},
+                     {"overrides.ephemeralStorage", task.overrides().has_ephemeral_storage()},
+                     {"overrides.inferenceAcceleratorOverrides",
+                      task.overrides().inference_accelerator_overrides_size() > 0},
+                     {"allocation.devices", task.allocation().devices_size() > 0}},
+                    "");
+}
+
+Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
+  return refuse_any(
+      {{"links", container.links_size() > 0},
+       {"restartPolicy", container.restart_policy().enabled()},
+       {"environmentFiles", container.environment_files_size() > 0},
+       {"mountPoints", container.mount_points_size() > 0},
+       {"volumesFrom", container.volumes_from_size() > 0},
+       {"linuxParameters", container.has_linux_parameters()},
+       {"secrets", container.secrets_size() > 0},
+       {"disableNetworking", container.disable_networking()},
+       {"privileged", container.privileged()},
+       {"dockerSecurityOptions", container.docker_security_options_size() > 0},
+       {"interactive", container.interactive()},
+       {"pseudoTerminal", container.pseudo_terminal()},
+       {"ulimits", container.ulimits_size() > 0},
+       {"healthCheck", container.has_health_check()},
+       {"systemControls", container.system_controls_size() > 0},
+       {"resourceRequirements", container.resource_requirements_size() > 0},
+       {"firelensConfiguration", container.has_firelens_configuration()},
+       {"credentialSpecs", container.credential_specs_size() > 0}},
+      member(index, ""));
+}
+
+Result<void> check_environment(const google::protobuf::RepeatedPtrField<v1::ecs::KeyValuePair>& environment,
+                               const std::string& field) {
+  for (const auto& pair : environment) {
+    const bool bad = pair.name().empty() || pair.name().find('=') != std::string::npos ||
+                     pair.name().find('\0') != std::string::npos || pair.value().find('\0') != std::string::npos;
+    if (bad) return wrong(field, "'" + pair.name() + "' cannot be the name of an environment variable.");
+  }
+  return {};
+}
+
+Result<void> check_overrides(const v1::StartTaskRequest& task) {
+  std::set<std::string> names;
+  for (const auto& container : task.definition().container_definitions()) names.insert(container.name());
+  for (const auto& changes : task.overrides().container_overrides()) {
+    if (!names.contains(changes.name())) {
+      return wrong("overrides.containerOverrides.name", "There is no container '" + changes.name() + "'.");
+    }
+    if (auto fine = refuse_any({{"environmentFiles", changes.environment_files_size() > 0},
+                                {"resourceRequirements", changes.resource_requirements_size() > 0}},
+                               "overrides.containerOverrides.");
+        !fine) {
+      return fine;
+    }
+    if (auto fine = check_environment(changes.environment(), "overrides.containerOverrides.environment"); !fine) {
+      return fine;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<NetworkMode> read_network_mode(const v1::StartTaskRequest& task) {
+  const std::string& mode = task.definition().network_mode();
+  if (mode.empty() || mode == "bridge") return NetworkMode::Bridge;
+  if (mode == "host") return NetworkMode::Host;
+  if (mode == "none") return NetworkMode::None;
+  return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not make the network mode " + mode + " yet.",
+                   "networkMode");
+}
+
+Result<TaskLimits> read_task_limits(const v1::StartTaskRequest& task, std::chrono::milliseconds cpu_period) {
+  const auto& changes = task.overrides();
+  const std::string& cpu = changes.has_cpu() ? changes.cpu() : task.definition().cpu();
+  const std::string& memory = changes.has_memory() ? changes.memory() : task.definition().memory();
+  TaskLimits limits;
+  limits.cpu_period = cpu_period;
+  if (!cpu.empty()) {
+    const auto units = read_cpu(cpu);
+    if (!units) return units.error();
+    if (*units > 0) limits.cpu_units = *units;
+  }
+  if (!memory.empty()) {
+    const auto mib = read_memory_mib(memory);
+    if (!mib) return mib.error();
+    if (*mib < kLeastMemoryMiB) return wrong("memory", "A task needs at least 6 MiB of memory.");
+    limits.memory_bytes = *mib * kMiB;
+  }
+  limits.container_shares = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(task.definition().container_definitions_size()); ++i) {
+    const auto container = read_container_limits(task, i);
+    if (!container) return container.error();
+    limits.container_shares += container->cpu_shares;
+    if (limits.memory_bytes && container->memory_bytes > *limits.memory_bytes) {
+      return wrong(member(i, "memory"), "The container's memory is more than the task's.");
+    }
+  }
+  return limits;
+}
+
+Result<ContainerLimits> read_container_limits(const v1::StartTaskRequest& task, std::size_t container) {
+  const auto& definition = task.definition().container_definitions(static_cast<int>(container));
+  const auto& changes = override_of(task, definition.name());
+  const std::int64_t cpu = changes.has_cpu() ? changes.cpu() : definition.cpu();
+  const std::int64_t memory = changes.has_memory() ? changes.memory() : definition.memory();
+  const std::int64_t reservation =
+      changes.has_memory_reservation() ? changes.memory_reservation() : definition.memory_reservation();
+  if (cpu < 0) return wrong(member(container, "cpu"), "cpu is negative.");
+  if (memory < 0 || (memory > 0 && memory < static_cast<std::int64_t>(kLeastMemoryMiB))) {
+    return wrong(member(container, "memory"), "A container needs at least 6 MiB of memory.");
+  }
+  if (reservation < 0 || (memory > 0 && reservation > memory)) {
+    return wrong(member(container, "memoryReservation"), "memoryReservation is more than memory.");
+  }
+  return ContainerLimits{.cpu_shares = clamp_shares(static_cast<std::uint64_t>(cpu)),
+                         .memory_bytes = static_cast<std::uint64_t>(memory) * kMiB,
+                         .reservation_bytes = static_cast<std::uint64_t>(reservation) * kMiB};
+}
+
+Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, std::size_t container) {
+  const auto mode = read_network_mode(task);
+  if (!mode) return mode.error();
+  std::vector<PortRequest> ports;
+  const auto& definition = task.definition().container_definitions(static_cast<int>(container));
+  for (int i = 0; i < definition.port_mappings_size(); ++i) {
+    const auto& mapping = definition.port_mappings(i);
+    const std::string field = member(container, "portMappings[" + std::to_string(i) + "]");
+    if (mapping.has_container_port_range()) {
+      return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on containerPortRange yet.",
+                       field + ".containerPortRange");
+    }
+    if (*mode == NetworkMode::None) return wrong(field, "A task without network has no portMappings.");
+    const bool fits = mapping.container_port() >= 1 && mapping.container_port() <= 65535 &&
+                      mapping.host_port() >= 0 && mapping.host_port() <= 65535;
+    if (!fits) return wrong(field, "A port is a number from 1 to 65535.");
+    const std::string& protocol = mapping.protocol();
+    if (!protocol.empty() && protocol != "tcp" && protocol != "udp") {
+      return wrong(field + ".protocol", "The protocol '" + protocol + "' is neither tcp nor udp.");
+    }
+    PortRequest port{.container_port = static_cast<std::uint16_t>(mapping.container_port()),
+                     .host_port = static_cast<std::uint16_t>(mapping.host_port()),
+                     .protocol = protocol == "udp" ? Protocol::Udp : Protocol::Tcp};
+    if (*mode == NetworkMode::Host) {
+      if (port.host_port != 0 && port.host_port != port.container_port) {
+        return wrong(field + ".hostPort", "With the network mode host, hostPort is containerPort.");
+      }
+      port.host_port = port.container_port;
+    }
+    ports.push_back(port);
+  }
+  return ports;
+}
+
+Result<LogTarget> read_log_options(const v1::StartTaskRequest& task, std::size_t container) {
+  const auto& log = task.definition().container_definitions(static_cast<int>(container)).log_configuration();
+  const std::string field = member(container, "logConfiguration");
+  if (!log.log_driver().empty() && log.log_driver() != "json-file") {
+    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent has no log driver " + log.log_driver() + " yet.",
+                     field + ".logDriver");
+  }
+  if (log.secret_options_size() > 0) {
+    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on secretOptions yet.", field + ".secretOptions");
+  }
+  LogTarget target;
+  const std::map<std::string, std::string> options(log.options().begin(), log.options().end());
+  for (const auto& [name, value] : options) {
+    const std::string at = field + ".options[" + name + "]";
+    if (name == "max-size") {
+      const auto size = read_size(value);
+      if (!size || *size == 0) return wrong(at, "'" + value + "' is not a size; write \"10m\".");
+      target.max_bytes = *size;
+    } else if (name == "max-file") {
+      const auto files = read_quantity(value);
+      if (!files || !files->unit.empty() || files->number < 1 || files->number > 1000) {
+        return wrong(at, "'" + value + "' is not a number of files from 1 to 1000.");
+      }
+      target.max_files = static_cast<std::uint32_t>(files->number);
+    } else if (name != "mode" || value != "blocking") {
+      return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on the log option " + name + "=" + value + " yet.",
+                       at);
+    }
+  }
+  if (target.max_files > 1 && target.max_bytes == 0) {
+    return wrong(field + ".options[max-file]", "max-file needs max-size.");
+  }
+  return target;
+}
+
+Result<void> check_supported(const v1::StartTaskRequest& task) {
+  if (auto fine = check_task_members(task); !fine) return fine;
+  if (auto fine = check_overrides(task); !fine) return fine;
+  if (auto limits = read_task_limits(task, std::chrono::milliseconds(100)); !limits) return limits.error();
+  if (auto mode = read_network_mode(task); !mode) return mode.error();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(task.definition().container_definitions_size()); ++i) {
+    const auto& container = task.definition().container_definitions(static_cast<int>(i));
+    if (container.image().empty()) return wrong(member(i, "image"), "A container needs an image.");
+    if (auto fine = check_container_members(container, i); !fine) return fine;
+    if (auto fine = check_environment(container.environment(), member(i, "environment")); !fine) return fine;
+    if (auto ports = read_ports(task, i); !ports) return ports.error();
+    if (auto log = read_log_options(task, i); !log) return log.error();
+  }
+  return {};
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/task/tasks.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "sdk/runtime/task/engine.hpp"
+#include "sdk/runtime/task/local_host.hpp"
+#include "sdk/runtime/task/task_logs.hpp"
+#include "sdk/runtime/task/task_store.hpp"
+
+namespace berth::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+// 32 hex digits: it becomes part of paths.
+bool is_task_id(const std::string& id) {
+  return id.size() == 32 && std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+sdk::Result<void> make_data_dir(const fs::path& directory) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (!error) fs::permissions(directory, fs::perms::owner_all, error);
+  if (error) return sdk::fail(BERTH_INTERNAL, "cannot make " + directory.string() + ": " + error.message());
+  return {};
+}
+
+}  // namespace
+
+class Tasks::Impl {
+ public:
+  Impl(TasksConfig config, std::unique_ptr<TaskStore> store, std::unique_ptr<LocalHost> host)
+      : config_(std::move(config)), store_(std::move(store)), host_(std::move(host)), wakes_(config_.log_followers) {}
+
+  sdk::Result<void> open(std::function<void(const v1::TaskReport&)> report) {
+    auto engine = TaskEngine::open({.stop_timeout = config_.stop_timeout,
+                                    .cleanup_wait = config_.cleanup_wait,
+                                    .remember_forgotten = config_.remember_forgotten,
+                                    .concurrent_starts = config_.concurrent_starts,
+                                    .concurrent_pulls = config_.concurrent_pulls},
+                                   *store_, *host_, [this, report = std::move(report)](const v1::TaskReport& news) {
+                                     report(news);
+                                     wakes_.moved(news.task_id());
+                                   });
+    if (!engine) return engine.error();
+    engine_ = std::move(*engine);
+    return {};
+  }
+
+  sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink, std::stop_token cancel);
+  void shutdown() {
+    wakes_.close();
+    engine_->shutdown();
+  }
+
+  TaskEngine& engine() { return *engine_; }
+  LocalHost& host() { return *host_; }
+
+ private:
+  [[nodiscard]] std::vector<std::string> containers_of(const std::string& task_id) const;
+
+  const TasksConfig config_;
+  std::unique_ptr<TaskStore> store_;
+  std::unique_ptr<LocalHost> host_;
+  LogWakes wakes_;
+  std::unique_ptr<TaskEngine> engine_;
+};
+
+// Of a forgotten task, those that have left a log.
+std::vector<std::string> Tasks::Impl::containers_of(const std::string& task_id) const {
+  std::vector<std::string> names;
+  if (const auto report = engine_->find(task_id)) {
+    for (const auto& container : report->containers()) names.push_back(container.name());
+    return names;
+  }
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(config_.data_dir / "logs" / task_id, error)) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+sdk::Result<std::uint64_t> Tasks::Impl::logs(const v1::LogsRequest& request, const LogSink& sink,
+                                             std::stop_token cancel) {
+  const std::string& task_id = request.task_id();
+  if (!is_task_id(task_id)) return sdk::fail(BERTH_NOT_FOUND, "There is no task " + task_id, "taskId");
+  const std::vector<std::string> names = containers_of(task_id);
+  if (names.empty()) return sdk::fail(BERTH_NOT_FOUND, "There are no logs of a task " + task_id, "taskId");
+  for (const std::string& wanted : request.containers()) {
+    if (std::find(names.begin(), names.end(), wanted) == names.end()) {
+      return sdk::fail(BERTH_NOT_FOUND, "Task " + task_id + " has no container '" + wanted + "'", "containers");
+    }
+  }
+  LogRead read{.sources = {}, .request = request, .sink = sink, .is_live = {}, .cancel = std::move(cancel)};
+  for (const std::string& name : names) {
+    const bool wanted = request.containers_size() == 0 ||
+                        std::count(request.containers().begin(), request.containers().end(), name) > 0;
+    if (wanted) read.sources.push_back({name, log_path(config_.data_dir, task_id, name)});
+  }
+  read.is_live = [this, &task_id](const std::string& name) {
+    const auto report = engine_->find(task_id);
+    if (!report) return false;
+    return std::any_of(report->containers().begin(), report->containers().end(), [&](const v1::ContainerReport& c) {
+      return c.name() == name && c.last_status() != "STOPPED";
+    });
+  };
+  return read_logs(read, wakes_);
+}
+
+Tasks::Tasks(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tasks::~Tasks() { shutdown(); }
+
+sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outside) {
+  if (!config.data_dir.is_absolute()) {
+    return sdk::fail(BERTH_INVALID, "The data directory is not an absolute path", "data_dir");
+  }
+  if (auto made = make_data_dir(config.data_dir); !made) return made.error();
+  // First, since it holds the lock of the directory.
+  auto store = TaskStore::open(config.data_dir / "tasks.db");
+  if (!store) return store.error();
+  auto host = LocalHost::open(config, outside.registry);
+  if (!host) return host.error();
+  auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host));
+  if (auto opened = impl->open(std::move(outside.report)); !opened) return opened.error();
+  return std::unique_ptr<Tasks>(new Tasks(std::move(impl)));
+}
+
+sdk::Result<void> Tasks::start(const v1::StartTaskRequest& request) {
+  if (!is_task_id(request.task_id())) {
+    return sdk::fail(BERTH_INVALID, "A task's id is 32 hexadecimal digits in lower case", "task_id");
+  }
+  return impl_->engine().start(request);
+}
+sdk::Result<void> Tasks::stop(const v1::StopTaskRequest& request) { return impl_->engine().stop(request); }
+std::vector<v1::TaskReport> Tasks::list() const { return impl_->engine().list(); }
+void Tasks::forget(const std::vector<std::string>& task_ids) { impl_->engine().forget(task_ids); }
+sdk::Result<std::uint64_t> Tasks::logs(const v1::LogsRequest& request, const LogSink& sink, std::stop_token cancel) {
+  return impl_->logs(request, sink, std::move(cancel));
+}
+const std::string& Tasks::runtime_version() const { return impl_->host().runtime_version(); }
+void Tasks::shutdown() { impl_->shutdown(); }
+
+}  // namespace berth::runtime
