@@ -210,7 +210,7 @@ Result<ContainerLimits> read_container_limits(const v1::StartTaskRequest& task, 
   if (reservation < 0 || (memory > 0 && reservation > memory)) {
     return wrong(member(container, "memoryReservation"), "memoryReservation is more than memory.");
   }
-  return ContainerLimits{.cpu_shares = clamp_shares(static_cast<std::uint64_t>(cpu)),
+  return ContainerLimits{.cpu_shares = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(cpu), 2, 262'144),
                          .memory_bytes = static_cast<std::uint64_t>(memory) * kMiB,
                          .reservation_bytes = static_cast<std::uint64_t>(reservation) * kMiB};
 }
