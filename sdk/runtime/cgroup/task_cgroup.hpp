@@ -49,6 +49,8 @@ class Cgroups {
   static sdk::Result<Cgroups> open(std::string root = "/sys/fs/cgroup");
 
   [[nodiscard]] CgroupMode mode() const { return mode_; }
+  // Mount points of the hierarchies that containers are in.
+  [[nodiscard]] const std::vector<std::string>& hierarchies() const { return hierarchies_; }
 
   // Makes the task's cgroup where missing and sets its limits (again). No container runs in it yet, or the limits are the same.
   [[nodiscard]] sdk::Result<void> make_task(const std::string& path, const TaskLimits& limits) const;
@@ -67,10 +69,17 @@ class Cgroups {
   // Pids in the cgroup and below, in any hierarchy.
   [[nodiscard]] std::vector<int> processes(const std::string& path) const;
 
+  // A service manager ends all that is in the cgroup it made for this process. The cgroup.procs file of a cgroup beside it
+  // (made if need be), for what must live longer; empty where this process is in the root already.
+  [[nodiscard]] std::string escape_from_own() const;
+
  private:
   Cgroups(CgroupMode mode, std::vector<std::string> hierarchies)
       : mode_(mode), hierarchies_(std::move(hierarchies)) {}
-  [[nodiscard]] const std::string* hierarchy_with(const char* file, const std::string& path) const;
+  // Path of a controller's file in the cgroup; empty where no hierarchy has it.
+  [[nodiscard]] std::string file(const std::string& path, const char* name) const;
+  [[nodiscard]] sdk::Result<void> limit_v1(const std::string& path, const TaskLimits& limits) const;
+  [[nodiscard]] sdk::Result<void> limit_v2(const std::string& path, const TaskLimits& limits) const;
   CgroupMode mode_;
   std::vector<std::string> hierarchies_;  // mount points; v2's last
 };

@@ -35,7 +35,8 @@ struct EtcFiles {
 struct ContainerSpec {
   std::string id;             // of [A-Za-z0-9][A-Za-z0-9_.-]{0,199}; unique in the runtime's state root
   std::string bundle_dir;     // made where missing; config.json is written here
-  std::string rootfs;         // absolute; mounted for as long as the container exists
+  std::string rootfs;         // absolute; mounted for as long as the container exists, writable also with readonly_rootfs:
+                              // mount points are made in it
   std::vector<std::string> args;  // at least one
   std::vector<std::string> env;   // "NAME=value"
   std::string cwd = "/";          // absolute; made in the rootfs where missing

@@ -19,6 +19,7 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/oci/container.hpp"
+#include "sdk/runtime/oci/spec_builder.hpp"
 
 namespace berth::runtime {
 
@@ -49,6 +50,7 @@ class ExitWatch {
  private:
   friend class ContainerRuntime;
   ExitWatch(std::string state_dir, int fd, bool on_monitor);
+  static sdk::Result<ExitWatch> begin(std::string state_dir);
   void close_fd();
   std::string state_dir_;
   int fd_ = -1;
@@ -64,7 +66,7 @@ class ContainerRuntime {
   ContainerRuntime& operator=(const ContainerRuntime&) = delete;
 
   // Makes the container up to, not including, its program's first instruction. Blocks (10 to 30 ms with crun). After an
-  // error nothing is left of it. Clamps of limits that this host cannot give are told by notices().
+  // error nothing is left of it.
   [[nodiscard]] sdk::Result<ContainerHandle> create(const ContainerSpec& spec);
 
   // Runs the program of a Created container and gives the time of it. Idempotent: Running or Stopped after having run is fine.
@@ -92,9 +94,17 @@ class ContainerRuntime {
   [[nodiscard]] const std::string& path() const { return config_.runtime; }
 
  private:
-  explicit ContainerRuntime(RuntimeConfig config, std::string version);
+  explicit ContainerRuntime(RuntimeConfig config);
+  [[nodiscard]] std::string state_dir(const std::string& id) const;
+  [[nodiscard]] sdk::Result<ContainerHandle> launch(const ContainerSpec& spec);
+  [[nodiscard]] sdk::Result<void> remove_leftovers(const std::string& id);
+
   RuntimeConfig config_;
   std::string version_;
+  HostAbilities host_;
+  std::vector<std::string> hierarchies_;  // mount points of the cgroups that containers are in
+  bool hide_cgroup2_ = false;
+  std::string escape_;  // where monitors leave the agent's cgroup; empty: no need
 };
 
 }  // namespace berth::runtime

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/monitor/runtime_call.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace berth::runtime::monitor {
+namespace {
+
+constexpr const char* kUnified = "/sys/fs/cgroup/unified";
+
+// Slave, not private: an unmount of a root file system on the host must not be held up by this namespace.
+bool cover_cgroup2() {
+  return ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) == 0 &&
+         ::umount2(kUnified, MNT_DETACH) == 0 &&
+         ::mount("none", kUnified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") == 0;
+}
+
+void reset_signals() {
+  for (int signo = 1; signo < NSIG; ++signo) ::signal(signo, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+}  // namespace
+
+pid_t spawn(const RuntimeCall& call) {
+  std::vector<char*> argv;
+  argv.reserve(call.argv.size() + 1);
+  for (const auto& arg : call.argv) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  reset_signals();
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ::dup2(null, STDIN_FILENO);
+  ::dup2(call.stdout_fd >= 0 ? call.stdout_fd : null, STDOUT_FILENO);
+  ::dup2(call.stderr_fd >= 0 ? call.stderr_fd : null, STDERR_FILENO);
+  if (call.hide_cgroup2 && !cover_cgroup2()) ::_exit(126);
+  ::execv(argv[0], argv.data());
+  ::_exit(127);
+}
+
+}  // namespace berth::runtime::monitor

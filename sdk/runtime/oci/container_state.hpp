@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a container's state directory says, compared with the processes that really are there.
+//
+// Threads: any.
+#pragma once
+
+#include <string>
+
+#include "berth/result.hpp"
+#include "sdk/runtime/oci/container.hpp"
+
+namespace berth::runtime {
+
+// A descriptor that is closed at the end.
+class OwnedFd {
+ public:
+  explicit OwnedFd(int fd = -1) : fd_(fd) {}
+  OwnedFd(OwnedFd&& other) noexcept : fd_(other.release()) {}
+  OwnedFd& operator=(OwnedFd&& other) noexcept;
+  ~OwnedFd();
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] int release();
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+// Errors: NOT_FOUND no such container.
+[[nodiscard]] sdk::Result<ContainerView> read_view(const std::string& state_dir);
+
+// Whether a monitor holds the lock on the container's file.
+[[nodiscard]] bool monitor_alive(const std::string& state_dir);
+
+// A pidfd of the container's init; invalid where it has ended (or the pid is another's by now).
+[[nodiscard]] OwnedFd open_init(const ContainerHandle& handle);
+
+// A connection to the container's monitor; invalid where there is none.
+[[nodiscard]] OwnedFd connect_monitor(const std::string& state_dir);
+
+}  // namespace berth::runtime

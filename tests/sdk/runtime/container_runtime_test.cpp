@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/oci/container_runtime.hpp"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <csignal>
+
+#include "tests/sdk/runtime/container_fixture.hpp"
+
+namespace berth::runtime::test {
+namespace {
+
+class Containers : public ContainerTest {};
+
+TEST_F(Containers, TellsTheExitCodeOfTheProgram) {
+  const auto exit = run(spec("one", "exit 3"));
+  EXPECT_EQ(exit.exit_code, 3);
+  EXPECT_EQ(exit.signal, 0);
+  EXPECT_FALSE(exit.oom_killed());
+  EXPECT_GT(exit.started_at_ns, 0);
+  EXPECT_GE(exit.finished_at_ns, exit.started_at_ns);
+}
+
+TEST_F(Containers, RunsNothingBeforeStart) {
+  auto one = spec("one", "echo ran");
+  ASSERT_TRUE(runtime_->create(one));
+  auto view = runtime_->inspect("one");
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->phase, ContainerPhase::Created);
+  EXPECT_TRUE(view->monitor_alive);
+  EXPECT_EQ(log("one"), "");
+  ASSERT_TRUE(runtime_->start("one"));
+  EXPECT_EQ(wait("one").exit_code, 0);
+  EXPECT_NE(log("one").find("ran"), std::string::npos);
+}
+
+TEST_F(Containers, StartsAProgramOnceHoweverOftenItIsAsked) {
+  ASSERT_TRUE(runtime_->create(spec("one", "echo ran; sleep 100")));
+  auto first = runtime_->start("one");
+  auto second = runtime_->start("one");
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(*first, *second);
+  ASSERT_TRUE(logged("one", "ran"));
+  ASSERT_TRUE(runtime_->signal("one", SIGKILL));
+  EXPECT_EQ(wait("one").exit_code, 137);
+  EXPECT_EQ(*runtime_->start("one"), *first);
+  EXPECT_EQ(log("one").find("ran"), log("one").rfind("ran"));
+}
+
+TEST_F(Containers, TellsSignalsApart) {
+  ASSERT_TRUE(runtime_->create(spec("one", "trap 'exit 7' USR1; echo up; while :; do sleep 1 & wait; done")));
+  ASSERT_TRUE(runtime_->start("one"));
+  ASSERT_TRUE(logged("one", "up"));
+  ASSERT_TRUE(runtime_->signal("one", SIGUSR1));
+  EXPECT_EQ(wait("one").exit_code, 7);
+
+  // pid 1 hears no signal that it does not ask for: SIGTERM ends it only through a handler.
+  ASSERT_TRUE(runtime_->create(spec("two", "trap 'exit 143' TERM; echo up; while :; do sleep 1 & wait; done")));
+  ASSERT_TRUE(runtime_->start("two"));
+  ASSERT_TRUE(logged("two", "up"));
+  ASSERT_TRUE(runtime_->signal("two", SIGTERM));
+  EXPECT_EQ(wait("two").exit_code, 143);
+}
+
+TEST_F(Containers, EndsOnlyBySigkillWhereSigtermIsIgnored) {
+  ASSERT_TRUE(runtime_->create(spec("one", "trap '' TERM; echo up; sleep 1000")));
+  ASSERT_TRUE(runtime_->start("one"));
+  ASSERT_TRUE(logged("one", "up"));
+  ASSERT_TRUE(runtime_->signal("one", SIGTERM));
+  auto watch = runtime_->watch("one");
+  ASSERT_TRUE(watch);
+  EXPECT_EQ(watch->wait(300ms).error().status, BERTH_DEADLINE);
+  ASSERT_TRUE(runtime_->signal("one", SIGKILL));
+  const auto exit = watch->wait(10s);
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->exit_code, 137);
+  EXPECT_EQ(exit->signal, SIGKILL);
+  EXPECT_FALSE(exit->oom_killed());
+  EXPECT_TRUE(runtime_->signal("one", SIGTERM)) << "a signal to one that has ended is no error";
+}
+
+TEST_F(Containers, TellsAnOutOfMemoryKillApart) {
+  auto one = spec("one", "exec tail /dev/zero");
+  one.memory_limit = 32 << 20;
+  const auto exit = run(one);
+  EXPECT_EQ(exit.exit_code, 137);
+  EXPECT_TRUE(exit.oom_killed());
+}
+
+TEST_F(Containers, TellsAnOutOfMemoryKillByTheTasksLimit) {
+  auto cgroups = Cgroups::open();
+  ASSERT_TRUE(cgroups);
+  TaskLimits limits;
+  limits.memory_bytes = 32 << 20;
+  ASSERT_TRUE(cgroups->make_task("/" + mark_, limits));
+  ASSERT_TRUE(runtime_->create(spec("bystander", "sleep 1000")));
+  ASSERT_TRUE(runtime_->start("bystander"));
+  EXPECT_TRUE(run(spec("eater", "exec tail /dev/zero")).oom_killed());
+  ASSERT_TRUE(runtime_->signal("bystander", SIGKILL));
+  EXPECT_FALSE(wait("bystander").oom_killed());
+}
+
+TEST_F(Containers, KeepsOutputOfBothStreamsAndSplitsLongLines) {
+  run(spec("one", "echo out; echo err >&2; head -c 40000 /dev/zero | tr '\\0' x; echo; printf last"));
+  const auto text = log("one");
+  EXPECT_NE(text.find(R"({"log":"out\n","stream":"stdout","time":")"), std::string::npos);
+  EXPECT_NE(text.find(R"({"log":"err\n","stream":"stderr","time":")"), std::string::npos);
+  EXPECT_NE(text.find(R"({"log":"last","stream":"stdout")"), std::string::npos);
+  EXPECT_NE(text.find(R"({"log":")" + std::string(16384, 'x') + R"(","stream")"), std::string::npos);
+  EXPECT_NE(text.find(R"({"log":")" + std::string(40000 - 2 * 16384, 'x') + R"(\n","stream")"), std::string::npos);
+}
+
+TEST_F(Containers, RotatesItsLog) {
+  auto one = spec("one", "seq 1 5000");
+  one.log.max_bytes = 64 * 1024;
+  one.log.max_files = 3;
+  run(one);
+  EXPECT_LE(fs::file_size(one.log.path), one.log.max_bytes);
+  EXPECT_LE(fs::file_size(one.log.path + ".1"), one.log.max_bytes);
+  EXPECT_TRUE(fs::exists(one.log.path + ".2"));
+  EXPECT_FALSE(fs::exists(one.log.path + ".3"));
+  EXPECT_NE(log("one").find("\"5000\\n\""), std::string::npos);
+}
+
+TEST_F(Containers, SaysWhyAProgramCannotBeStarted) {
+  auto one = spec("one", "");
+  one.args = {"/no/such/program"};
+  const auto created = runtime_->create(one);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().reason, "CannotStartContainerError");
+  EXPECT_TRUE(created.error().message.starts_with("CannotStartContainerError: crun: ")) << created.error().message;
+  EXPECT_NE(created.error().message.find("/no/such/program"), std::string::npos) << created.error().message;
+  EXPECT_TRUE(runtime_->list()->empty());
+}
+
+TEST_F(Containers, RefusesWhatNoRuntimeCouldRun) {
+  auto one = spec("../x", "true");
+  EXPECT_EQ(runtime_->create(one).error().field, "id");
+  one = spec("one", "true");
+  one.args.clear();
+  const auto refused = runtime_->create(one);
+  EXPECT_EQ(refused.error().status, BERTH_INVALID);
+  EXPECT_EQ(refused.error().reason, "CannotCreateContainerError");
+  ASSERT_TRUE(runtime_->create(spec("one", "true")));
+  EXPECT_EQ(runtime_->create(spec("one", "true")).error().status, BERTH_ALREADY_EXISTS);
+}
+
+TEST_F(Containers, GivesUserDirectoryHostnameAndEnvironment) {
+  auto one = spec("one", "id -u; id -g; pwd; hostname; echo $COLOUR; grep Cap /proc/self/status");
+  one.uid = 1000;
+  one.gid = 2000;
+  one.cwd = "/tmp";
+  one.env.emplace_back("COLOUR=blue");
+  EXPECT_EQ(run(one).exit_code, 0);
+  const auto text = log("one");
+  for (const char* line : {"\"1000\\n\"", "\"2000\\n\"", "\"/tmp\\n\"", "\"box\\n\"", "\"blue\\n\"",
+                           "CapEff:\\t0000000000000000", "CapInh:\\t0000000000000000"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << " in " << text;
+  }
+}
+
+TEST_F(Containers, RefusesWhatTheProfileForbids) {
+  auto one = spec("one", "unshare -m true; echo rc $?; mount -t tmpfs x /tmp; echo rc $?; touch /x; echo rc $?");
+  one.readonly_rootfs = true;
+  run(one);
+  EXPECT_EQ(log("one").find("rc 0"), std::string::npos) << log("one");
+  EXPECT_NE(log("one").find("rc 1"), std::string::npos) << log("one");
+}
+
+TEST_F(Containers, LimitsProcessesAndShares) {
+  auto one = spec("one", "sleep 1000");
+  one.cpu_shares = 1;
+  one.pids_limit = 7;
+  one.memory_limit = 64 << 20;
+  ASSERT_TRUE(runtime_->create(one));
+  ASSERT_TRUE(runtime_->start("one"));
+  auto usage = Cgroups::open()->usage(one.cgroup_path);
+  ASSERT_TRUE(usage);
+  EXPECT_EQ(usage->memory_limit_bytes, 64u << 20);
+  EXPECT_GE(usage->pids, 1u);
+  if (fs::exists("/sys/fs/cgroup/cpu")) {
+    EXPECT_EQ(slurp("/sys/fs/cgroup/cpu" + one.cgroup_path + "/cpu.shares"), "2\n");
+    EXPECT_EQ(slurp("/sys/fs/cgroup/pids" + one.cgroup_path + "/pids.max"), "7\n");
+  }
+}
+
+TEST_F(Containers, OutlivesTheProcessThatMadeIt) {
+  const pid_t agent = ::fork();
+  if (agent == 0) {
+    auto runtime = open_runtime("crun");
+    const bool good = runtime->create(spec("one", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 1 & wait; done")) &&
+                      runtime->start("one");
+    if (!good) ::_exit(1);
+    for (;;) ::pause();
+  }
+  ASSERT_TRUE(logged("one", "up"));
+  ::kill(agent, SIGKILL);
+  ::waitpid(agent, nullptr, 0);
+
+  auto view = runtime_->inspect("one");
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->phase, ContainerPhase::Running);
+  EXPECT_TRUE(view->monitor_alive);
+  EXPECT_GT(view->started_at_ns, 0);
+  ASSERT_TRUE(runtime_->signal("one", SIGTERM));
+  EXPECT_EQ(wait("one").exit_code, 5);
+  EXPECT_NE(log("one").find("bye"), std::string::npos);
+}
+
+TEST_F(Containers, AreSeenToEndEvenWithoutTheirMonitor) {
+  auto created = runtime_->create(spec("one", "sleep 1000"));
+  ASSERT_TRUE(created);
+  ASSERT_TRUE(runtime_->start("one"));
+  auto watch = runtime_->watch("one");
+  ASSERT_TRUE(watch);
+  ::kill(created->monitor_pid, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return !runtime_->inspect("one")->monitor_alive; }));
+  EXPECT_EQ(runtime_->inspect("one")->phase, ContainerPhase::Running);
+  ASSERT_TRUE(watch->poll());
+  ASSERT_TRUE(runtime_->signal("one", SIGKILL));
+  const auto exit = watch->wait(10s);
+  ASSERT_TRUE(exit) << exit.error().message;
+  EXPECT_EQ(exit->exit_code, std::nullopt);
+  ASSERT_TRUE(runtime_->remove("one"));
+}
+
+TEST_F(Containers, AreRemovedWholeWhenTheirMonitorIsGone) {
+  auto created = runtime_->create(spec("one", "sleep 1000"));
+  ASSERT_TRUE(created);
+  ASSERT_TRUE(runtime_->start("one"));
+  ::kill(created->monitor_pid, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return !runtime_->inspect("one")->monitor_alive; }));
+  auto removed = runtime_->remove("one");
+  ASSERT_TRUE(removed) << removed.error().message;
+  EXPECT_TRUE(runtime_->list()->empty());
+  EXPECT_TRUE(eventually([&] { return ::kill(created->pid, 0) != 0; }));
+}
+
+TEST_F(Containers, AreRemovedWhileTheyRunAndBeforeTheyRan) {
+  ASSERT_TRUE(runtime_->create(spec("one", "sleep 1000")));
+  ASSERT_TRUE(runtime_->create(spec("two", "sleep 1000")));
+  ASSERT_TRUE(runtime_->start("one"));
+  EXPECT_TRUE(runtime_->remove("one"));
+  EXPECT_TRUE(runtime_->remove("two"));
+  EXPECT_TRUE(runtime_->remove("two"));
+  EXPECT_EQ(runtime_->inspect("one").error().status, BERTH_NOT_FOUND);
+  EXPECT_FALSE(fs::exists(dir_ / "bundles/one"));
+}
+
+TEST_F(Containers, RunWithRuncToo) {
+  runtime_ = open_runtime("runc");
+  ASSERT_TRUE(runtime_);
+  EXPECT_TRUE(runtime_->version().starts_with("runc ")) << runtime_->version();
+  EXPECT_EQ(run(spec("one", "echo up; exit 4")).exit_code, 4);
+  EXPECT_NE(log("one").find("up"), std::string::npos);
+  auto two = spec("two", "");
+  two.args = {"/no/such/program"};
+  EXPECT_NE(runtime_->create(two).error().message.find("/no/such/program"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace berth::runtime::test
