@@ -268,7 +268,8 @@ Client::Client(std::shared_ptr<Loop> loop, std::shared_ptr<Impl> impl)
     : loop_(std::move(loop)), impl_(std::move(impl)) {}
 Client::~Client() { impl_->end(); }
 void Client::update(v1::Registration registration) { impl_->update(std::move(registration)); }
-void Client::report(berth::v1::TaskReport report) { impl_->report(std::move(report)); }
+void Client::report(berth::v1::TaskReport report) { impl_->report(std::move(report), true); }
+void Client::restore(berth::v1::TaskReport report) { impl_->report(std::move(report), false); }
 void Client::forget_reports(const std::vector<std::string>& task_ids) { impl_->forget_reports(task_ids); }
 void Client::done(std::uint64_t call, berth_status status, std::string payload) {
   impl_->done(call, status, std::move(payload));

@@ -69,6 +69,8 @@ class Client {
 
   // Delivers a report, now or when there is a connection.
   void report(berth::v1::TaskReport report);
+  // The same for reports of an earlier process, which are only repeated here.
+  void restore(berth::v1::TaskReport report);
   // Stops repeating the reports of these tasks.
   void forget_reports(const std::vector<std::string>& task_ids);
 

@@ -25,7 +25,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void end();
 
   void update(v1::Registration registration);
-  void report(berth::v1::TaskReport report);
+  void report(berth::v1::TaskReport report, bool news);
   void forget_reports(const std::vector<std::string>& task_ids);
   void done(std::uint64_t call, berth_status status, std::string payload);
   sdk::Result<void> write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop);
@@ -39,6 +39,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
     berth::v1::TaskReport report;
     enum class State { Queued, InFlight, Acknowledged } state = State::Queued;
     bool changed = false;  // while in flight
+    bool news = false;     // has never been sent
   };
   struct OpenAsk {
     berth::v1::Ask question;
@@ -49,6 +50,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
     std::uint64_t remote = 0;  // the server's number for it, on this connection
     std::uint64_t credit = 0;
     std::uint64_t window = 0;  // the most credit there ever was
+    bool news = false;         // starts or stops a task
   };
 
   // client.cpp: the connection

@@ -12,12 +12,13 @@ constexpr std::size_t kChunkLimit = 64 * 1024;
 
 // ---- Reports ---------------------------------------------------------------------------------------------------
 
-void Client::Impl::report(berth::v1::TaskReport report) {
-  on_loop([report = std::move(report)](Impl& self) mutable {
+void Client::Impl::report(berth::v1::TaskReport report, bool news) {
+  on_loop([report = std::move(report), news](Impl& self) mutable {
     const auto [at, is_new] = self.reports_.try_emplace(report.task_id());
     Pending& pending = at->second;
     if (!is_new && report.sequence() < pending.report.sequence()) return;
     pending.report = std::move(report);
+    pending.news = news;
     if (pending.state == Pending::State::InFlight) {
       pending.changed = true;
       return;
@@ -60,7 +61,7 @@ void Client::Impl::pump_reports() {
     ++in_flight_;
     v1::Frame frame;
     *frame.mutable_report() = pending.report;
-    connection_->send(frame);
+    connection_->send(frame, std::exchange(pending.news, false));
   }
 }
 
@@ -83,7 +84,10 @@ void Client::Impl::call(const v1::Call& call) {
   const std::uint64_t id = next_call_++;
   {
     const std::lock_guard lock(mutex_);
-    calls_[id] = {.remote = call.id(), .credit = call.credit(), .window = call.credit()};
+    calls_[id] = {.remote = call.id(),
+                  .credit = call.credit(),
+                  .window = call.credit(),
+                  .news = call.method() == berth::v1::METHOD_LAUNCH_START || call.method() == berth::v1::METHOD_LAUNCH_STOP};
   }
   if (!events_.call) return done(id, BERTH_UNIMPLEMENTED, {});
   events_.call({.id = id, .method = call.method(), .request = call.request(),
@@ -129,17 +133,19 @@ void Client::Impl::drop_calls() {
 void Client::Impl::done(std::uint64_t call, berth_status status, std::string payload) {
   on_loop([call, status, payload = std::move(payload)](Impl& self) mutable {
     v1::Frame frame;
+    bool news = false;
     {
       const std::lock_guard lock(self.mutex_);
       const auto at = self.calls_.find(call);
       if (at == self.calls_.end()) return;  // cancelled, or of a connection that is gone
+      news = at->second.news;
       frame.mutable_done()->set_id(at->second.remote);
       self.calls_.erase(at);
     }
     self.changed_.notify_all();
     frame.mutable_done()->set_status(status);
     frame.mutable_done()->set_payload(std::move(payload));
-    if (self.connection_) self.connection_->send(frame);
+    if (self.connection_) self.connection_->send(frame, news);
   });
 }
 

@@ -59,8 +59,7 @@ sdk::Result<void> Server::Impl::open() {
                                   .connection = {.name = "fleet"}},
                                  [this](std::shared_ptr<Connection> connection) { accepted(std::move(connection)); });
   if (!listener) return listener.error();
-  // On the loop, which may already be accepting.
-  loop_.run([&] { listener_ = std::move(*listener); });
+  listener_ = std::move(*listener);
   return {};
 }
 
@@ -387,6 +386,7 @@ sdk::Result<std::unique_ptr<Server>> Server::open(ServerConfig config, ServerEve
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
+void Server::start() { impl_->start(); }
 std::uint16_t Server::port() const { return impl_->port(); }
 std::string Server::join_token() const { return impl_->join_token(); }
 std::vector<berth::v1::Node> Server::nodes() const { return impl_->nodes(); }

@@ -73,7 +73,7 @@ class Server {
   using Done = std::function<void(berth_status, std::string payload)>;
   using OnChunk = std::function<void(berth::v1::StreamChunk&&)>;
 
-  // Makes or reads what is in data_dir and listens.
+  // Makes or reads what is in data_dir and binds; agents are served, and events come, from start() on.
   // Errors: INVALID, INTERNAL, UNAVAILABLE for a taken port.
   static sdk::Result<std::unique_ptr<Server>> open(ServerConfig config, ServerEvents events);
 
@@ -81,6 +81,8 @@ class Server {
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
+
+  void start();
 
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] std::string join_token() const;

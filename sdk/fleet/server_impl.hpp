@@ -24,6 +24,7 @@ class Server::Impl {
 
   sdk::Result<void> open();
 
+  void start() { listener_->start(); }
   std::uint16_t port() const { return listener_->port(); }
   std::string join_token() const { return token_.text(); }
   std::vector<berth::v1::Node> nodes() const;

@@ -71,7 +71,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     if (!ended_ && !std::exchange(reading_, true)) read_length();
   }
 
-  void send(const v1::Frame& frame) override {
+  using Connection::send;
+  void send(const v1::Frame& frame, bool news) override {
     if (ended_ || closing_) return;
     const std::size_t size = frame.ByteSizeLong();
     if (size > kFrameLimit || queued_ + size > options_.queue_limit) {
@@ -81,7 +82,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     for (std::size_t i = 0; i < 4; ++i) bytes[i] = static_cast<char>((size >> (24 - 8 * i)) & 0xffU);
     if (!frame.SerializeToArray(bytes.data() + 4, static_cast<int>(size))) return end_soon("a frame cannot be written");
     queued_ += bytes.size();
-    queue_.push_back({std::move(bytes), runtime::failpoint::armed ? frame_name(frame) : std::string()});
+    queue_.push_back({std::move(bytes), runtime::failpoint::armed ? frame_name(frame) : std::string(), news});
     if (!writing_) write_next();
   }
 
@@ -101,7 +102,15 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   struct Outgoing {
     std::string bytes;
     std::string name;  // only where failpoints are armed
+    bool news = false;
   };
+
+  // Two points for each step of a frame: one by its name, and one that only news of a task passes.
+  void pass(const char* step, const std::string& frame, bool news) const {
+    if (!runtime::failpoint::armed) return;
+    runtime::failpoint::pass(options_.name + step + "." + frame);
+    if (news) runtime::failpoint::pass(options_.name + step);
+  }
 
   void read_length() {
     asio::async_read(stream_, asio::buffer(length_), [self = shared_from_this()](const error_code& error, std::size_t) {
@@ -138,22 +147,23 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     if (body_.capacity() > kStrangerFrameLimit) std::string().swap(body_);
     if (!closing_) {
       const std::string name = runtime::failpoint::armed ? frame_name(frame) : std::string();
-      BERTH_FAILPOINT(options_.name + ".before_handle." + name);
+      const bool news = name == "call-start" || name == "call-stop";
+      pass(".before_frame", name, news);
       const auto handler = handlers_.frame;  // `closed` may drop the handlers meanwhile
       if (handler) handler(std::move(frame));
-      BERTH_FAILPOINT(options_.name + ".after_handle." + name);
+      pass(".after_frame", name, news);
     }
     if (!ended_) read_length();
   }
 
   void write_next() {
     writing_ = true;
-    BERTH_FAILPOINT(options_.name + ".before_send." + queue_.front().name);
+    pass(".before_send", queue_.front().name, queue_.front().news);
     asio::async_write(stream_, asio::buffer(queue_.front().bytes),
                       [self = shared_from_this()](const error_code& error, std::size_t) {
                         self->writing_ = false;
                         if (error) return self->end("the connection ended: " + error.message());
-                        BERTH_FAILPOINT(self->options_.name + ".after_send." + self->queue_.front().name);
+                        self->pass(".after_send", self->queue_.front().name, self->queue_.front().news);
                         self->queued_ -= self->queue_.front().bytes.size();
                         self->queue_.pop_front();
                         if (self->ended_) return;
@@ -238,10 +248,13 @@ class TlsListener final : public Listener {
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) return sdk::fail(BERTH_UNAVAILABLE, "cannot listen on " + at.text() + ": " + error.message());
     port_ = acceptor_.local_endpoint(error).port();
+    return {};
+  }
+
+  void start() override {
     loop_.post([this, alive = alive_] {
       if (*alive) accept();
     });
-    return {};
   }
 
   std::uint16_t port() const override { return port_; }

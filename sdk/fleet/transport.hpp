@@ -50,8 +50,10 @@ class Connection {
 
   // Begins to read; again: other handlers from now on.
   virtual void start(Handlers handlers) = 0;
-  // Queues a frame; where that is too much, closes. After the end it is dropped.
-  virtual void send(const v1::Frame& frame) = 0;
+  // Queues a frame; where that is too much, closes. After the end it is dropped. `news` tells failpoints that
+  // it carries a change of a task, not a repetition.
+  virtual void send(const v1::Frame& frame, bool news) = 0;
+  void send(const v1::Frame& frame) { send(frame, false); }
   // Sends what is queued (for at most a second), then ends. The first reason is the one that `closed` tells.
   virtual void close(const std::string& why) = 0;
   // From now on frames of up to `bytes` are read.
@@ -61,7 +63,7 @@ class Connection {
   [[nodiscard]] virtual const std::string& peer() const = 0;
 };
 
-// Accepts connections until it is destroyed. At most `max_handshakes` strangers are shaking hands at a time; the rest wait in
+// Accepts connections from start() until it is destroyed; those who dial earlier wait. At most `max_handshakes` strangers are shaking hands at a time; the rest wait in
 // the system's queue.
 class Listener {
  public:
@@ -76,8 +78,9 @@ class Listener {
 
   virtual ~Listener() = default;
   [[nodiscard]] virtual std::uint16_t port() const = 0;
+  virtual void start() = 0;
 
-  // Errors: INVALID for a bad address or key; UNAVAILABLE for one that is taken.
+  // Binds. Errors: INVALID for a bad address or key; UNAVAILABLE for one that is taken.
   static sdk::Result<std::unique_ptr<Listener>> open(Loop& loop, Options options, Accepted accepted);
 };
 

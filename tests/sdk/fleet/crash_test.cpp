@@ -97,9 +97,9 @@ class FleetCrash : public FleetTest, public testing::WithParamInterface<const ch
 };
 
 INSTANTIATE_TEST_SUITE_P(Points, FleetCrash,
-                         testing::Values("fleet.before_handle.join", "fleet.after_handle.join", "fleet.before_send.joined",
-                                         "fleet.after_send.joined", "fleet.before_handle.hello", "fleet.before_send.welcome",
-                                         "fleet.before_handle.report", "fleet.after_handle.report",
+                         testing::Values("fleet.before_frame.join", "fleet.after_frame.join", "fleet.before_send.joined",
+                                         "fleet.after_send.joined", "fleet.before_frame.hello", "fleet.before_send.welcome",
+                                         "fleet.before_frame.report", "fleet.after_frame.report",
                                          "fleet.before_send.report-ack"));
 
 TEST_P(FleetCrash, AnAgentIsServedAndHeardAfterTheServerDies) {

@@ -83,6 +83,7 @@ struct TestServer : Heard {
     auto opened = Server::open(std::move(config), std::move(events));
     if (!opened) return opened.error();
     server = std::move(*opened);
+    server->start();
     return {};
   }
   [[nodiscard]] bool logged(const std::string& part) {

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", server.error().message.c_str());
     return 1;
   }
+  (*server)->start();
   std::printf("port %d token %s\n", (*server)->port(), (*server)->join_token().c_str());
   std::fflush(stdout);
   while (std::cin.get() != std::char_traits<char>::eof()) {
