@@ -16,6 +16,15 @@
 
 namespace berth::sdk {
 
+// A resource that tasks add up to: "CPU" in units of 1/1024 vCPU, "MEMORY" in MiB, or a name of
+// one's own.
+[[nodiscard]] inline v1::Resource counter(std::string name, std::int64_t total) {
+  v1::Resource resource;
+  resource.set_name(std::move(name));
+  resource.mutable_counter()->set_total(total);
+  return resource;
+}
+
 class Inventory {
  public:
   explicit Inventory(Host host) : host_(std::move(host)) {}
