@@ -5,7 +5,7 @@
 # It lands in BERTH_PLUGIN_DIR (in Berth's own tree lib/berth/plugins, else the top of the build directory) and is
 # installed into lib/berth/plugins. With OUTPUT_DIR it lands there and is not installed.
 # The same within Berth's tree and after find_package(Berth).
-set(BERTH_PLUGIN_VERSION_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/berth_plugin.version)
+
 
 function(berth_add_plugin name)
   cmake_parse_arguments(A "" "OUTPUT_DIR" "SOURCES;DEPS" ${ARGN})
@@ -28,13 +28,13 @@ function(berth_add_plugin name)
     PREFIX lib SUFFIX .so OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${dir}
     POSITION_INDEPENDENT_CODE ON
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-    LINK_DEPENDS ${BERTH_PLUGIN_VERSION_SCRIPT})
+    LINK_DEPENDS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/berth_plugin.version)
   target_compile_features(${name} PRIVATE cxx_std_20)
   if(PROJECT_NAME STREQUAL "berth")
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   endif()
   target_link_libraries(${name} PRIVATE ${A_DEPS} Berth::sdk)
-  target_link_options(${name} PRIVATE -Wl,--version-script=${BERTH_PLUGIN_VERSION_SCRIPT} -Wl,-z,now)
+  target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/berth_plugin.version -Wl,-z,now)
   if(NOT BERTH_SANITIZE)  # a sanitizer's runtime is the program's
     target_link_options(${name} PRIVATE -Wl,-z,defs)
   endif()

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/ec2/refusals.hpp"
+
+#include <map>
+#include <string>
+
+namespace berth::ec2 {
+namespace {
+
+using v1::ecs::ContainerDefinition;
+using v1::ecs::ContainerOverride;
+using v1::ecs::TaskDefinition;
+using v1::ecs::TaskOverride;
+
+// A member, and whether a message sets it to something that would have to be acted on.
+template <typename Message>
+struct Member {
+  const char* name;
+  bool (*is_set)(const Message&);
+};
+
+bool is_other_system(const TaskDefinition& d) {
+  const auto& family = d.runtime_platform().operating_system_family();
+  return !family.empty() && family != "LINUX";
+}
+
+constexpr Member<TaskDefinition> kTaskMembers[] = {
+    {"networkMode", [](const TaskDefinition& d) { return d.network_mode() == "awsvpc"; }},
+    {"volumes", [](const TaskDefinition& d) { return d.volumes_size() > 0; }},
+    {"runtimePlatform.operatingSystemFamily", is_other_system},
+    {"inferenceAccelerators", [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
+    {"pidMode", [](const TaskDefinition& d) { return d.has_pid_mode(); }},
+    {"ipcMode", [](const TaskDefinition& d) { return d.has_ipc_mode(); }},
+    {"proxyConfiguration", [](const TaskDefinition& d) { return d.has_proxy_configuration(); }},
+    {"ephemeralStorage", [](const TaskDefinition& d) { return d.has_ephemeral_storage(); }},
+    {"enableFaultInjection", [](const TaskDefinition& d) { return d.enable_fault_injection(); }},
+};
+
+bool has_other_options(const ContainerDefinition& c) {
+  for (const auto& [name, value] : c.log_configuration().options()) {
+    if (name != "max-size" && name != "max-file" && !(name == "mode" && value == "blocking")) return true;
+  }
+  return false;
+}
+
+constexpr Member<ContainerDefinition> kContainerMembers[] = {
+    {"repositoryCredentials", [](const ContainerDefinition& c) { return c.has_repository_credentials(); }},
+    {"links", [](const ContainerDefinition& c) { return c.links_size() > 0; }},
+    {"restartPolicy", [](const ContainerDefinition& c) { return c.restart_policy().enabled(); }},
+    {"environmentFiles", [](const ContainerDefinition& c) { return c.environment_files_size() > 0; }},
+    {"mountPoints", [](const ContainerDefinition& c) { return c.mount_points_size() > 0; }},
+    {"volumesFrom", [](const ContainerDefinition& c) { return c.volumes_from_size() > 0; }},
+    {"linuxParameters", [](const ContainerDefinition& c) { return c.has_linux_parameters(); }},
+    {"secrets", [](const ContainerDefinition& c) { return c.secrets_size() > 0; }},
+    {"versionConsistency", [](const ContainerDefinition& c) { return c.has_version_consistency(); }},
+    {"disableNetworking", [](const ContainerDefinition& c) { return c.disable_networking(); }},
+    {"privileged", [](const ContainerDefinition& c) { return c.privileged(); }},
+    {"dockerSecurityOptions", [](const ContainerDefinition& c) { return c.docker_security_options_size() > 0; }},
+    {"interactive", [](const ContainerDefinition& c) { return c.interactive(); }},
+    {"pseudoTerminal", [](const ContainerDefinition& c) { return c.pseudo_terminal(); }},
+    {"ulimits", [](const ContainerDefinition& c) { return c.ulimits_size() > 0; }},
+    {"logConfiguration.logDriver",
+     [](const ContainerDefinition& c) {
+       return c.has_log_configuration() && c.log_configuration().log_driver() != "json-file";
+     }},
+    {"logConfiguration.options", has_other_options},
+    {"logConfiguration.secretOptions",
+     [](const ContainerDefinition& c) { return c.log_configuration().secret_options_size() > 0; }},
+    {"healthCheck", [](const ContainerDefinition& c) { return c.has_health_check(); }},
+    {"systemControls", [](const ContainerDefinition& c) { return c.system_controls_size() > 0; }},
+    {"resourceRequirements", [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
+    {"firelensConfiguration", [](const ContainerDefinition& c) { return c.has_firelens_configuration(); }},
+    {"credentialSpecs", [](const ContainerDefinition& c) { return c.credential_specs_size() > 0; }},
+};
+
+constexpr Member<TaskOverride> kOverrideMembers[] = {
+    {"overrides.inferenceAcceleratorOverrides",
+     [](const TaskOverride& o) { return o.inference_accelerator_overrides_size() > 0; }},
+    {"overrides.ephemeralStorage", [](const TaskOverride& o) { return o.has_ephemeral_storage(); }},
+};
+constexpr Member<ContainerOverride> kContainerOverrideMembers[] = {
+    {"environmentFiles", [](const ContainerOverride& o) { return o.environment_files_size() > 0; }},
+    {"resourceRequirements", [](const ContainerOverride& o) { return o.resource_requirements_size() > 0; }},
+};
+
+std::string at(const std::string& list, int index) { return list + "[" + std::to_string(index) + "]"; }
+
+class Refusals {
+ public:
+  void add(const std::string& member) {
+    v1::Refusal refusal;
+    refusal.set_member(member);
+    refusal.set_message("The launch type EC2 does not act on " + member + " yet.");
+    refusal.set_error(v1::Refusal::ERROR_UNSUPPORTED_FEATURE);
+    found.push_back(std::move(refusal));
+  }
+  template <typename Message, std::size_t size>
+  void check(const Member<Message> (&members)[size], const Message& message, const std::string& prefix) {
+    for (const auto& member : members) {
+      if (member.is_set(message)) add(prefix + member.name);
+    }
+  }
+
+  std::vector<v1::Refusal> found;
+};
+
+}  // namespace
+
+std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request) {
+  Refusals refusals;
+  refusals.check(kTaskMembers, request.definition(), "");
+  const auto& containers = request.definition().container_definitions();
+  for (int i = 0; i < containers.size(); ++i) {
+    const std::string path = at("containerDefinitions", i) + ".";
+    refusals.check(kContainerMembers, containers[i], path);
+    for (int p = 0; p < containers[i].port_mappings_size(); ++p) {
+      if (!containers[i].port_mappings(p).has_container_port_range()) continue;
+      refusals.add(at(path + "portMappings", p) + ".containerPortRange");
+    }
+    for (int d = 0; d < containers[i].depends_on_size(); ++d) {
+      if (containers[i].depends_on(d).condition() != "HEALTHY") continue;
+      refusals.add(at(path + "dependsOn", d) + ".condition");
+    }
+  }
+  refusals.check(kOverrideMembers, request.overrides(), "");
+  for (int i = 0; i < request.overrides().container_overrides_size(); ++i) {
+    refusals.check(kContainerOverrideMembers, request.overrides().container_overrides(i),
+                   at("overrides.containerOverrides", i) + ".");
+  }
+  return refusals.found;
+}
+
+}  // namespace berth::ec2
