@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sdk/runtime/task/text.hpp"
+
 namespace berth::runtime {
 namespace {
 
@@ -35,14 +37,14 @@ void want_stop(TaskState& state, v1::StopCode code, const std::string& reason, N
   if (state.stop_wanted()) return;
   state.set_stop_wanted(true);
   state.set_stop_code(code);
-  state.set_stopped_reason(reason);
+  state.set_stopped_reason(clean_text(reason));
   state.set_stopping_ms(now.ms);
 }
 
 void end_container(ContainerState& container, Now now, const std::string& reason) {
   container.set_phase(ContainerState::PHASE_STOPPED);
   container.set_stopped_ms(now.ms);
-  if (!reason.empty()) container.set_reason(reason);
+  if (!reason.empty()) container.set_reason(clean_text(reason));
 }
 
 // ---- Facts

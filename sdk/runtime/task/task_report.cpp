@@ -42,7 +42,7 @@ v1::TaskReport report(const v1::StartTaskRequest& request, const TaskState& stat
     entry->set_name(container.name());
     entry->set_last_status(status_of(container));
     if (container.has_exit_code()) entry->set_exit_code(container.exit_code());
-    entry->set_reason(container.reason().substr(0, 1024));  // the API's bound
+    entry->set_reason(container.reason());
     entry->set_runtime_id(container.runtime_id());
     entry->set_image_digest(container.image_digest());
     *entry->mutable_network_bindings() = container.network_bindings();

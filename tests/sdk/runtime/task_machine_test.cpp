@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <random>
 
+#include "sdk/runtime/task/text.hpp"
 #include "tests/sdk/runtime/task_support.hpp"
 
 namespace berth::runtime {
@@ -308,6 +309,18 @@ TEST(TaskMachine, IsForgottenOnlyAfterItsEnd) {
   Driven task({{.name = "web"}});
   task.tell(Forgotten{});
   EXPECT_FALSE(task.state.forgotten());
+}
+
+TEST(TaskMachine, TellsReasonsThatAreTextWhateverARuntimePrinted) {
+  Driven task({{.name = "web"}});
+  task.pulled(0);
+  LaunchEnded fact;
+  fact.failure = "CannotStartContainerError: \xff\xc3\xa9\n\x01" + std::string(5'000, 'x');
+  task.tell(fact);
+  EXPECT_THAT(task.told().containers(0).reason(), ::testing::StartsWith("CannotStartContainerError: ?\xc3\xa9 ?xx"));
+  EXPECT_EQ(task.told().containers(0).reason().size(), 1024U);
+  EXPECT_EQ(clean_text("ab\xc3\xa9", 3), "ab") << "never half a character";
+  EXPECT_EQ(clean_text("\xed\xa0\x80\xf4\x90\x80\x80\xc0\x80"), std::string(9, '?'));
 }
 
 // ---- Properties, over random tasks and random histories
