@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/api/ecs/operations.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace berth::api {
+namespace {
+
+struct Entry {
+  std::string_view name;
+  Operation operation;
+};
+
+// All operations of the API model 2014-11-13, by name.
+constexpr Entry kOperations[] = {
+    {"ContinueServiceDeployment", nullptr},
+    {"CreateCapacityProvider", nullptr},
+    {"CreateCluster", create_cluster},
+    {"CreateDaemon", nullptr},
+    {"CreateExpressGatewayService", nullptr},
+    {"CreateService", nullptr},
+    {"CreateTaskSet", nullptr},
+    {"DeleteAccountSetting", nullptr},
+    {"DeleteAttributes", nullptr},
+    {"DeleteCapacityProvider", nullptr},
+    {"DeleteCluster", delete_cluster},
+    {"DeleteDaemon", nullptr},
+    {"DeleteDaemonTaskDefinition", nullptr},
+    {"DeleteExpressGatewayService", nullptr},
+    {"DeleteService", nullptr},
+    {"DeleteTaskDefinitions", nullptr},
+    {"DeleteTaskSet", nullptr},
+    {"DeregisterContainerInstance", nullptr},
+    {"DeregisterTaskDefinition", deregister_task_definition},
+    {"DescribeCapacityProviders", nullptr},
+    {"DescribeClusters", describe_clusters},
+    {"DescribeContainerInstances", describe_container_instances},
+    {"DescribeDaemon", nullptr},
+    {"DescribeDaemonDeployments", nullptr},
+    {"DescribeDaemonRevisions", nullptr},
+    {"DescribeDaemonTaskDefinition", nullptr},
+    {"DescribeExpressGatewayService", nullptr},
+    {"DescribeServiceDeployments", nullptr},
+    {"DescribeServiceRevisions", nullptr},
+    {"DescribeServices", nullptr},
+    {"DescribeTaskDefinition", describe_task_definition},
+    {"DescribeTaskSets", nullptr},
+    {"DescribeTasks", describe_tasks},
+    {"DiscoverPollEndpoint", nullptr},
+    {"ExecuteCommand", nullptr},
+    {"GetTaskProtection", nullptr},
+    {"ListAccountSettings", nullptr},
+    {"ListAttributes", nullptr},
+    {"ListClusters", list_clusters},
+    {"ListContainerInstances", list_container_instances},
+    {"ListDaemonDeployments", nullptr},
+    {"ListDaemonTaskDefinitions", nullptr},
+    {"ListDaemons", nullptr},
+    {"ListServiceDeployments", nullptr},
+    {"ListServices", nullptr},
+    {"ListServicesByNamespace", nullptr},
+    {"ListTagsForResource", nullptr},
+    {"ListTaskDefinitionFamilies", list_task_definition_families},
+    {"ListTaskDefinitions", list_task_definitions},
+    {"ListTasks", list_tasks},
+    {"PutAccountSetting", nullptr},
+    {"PutAccountSettingDefault", nullptr},
+    {"PutAttributes", nullptr},
+    {"PutClusterCapacityProviders", nullptr},
+    {"RegisterContainerInstance", nullptr},
+    {"RegisterDaemonTaskDefinition", nullptr},
+    {"RegisterTaskDefinition", register_task_definition},
+    {"RunTask", run_task},
+    {"StartTask", nullptr},
+    {"StopServiceDeployment", nullptr},
+    {"StopTask", stop_task},
+    {"SubmitAttachmentStateChanges", nullptr},
+    {"SubmitContainerStateChange", nullptr},
+    {"SubmitTaskStateChange", nullptr},
+    {"TagResource", nullptr},
+    {"UntagResource", nullptr},
+    {"UpdateCapacityProvider", nullptr},
+    {"UpdateCluster", nullptr},
+    {"UpdateClusterSettings", nullptr},
+    {"UpdateContainerAgent", nullptr},
+    {"UpdateContainerInstancesState", nullptr},
+    {"UpdateDaemon", nullptr},
+    {"UpdateExpressGatewayService", nullptr},
+    {"UpdateService", nullptr},
+    {"UpdateServicePrimaryTaskSet", nullptr},
+    {"UpdateTaskProtection", nullptr},
+    {"UpdateTaskSet", nullptr},
+};
+static_assert(std::size(kOperations) == 77);
+static_assert(std::ranges::is_sorted(kOperations, {}, &Entry::name));
+
+}  // namespace
+
+Lookup find_ecs_operation(std::string_view name) {
+  const auto* it = std::ranges::lower_bound(kOperations, name, {}, &Entry::name);
+  if (it == std::end(kOperations) || it->name != name) return {};
+  return {.operation = it->operation, .known = true};
+}
+
+}  // namespace berth::api

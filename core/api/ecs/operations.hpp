@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations that are served. Each answers its call exactly once.
+//
+// Threads: any.
+#pragma once
+
+#include <string_view>
+
+#include "core/api/ecs/call.hpp"
+
+namespace berth::api {
+
+using Operation = void (*)(const Call&);
+
+void create_cluster(const Call& call);
+void describe_clusters(const Call& call);
+void list_clusters(const Call& call);
+void delete_cluster(const Call& call);
+
+void register_task_definition(const Call& call);
+void describe_task_definition(const Call& call);
+void deregister_task_definition(const Call& call);
+void list_task_definitions(const Call& call);
+void list_task_definition_families(const Call& call);
+
+void run_task(const Call& call);
+void stop_task(const Call& call);
+void describe_tasks(const Call& call);
+void list_tasks(const Call& call);
+
+void list_container_instances(const Call& call);
+void describe_container_instances(const Call& call);
+
+// Berth's own.
+void watch_task(const Call& call);
+
+// Which operation a name stands for, of those of the pinned API model.
+struct Lookup {
+  Operation operation = nullptr;  // null: not served
+  bool known = false;
+};
+[[nodiscard]] Lookup find_ecs_operation(std::string_view name);
+
+}  // namespace berth::api
