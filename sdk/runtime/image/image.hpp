@@ -38,6 +38,14 @@ struct ImageConfig {
   std::map<std::string, std::string> labels;
 };
 
+// A directory whose attributes come from a lower layer, because the layer that it lies in did not describe it.
+struct DirectoryAttributes {
+  std::string path;  // relative to the root, parents first
+  std::uint32_t mode = 0755;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
 struct Image {
   std::string reference;  // as it was asked for
   std::string digest;     // of the manifest or index as referenced in the registry: ECS's imageDigest
@@ -45,7 +53,9 @@ struct Image {
   Platform platform;      // as the configuration has it
   ImageConfig config;
   std::vector<std::string> layers;  // absolute directories, bottom first
+  std::vector<DirectoryAttributes> directories{};  // mount_rootfs makes them so
   std::uint64_t unpacked_bytes = 0;
+  std::string pull_error{};  // after pull: why a local copy had to do; empty otherwise
 };
 
 }  // namespace berth::runtime::image

@@ -86,7 +86,7 @@ class ImageStore {
   [[nodiscard]] std::optional<Image> find(std::string_view reference,
                                           const Platform& platform = Platform::host()) const;
 
-  // Keeps an image's layers until release(holder); durable, so that containers that outlive the agent keep theirs.
+  // Keeps an image's layers until release(holder), also over kill -9 of this process: containers outlive the agent.
   // `holder` is a name of [A-Za-z0-9_.-]{1,200}, e.g. a container's id; holding again replaces.
   [[nodiscard]] sdk::Result<void> hold(const Image& image, std::string_view holder);
   // Unknown holders are ignored.
