@@ -25,6 +25,7 @@ struct TaskCounts {
 struct Family {
   std::int32_t last_revision = 0;
   std::map<std::int32_t, TaskDefinitionPtr> revisions;
+  std::set<std::int32_t> active;  // those of them that are ACTIVE
 };
 
 class State {
@@ -38,34 +39,48 @@ class State {
   [[nodiscard]] const std::map<ClusterName, ClusterPtr>& clusters() const { return clusters_; }
   [[nodiscard]] const std::map<FamilyName, Family>& families() const { return families_; }
   [[nodiscard]] const std::map<TaskId, TaskPtr>& tasks() const { return tasks_; }
-  [[nodiscard]] const std::map<NodeId, ContainerInstancePtr>& instances() const { return instances_; }
+  [[nodiscard]] const std::map<NodeId, ContainerInstancePtr>& instances() const {
+    return instances_;
+  }
+  [[nodiscard]] const std::map<std::string, ClientTokenPtr>& tokens() const { return tokens_; }
   // Ids in order; an empty set for what is unknown.
   [[nodiscard]] const std::set<TaskId>& tasks_of(const ClusterName& cluster) const;
+  [[nodiscard]] const std::set<TaskId>& tasks_by(const PluginName& plugin) const;
   [[nodiscard]] const std::set<TaskId>& tasks_on(const NodeId& node) const;
   [[nodiscard]] const std::set<NodeId>& instances_of(const ClusterName& cluster) const;
   [[nodiscard]] TaskCounts counts_of(const ClusterName& cluster) const;
   [[nodiscard]] TaskCounts counts_on(const NodeId& node) const;
-  // What tasks hold of a node: cpu, memory, fixed ports, devices.
+  // Tasks of a cluster that are not STOPPED.
+  [[nodiscard]] int unfinished_in(const ClusterName& cluster) const;
+  // What the tasks on a node hold of it until they are STOPPED: cpu, memory, fixed ports, devices. At a cost of
+  // their number.
   [[nodiscard]] v1::Requirement reserved_on(const NodeId& node) const;
 
   void put(ClusterPtr cluster);
   void put(TaskDefinitionPtr definition);
   void put(TaskPtr task);
   void put(ContainerInstancePtr instance);
+  void put(ClientTokenPtr token);
   void set_last_revision(const FamilyName& family, std::int32_t revision);
   void erase_task(const TaskId& id);
   void erase_instance(const NodeId& id);
+  void erase_token(const std::string& key);
 
  private:
+  void count(const Task& task, int sign);
+
   std::map<ClusterName, ClusterPtr> clusters_;
   std::map<FamilyName, Family> families_;
   std::map<TaskId, TaskPtr> tasks_;
   std::map<NodeId, ContainerInstancePtr> instances_;
+  std::map<std::string, ClientTokenPtr> tokens_;
   std::map<ClusterName, std::set<TaskId>> tasks_of_;
+  std::map<PluginName, std::set<TaskId>> tasks_by_;
   std::map<NodeId, std::set<TaskId>> tasks_on_;
   std::map<ClusterName, std::set<NodeId>> instances_of_;
   std::map<ClusterName, TaskCounts> counts_of_;
   std::map<NodeId, TaskCounts> counts_on_;
+  std::map<ClusterName, int> unfinished_in_;
 };
 
 }  // namespace berth::control

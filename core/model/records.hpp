@@ -9,8 +9,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "berth/model/ecs_operations.pb.h"
 #include "berth/model/ecs_records.pb.h"
 #include "berth/v1/ecs/task.pb.h"
 #include "berth/v1/ecs/task_definition.pb.h"
@@ -87,6 +89,7 @@ struct Task {
 using TaskPtr = std::shared_ptr<const Task>;
 
 enum class InstanceStatus { Active, Draining, Inactive };
+[[nodiscard]] std::string_view to_string(InstanceStatus status);  // "ACTIVE", ...
 
 // A node that is shown as a container instance. Whether its agent is connected is node.connected, which is
 // false after a restart until its plugin says otherwise.
@@ -104,5 +107,15 @@ struct ContainerInstance {
   std::optional<Instant> inactive_since;
 };
 using ContainerInstancePtr = std::shared_ptr<const ContainerInstance>;
+
+// What a clientToken stood for. Key: "RunTask/cluster/token".
+struct ClientToken {
+  std::string key;
+  std::string request_digest;  // of the request without its token
+  std::vector<TaskId> tasks;
+  std::vector<model::Failure> failures;
+  Instant made_at;
+};
+using ClientTokenPtr = std::shared_ptr<const ClientToken>;
 
 }  // namespace berth

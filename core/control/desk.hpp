@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every room of the control core works on: the records and how they are changed, time, chance, the way out.
+//
+// Invariant: a record changes only through save and erase, so that state and store never differ in what was handed
+// over. Threads: loop.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "core/control/alarms.hpp"
+#include "core/control/control.hpp"
+#include "core/control/outbox.hpp"
+#include "core/control/state.hpp"
+
+namespace berth::control {
+
+class Desk {
+ public:
+  Desk(Config config, Ports& ports);
+
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] Instant now() const { return now_; }
+  [[nodiscard]] Rng& rng() { return rng_; }
+  [[nodiscard]] Alarms& alarms() { return alarms_; }
+  [[nodiscard]] Outbox& outbox() { return outbox_; }
+
+  void advance(Instant now) { now_ = std::max(now_, now); }
+
+  void save(Cluster cluster);
+  void save(TaskDefinition definition);
+  void save(Task task);
+  void save(ContainerInstance instance);
+  void save(ClientToken token);
+  void save_revision(const FamilyName& family, std::int32_t last_revision);
+  void erase_task(const TaskId& id);
+  void erase_instance(const NodeId& id);
+  void erase_token(const std::string& key);
+
+  // For what need not survive a restart: pull progress, the newest sequence of a report that shows nothing new.
+  void show(Task task);
+
+  // Takes over records at the beginning, without storing them.
+  [[nodiscard]] Result<void> restore(const store::Loaded& loaded);
+
+  // Answers once all that was recorded so far is durable.
+  void answer(const Reply& reply, Result<Answer> answer);
+
+ private:
+  [[nodiscard]] Result<void> restore_one(const store::Record& record);
+
+  Config config_;
+  State state_;
+  Instant now_{};
+  Rng& rng_;
+  Alarms alarms_;
+  Outbox outbox_;
+};
+
+}  // namespace berth::control
