@@ -31,6 +31,10 @@ struct Config {
   milliseconds stopped_task_retention = std::chrono::hours(1);
   milliseconds token_retention = std::chrono::hours(24);
   milliseconds plugin_call_timeout = std::chrono::seconds(30);
+  // How often each plugin is asked for all that it holds: mends what a lost report left behind.
+  milliseconds audit_interval = std::chrono::seconds(60);
+  // How long a plugin must have shown a task without a record before it is stopped.
+  milliseconds unrecorded_task_grace = std::chrono::minutes(2);
 };
 
 // How the core reaches plugins. `done` is called later, on the loop, exactly once; never from within call().

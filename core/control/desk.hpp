@@ -5,7 +5,10 @@
 // over. Threads: loop.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -26,6 +29,11 @@ class Desk {
   [[nodiscard]] Rng& rng() { return rng_; }
   [[nodiscard]] Alarms& alarms() { return alarms_; }
   [[nodiscard]] Outbox& outbox() { return outbox_; }
+
+  // Work for this tick, or for the next one where it comes from outside; in order.
+  using Inputs = std::deque<std::function<void()>>;
+  [[nodiscard]] std::weak_ptr<Inputs> inputs() const { return inputs_; }
+  void input(std::function<void()> work) { inputs_->push_back(std::move(work)); }
 
   void advance(Instant now) { now_ = std::max(now_, now); }
 
@@ -57,6 +65,7 @@ class Desk {
   Rng& rng_;
   Alarms alarms_;
   Outbox outbox_;
+  std::shared_ptr<Inputs> inputs_ = std::make_shared<Inputs>();
 };
 
 }  // namespace berth::control

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/control/control.hpp"
+
+#include <utility>
+
+#include "berth/v1/plugin.pb.h"
+#include "core/control/clusters.hpp"
+#include "core/control/definitions.hpp"
+#include "core/control/delivery.hpp"
+#include "core/control/desk.hpp"
+#include "core/control/names.hpp"
+#include "core/control/nodes.hpp"
+#include "core/control/placer.hpp"
+#include "core/control/plans.hpp"
+#include "core/control/plugins.hpp"
+#include "core/control/reports.hpp"
+#include "core/control/retention.hpp"
+#include "core/control/runs.hpp"
+#include "core/control/tasks.hpp"
+#include "core/control/watches.hpp"
+
+namespace berth::control {
+
+// The rooms, each of which knows those above it.
+class Control::Impl {
+ public:
+  Impl(Config config, Ports ports)
+      : ports_(std::move(ports)),
+        desk(std::move(config), ports_),
+        plugins(desk, ports_.plugins),
+        placer(desk.state(), desk.config().realm),
+        watches(desk),
+        tasks(desk, placer, watches),
+        delivery(desk, plugins, tasks),
+        reports(desk, plugins, tasks, delivery),
+        retention(desk, plugins, tasks),
+        nodes(desk, plugins, placer, tasks, reports),
+        clusters(desk, plugins, nodes),
+        definitions(desk),
+        plans(desk, plugins),
+        runs({desk, plugins, plans, placer, tasks, delivery, retention}) {
+    tasks.on_stopped([this](const TaskId& id) {
+      delivery.forget(id);
+      retention.task_stopped(id);
+    });
+  }
+
+  Result<void> restore(const store::Loaded& loaded, Instant now) {
+    desk.advance(now);
+    if (auto ok = desk.restore(loaded); !ok) return ok;
+    watches.begin(loaded.epoch);
+    clusters.make_default();
+    nodes.restore();
+    retention.restore();
+    for (const auto& [id, task] : desk.state().tasks()) {
+      if (task->last_status != TaskStatus::Stopped) delivery.remember(id);
+    }
+    return {};
+  }
+
+  void up(LaunchPlugin about) {
+    const PluginName name = about.name;
+    plugins.up(std::move(about));
+    plans.plugin_up(name);
+    nodes.plugin_up(name);
+    reports.plugin_up(name);
+    retention.plugin_up(name);
+    delivery.pursue_all(name);
+  }
+
+  void down(const PluginName& name) {
+    plugins.down(name);
+    nodes.plugin_down(name);
+  }
+
+  void event(const PluginName& plugin, std::uint32_t event, const std::string& payload) {
+    if (!plugins.is_up(plugin)) return;
+    switch (event) {
+      case v1::EVENT_LAUNCH_INVENTORY:
+        return take<v1::InventorySnapshot>(payload, [&](auto m) { nodes.take(plugin, std::move(m)); });
+      case v1::EVENT_LAUNCH_INVENTORY_DELTA:
+        return take<v1::InventoryDelta>(payload, [&](auto m) { nodes.take(plugin, std::move(m)); });
+      case v1::EVENT_LAUNCH_TASK:
+        return take<v1::TaskReport>(payload, [&](auto m) { reports.take(plugin, std::move(m)); });
+      default: return;  // notices and capacity reports change no record yet
+    }
+  }
+
+  void stop(const StopTask& command, const Reply& reply) {
+    const auto refuse = [&](const Error& error) { desk.answer(reply, tl::unexpected(error)); };
+    auto cluster =
+        find_cluster(desk.state(), command.request.cluster(), desk.config().default_cluster);
+    if (!cluster) return refuse(cluster.error());
+    auto task = find_task(desk.state(), (*cluster)->name, command.request.task());
+    if (!task) return refuse(task.error());
+    const TaskId id = (*task)->id;
+    const std::string& reason = command.request.reason();
+    tasks.request_stop(id, {StopCode::UserInitiated, reason.empty() ? "Task stopped by user" : reason});
+    delivery.pursue(id);
+    desk.answer(reply, Answer(desk.state().task(id)));
+  }
+
+  void watch(const WatchTask& command, Reply reply) {
+    auto cluster = find_cluster(desk.state(), command.cluster, desk.config().default_cluster);
+    if (!cluster) return desk.answer(reply, tl::unexpected(cluster.error()));
+    auto task = find_task(desk.state(), (*cluster)->name, command.task);
+    if (!task) return desk.answer(reply, tl::unexpected(task.error()));
+    watches.watch((*task)->id, {command.cursor, command.deadline, std::move(reply)});
+  }
+
+  void obey(Command command, Reply reply) {
+    struct Visitor {
+      Impl& impl;
+      Reply& reply;
+      void operator()(CreateCluster& c) const { impl.clusters.create(c, reply); }
+      void operator()(DeleteCluster& c) const { impl.clusters.remove(c, reply); }
+      void operator()(RegisterTaskDefinition& c) const { impl.definitions.add(c, reply); }
+      void operator()(DeregisterTaskDefinition& c) const { impl.definitions.deregister(c, reply); }
+      void operator()(RunTask& c) const { impl.runs.run(std::move(c), std::move(reply)); }
+      void operator()(StopTask& c) const { impl.stop(c, reply); }
+      void operator()(WatchTask& c) const { impl.watch(c, std::move(reply)); }
+    };
+    std::visit(Visitor{*this, reply}, command);
+  }
+
+  void tick(Instant now) {
+    if (desk.outbox().halted()) return;
+    desk.advance(now);
+    const auto queue = desk.inputs().lock();
+    do {  // effects that run at once may bring new inputs
+      while (!queue->empty()) {
+        const auto work = std::move(queue->front());
+        queue->pop_front();
+        work();
+      }
+      desk.alarms().ring(desk.now());
+      if (queue->empty()) desk.outbox().flush();
+    } while (!queue->empty());
+    if (const auto next = desk.alarms().next()) ports_.timers.wake_at(*next);
+  }
+
+ private:
+  template <typename Message, typename Take>
+  void take(const std::string& payload, Take take) {
+    Message message;
+    if (message.ParseFromString(payload)) {
+      take(std::move(message));
+    } else {
+      reports.count_fault();
+    }
+  }
+
+  Ports ports_;
+
+ public:
+  Desk desk;
+  Plugins plugins;
+  Placer placer;
+  Watches watches;
+  Tasks tasks;
+  Delivery delivery;
+  Reports reports;
+  Retention retention;
+  Nodes nodes;
+  Clusters clusters;
+  Definitions definitions;
+  Plans plans;
+  Runs runs;
+};
+
+Control::Control(Config config, Ports ports)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(ports))) {}
+Control::~Control() = default;
+
+Result<void> Control::restore(store::Loaded loaded, Instant now) {
+  return impl_->restore(loaded, now);
+}
+
+void Control::plugin_up(LaunchPlugin plugin) {
+  impl_->desk.input([impl = impl_.get(), plugin = std::move(plugin)] { impl->up(plugin); });
+}
+
+void Control::plugin_down(const PluginName& plugin) {
+  impl_->desk.input([impl = impl_.get(), plugin] { impl->down(plugin); });
+}
+
+void Control::plugin_event(const PluginName& plugin, std::uint32_t event, std::string_view payload) {
+  impl_->desk.input([impl = impl_.get(), plugin, event, bytes = std::string(payload)] {
+    impl->event(plugin, event, bytes);
+  });
+}
+
+void Control::submit(Command command, Reply reply) {
+  impl_->desk.input([impl = impl_.get(), command = std::move(command), reply = std::move(reply)] {
+    impl->obey(command, reply);
+  });
+}
+
+void Control::query(Query query) {
+  impl_->desk.input([impl = impl_.get(), query = std::move(query)] {
+    auto effect = query(impl->desk.state());
+    if (effect) impl->desk.outbox().after(std::move(effect));
+  });
+}
+
+void Control::tick(Instant now) { impl_->tick(now); }
+
+const State& Control::state() const { return impl_->desk.state(); }
+
+}  // namespace berth::control

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/control/nodes.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace berth::control {
+namespace {
+
+bool is_instance_id(const std::string& id) {
+  return id.size() == 32 && std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+bool is_pool_id(const std::string& id) { return id.size() <= 64 && is_valid_name(id); }
+
+}  // namespace
+
+void Nodes::restore() {
+  for (const auto& [id, instance] : desk_.state().instances()) {
+    if (instance->status == InstanceStatus::Inactive) {
+      erase_later(*instance);
+      continue;
+    }
+    Node& node = nodes_[id];
+    node = {instance->plugin, instance->node, false, true};
+    offer(node);
+  }
+}
+
+void Nodes::plugin_up(const PluginName& plugin) { books_[plugin] = {}; }
+
+void Nodes::plugin_down(const PluginName& plugin) {
+  books_[plugin] = {};
+  for (auto& [id, node] : nodes_) {
+    if (node.plugin != plugin || !node.message.connected()) continue;
+    node.message.set_connected(false);
+    if (node.joined) {
+      record(node);
+      placer_.disconnect(id);
+    }
+  }
+}
+
+void Nodes::take(const PluginName& plugin, v1::InventorySnapshot snapshot) {
+  Book& book = books_[plugin];
+  if (snapshot.generation() <= book.generation) return;  // doubled or overtaken
+  book.generation = snapshot.generation();
+  std::set<NodeId> there;
+  for (v1::Node& node : *snapshot.mutable_nodes()) {
+    const NodeId id(node.id());
+    if (!acceptable(plugin, node) || !there.insert(id).second) {
+      reports_.count_fault();
+      continue;
+    }
+    upsert(plugin, std::move(node));
+  }
+  std::vector<NodeId> missing;
+  for (const auto& [id, node] : nodes_) {
+    if (node.plugin == plugin && there.count(id) == 0) missing.push_back(id);
+  }
+  for (const NodeId& id : missing) gone(id);
+}
+
+void Nodes::take(const PluginName& plugin, v1::InventoryDelta delta) {
+  Book& book = books_[plugin];
+  if (delta.generation() <= book.generation) return;
+  if (book.generation == 0 || delta.base() != book.generation) {
+    return reports_.list_owned(plugin);  // a snapshot follows
+  }
+  book.generation = delta.generation();
+  for (v1::Node& node : *delta.mutable_upserts()) {
+    if (acceptable(plugin, node)) {
+      upsert(plugin, std::move(node));
+    } else {
+      reports_.count_fault();
+    }
+  }
+  for (const std::string& id : delta.removals()) {
+    const auto at = nodes_.find(NodeId(id));
+    if (at != nodes_.end() && at->second.plugin == plugin) gone(NodeId(id));
+  }
+}
+
+void Nodes::cluster_made(const ClusterName& cluster) {
+  for (auto& [id, node] : nodes_) {
+    if (!node.joined && node.message.cluster() == cluster.str()) join(node);
+  }
+}
+
+bool Nodes::acceptable(const PluginName& plugin, const v1::Node& node) const {
+  const Plugins::Plugin* owner = plugins_.find(plugin);
+  if (owner == nullptr || !is_valid_name(node.cluster())) return false;
+  if (!(owner->about.hidden_nodes ? is_pool_id(node.id()) : is_instance_id(node.id()))) return false;
+  const auto known = nodes_.find(NodeId(node.id()));
+  return known == nodes_.end() ||
+         (known->second.plugin == plugin && known->second.message.cluster() == node.cluster());
+}
+
+void Nodes::upsert(const PluginName& plugin, v1::Node message) {
+  Node& node = nodes_[NodeId(message.id())];
+  node.plugin = plugin;
+  node.hidden = plugins_.find(plugin)->about.hidden_nodes;
+  node.message = std::move(message);
+  join(node);
+}
+
+void Nodes::join(Node& node) {
+  const ClusterPtr cluster = desk_.state().cluster(ClusterName(node.message.cluster()));
+  node.joined = cluster && cluster->active;
+  if (!node.joined) return;
+  record(node);
+  offer(node);
+}
+
+void Nodes::offer(const Node& node) {
+  static const std::vector<ecs::Attribute> kNone;
+  const NodeId id(node.message.id());
+  const ContainerInstancePtr instance = desk_.state().instance(id);
+  const auto offered = placer_.put_node(
+      {.cluster = ClusterName(node.message.cluster()),
+       .plugin = node.plugin,
+       .node = node.message,
+       .custom_attributes = instance ? instance->custom_attributes : kNone,
+       .draining = instance && instance->status == InstanceStatus::Draining,
+       .connected = node.message.connected(),
+       .hidden = node.hidden});
+  if (!offered) reports_.count_fault();
+}
+
+void Nodes::record(const Node& node) {
+  if (node.hidden) return;
+  const NodeId id(node.message.id());
+  const ContainerInstancePtr before = desk_.state().instance(id);
+  if (before && before->status != InstanceStatus::Inactive &&
+      before->node.SerializeAsString() == node.message.SerializeAsString()) {
+    return;
+  }
+  ContainerInstance after;
+  if (before) {
+    after = *before;
+    after.version += 1;
+  }
+  if (!before || before->status == InstanceStatus::Inactive) {
+    after.id = id;
+    after.status = InstanceStatus::Active;
+    after.inactive_since.reset();
+    after.status_reason.clear();
+    after.registered_at = node.message.has_registered_at()
+                              ? Instant(milliseconds(node.message.registered_at().ms()))
+                              : desk_.now();
+  }
+  after.cluster = ClusterName(node.message.cluster());
+  after.plugin = node.plugin;
+  after.node = node.message;
+  if (!before) after.tags.assign(node.message.tags().begin(), node.message.tags().end());
+  desk_.save(std::move(after));
+}
+
+void Nodes::gone(const NodeId& id) {
+  const Node node = std::move(nodes_.at(id));
+  nodes_.erase(id);
+  if (!node.joined) return;
+  std::string reason = "The capacity that ran the task was withdrawn";
+  if (const ContainerInstancePtr before = desk_.state().instance(id); before && !node.hidden) {
+    const std::string& host = node.message.ec2_instance_id();
+    reason = "Host EC2 (instance " + (host.empty() ? id.str() : host) + ") terminated";
+    ContainerInstance after = *before;
+    after.status = InstanceStatus::Inactive;
+    after.node.set_connected(false);
+    after.inactive_since = desk_.now();
+    after.version += 1;
+    erase_later(after);
+    desk_.save(std::move(after));
+  }
+  placer_.remove_node(id);
+  end_tasks(id, reason);
+}
+
+void Nodes::end_tasks(const NodeId& id, const std::string& reason) {
+  const std::set<TaskId> tasks = desk_.state().tasks_on(id);
+  for (const TaskId& task : tasks) tasks_.finish(task, {std::nullopt, reason});
+}
+
+// INACTIVE instances stay describable as long as stopped tasks do.
+void Nodes::erase_later(const ContainerInstance& instance) {
+  const Instant at = instance.inactive_since.value_or(desk_.now()) + desk_.config().stopped_task_retention;
+  desk_.alarms().set(at, [this, id = instance.id] {
+    const ContainerInstancePtr now = desk_.state().instance(id);
+    const bool due = now && now->status == InstanceStatus::Inactive && now->inactive_since &&
+                     *now->inactive_since + desk_.config().stopped_task_retention <= desk_.now();
+    if (due) desk_.erase_instance(id);
+  });
+}
+
+}  // namespace berth::control

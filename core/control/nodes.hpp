@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The nodes that plugins publish: their container instances in the records, their capacity in placement.
+//
+// Invariants: 1. Nothing is placed on a plugin's nodes before its first snapshot. 2. A node belongs to one plugin and
+// one cluster. 3. A node of a cluster that does not exist waits unseen until the cluster is made.
+// Threads: loop.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "berth/v1/launch.pb.h"
+#include "core/control/delivery.hpp"
+#include "core/control/placer.hpp"
+#include "core/control/plugins.hpp"
+#include "core/control/reports.hpp"
+#include "core/control/tasks.hpp"
+
+namespace berth::control {
+
+class Nodes {
+ public:
+  Nodes(Desk& desk, Plugins& plugins, Placer& placer, Tasks& tasks, Reports& reports)
+      : desk_(desk), plugins_(plugins), placer_(placer), tasks_(tasks), reports_(reports) {}
+
+  // Container instances as they were stored: known, and not connected.
+  void restore();
+
+  void plugin_up(const PluginName& plugin);
+  void plugin_down(const PluginName& plugin);
+  void take(const PluginName& plugin, v1::InventorySnapshot snapshot);
+  void take(const PluginName& plugin, v1::InventoryDelta delta);
+
+  // Nodes that waited for it join.
+  void cluster_made(const ClusterName& cluster);
+
+ private:
+  struct Node {
+    PluginName plugin;
+    v1::Node message;
+    bool hidden = false;
+    bool joined = false;  // placed upon; false while its cluster is missing
+  };
+  struct Book {
+    std::uint64_t generation = 0;  // 0: no snapshot yet
+  };
+
+  [[nodiscard]] bool acceptable(const PluginName& plugin, const v1::Node& node) const;
+  void upsert(const PluginName& plugin, v1::Node message);
+  void join(Node& node);
+  void offer(const Node& node);
+  void record(const Node& node);
+  void gone(const NodeId& id);
+  void end_tasks(const NodeId& id, const std::string& reason);
+  void erase_later(const ContainerInstance& instance);
+
+  Desk& desk_;
+  Plugins& plugins_;
+  Placer& placer_;
+  Tasks& tasks_;
+  Reports& reports_;
+  std::map<NodeId, Node> nodes_;
+  std::map<PluginName, Book> books_;
+};
+
+}  // namespace berth::control

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What plugins say about tasks: reports one by one, and all that they hold when they are asked.
+//
+// Invariant: what a plugin runs without our knowing is stopped only after two listings, a grace period apart, have
+// shown it. Threads: loop.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "berth/v1/launch.pb.h"
+#include "core/control/delivery.hpp"
+#include "core/control/plugins.hpp"
+#include "core/control/tasks.hpp"
+
+namespace berth::control {
+
+class Reports {
+ public:
+  Reports(Desk& desk, Plugins& plugins, Tasks& tasks, Delivery& delivery)
+      : desk_(desk), plugins_(plugins), tasks_(tasks), delivery_(delivery) {}
+
+  // An EVENT_LAUNCH_TASK.
+  void take(const PluginName& plugin, v1::TaskReport report);
+
+  // The plugin has (re)started: asks what became of the tasks recorded for it, then what it holds, and goes on asking
+  // the latter now and then, because a report may get lost.
+  void plugin_up(const PluginName& plugin);
+  // Asks at once; for an inventory that has a gap, too.
+  void list_owned(const PluginName& plugin);
+
+  // What came and was of no use: unreadable, of another plugin's task or from another node.
+  [[nodiscard]] std::uint64_t faults() const { return faults_; }
+  void count_fault() { ++faults_; }
+
+ private:
+  void recover(const PluginName& plugin);
+  void recovered(const PluginName& plugin, const std::string& bytes, const std::set<TaskId>& held);
+  void listed(const PluginName& plugin, const std::string& bytes, const std::set<TaskId>& held);
+  void take_unrecorded(const PluginName& plugin, const v1::TaskReport& report);
+  void audit_later(const PluginName& plugin);
+
+  using Key = std::pair<PluginName, TaskId>;
+  Desk& desk_;
+  Plugins& plugins_;
+  Tasks& tasks_;
+  Delivery& delivery_;
+  std::map<PluginName, Alarms::Id> audits_;
+  std::set<PluginName> listing_;        // a list-owned is under way
+  std::map<Key, Instant> unrecorded_;   // when a listing first showed it
+  std::uint64_t faults_ = 0;
+};
+
+}  // namespace berth::control

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/control/run_parts.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace berth::control {
+namespace {
+
+struct Mapped {
+  Errc code;
+  Subject subject;
+};
+
+Mapped mapped(v1::Refusal::Error error) {
+  switch (error) {
+    case v1::Refusal::ERROR_INVALID_PARAMETER: return {Errc::Invalid, Subject::Request};
+    case v1::Refusal::ERROR_UNSUPPORTED_FEATURE: return {Errc::Unimplemented, Subject::Feature};
+    case v1::Refusal::ERROR_PLATFORM_UNKNOWN: return {Errc::NotFound, Subject::Platform};
+    case v1::Refusal::ERROR_PLATFORM_INCOMPATIBLE: return {Errc::Precondition, Subject::Platform};
+    default: return {Errc::Invalid, Subject::Definition};
+  }
+}
+
+}  // namespace
+
+Result<void> check_compatible(const TaskDefinition& definition, const std::string& launch_type) {
+  const auto& wanted = definition.message.requires_compatibilities();
+  const auto& possible = definition.message.compatibilities();
+  const auto lists = [&](const auto& all) {
+    return all.empty() || std::find(all.begin(), all.end(), launch_type) != all.end();
+  };
+  if (lists(possible) && (launch_type != "FARGATE" || lists(wanted))) return {};
+  return fail(Errc::Invalid, "Task definition does not support launch_type " + launch_type + ".",
+              Subject::Request, "launchType");
+}
+
+Error nobody_serves(const std::string& launch_type) {
+  if (launch_type == "EC2" || launch_type == "EXTERNAL") {
+    return {Errc::Precondition, "No Container Instances were found in your cluster.",
+            Subject::Request};
+  }
+  return {Errc::Unimplemented, "No launch type plugin serves the launch type " + launch_type + ".",
+          Subject::Feature, "launchType"};
+}
+
+Error error_of(const v1::Refusal& refusal) {
+  const Mapped as = mapped(refusal.error());
+  std::string message = refusal.message().empty() ? "It cannot be run." : refusal.message();
+  if (message.find(refusal.member()) == std::string::npos) {
+    message = refusal.member() + ": " + message;
+  }
+  return {as.code, std::move(message), as.subject, refusal.member()};
+}
+
+v1::PlanRequest plan_request(const TaskDefinition& definition, const model::RunTaskRequest& request,
+                             const std::string& launch_type, const std::string& capacity_provider) {
+  v1::PlanRequest plan;
+  *plan.mutable_definition() = definition.message;
+  *plan.mutable_overrides() = request.overrides();
+  plan.set_launch_type(launch_type);
+  plan.set_capacity_provider(capacity_provider);
+  if (request.has_network_configuration()) {
+    *plan.mutable_network_configuration() = request.network_configuration();
+  }
+  plan.set_platform_version(request.platform_version());
+  return plan;
+}
+
+std::string group_of(const model::RunTaskRequest& request, const TaskDefinition& definition) {
+  return request.group().empty() ? "family:" + definition.id.family.str() : request.group();
+}
+
+Launch launch_of(const model::RunTaskRequest& request, const Cluster& cluster,
+                 const TaskDefinition& definition) {
+  Launch launch;
+  launch.group = group_of(request, definition);
+  launch.started_by = request.started_by();
+  launch.overrides = request.overrides();
+  if (request.has_network_configuration()) {
+    launch.network_configuration = request.network_configuration();
+  }
+  launch.enable_execute_command = request.enable_execute_command();
+  std::set<std::string> keys;
+  const auto add = [&](const ecs::Tag& tag) {
+    if (keys.insert(tag.key()).second) launch.tags.push_back(tag);
+  };
+  for (const ecs::Tag& tag : request.tags()) add(tag);  // the call's own win
+  if (request.propagate_tags() == "TASK_DEFINITION") {
+    for (const ecs::Tag& tag : definition.tags) add(tag);
+  }
+  if (request.enable_ecs_managed_tags()) {
+    ecs::Tag tag;
+    tag.set_key("aws:ecs:clusterName");
+    tag.set_value(cluster.name.str());
+    add(tag);
+  }
+  return launch;
+}
+
+std::vector<int> split(int count, const std::vector<Share>& shares) {
+  std::vector<int> parts(shares.size(), 0);
+  std::vector<int> by_weight(shares.size(), 0);
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    parts[i] = std::min(count, std::max(0, shares[i].base));
+    count -= parts[i];
+  }
+  for (; count > 0; --count) {
+    // The one that is furthest behind its weight; the earlier of equals.
+    std::size_t best = shares.size();
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      if (shares[i].weight <= 0) continue;
+      if (best == shares.size() || static_cast<std::int64_t>(by_weight[i] + 1) * shares[best].weight <
+                                       static_cast<std::int64_t>(by_weight[best] + 1) * shares[i].weight) {
+        best = i;
+      }
+    }
+    if (best == shares.size()) best = 0;  // weights of zero only: the first takes the rest
+    ++by_weight[best];
+    ++parts[best];
+  }
+  return parts;
+}
+
+}  // namespace berth::control

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of task records: made, moved forward, ended, erased. All changes of tasks go through here.
+//
+// Invariants: 1. lastStatus only moves forward, and nothing of a STOPPED task changes but `forgotten`. 2. The version
+// grows by one with each change that DescribeTasks shows. 3. Resources are given back when a task is STOPPED, not before.
+// Threads: loop.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/control/desk.hpp"
+#include "core/control/placer.hpp"
+#include "core/control/watches.hpp"
+
+namespace berth::control {
+
+class Tasks {
+ public:
+  Tasks(Desk& desk, Placer& placer, Watches& watches)
+      : desk_(desk), placer_(placer), watches_(watches) {}
+
+  // Told once a task has become STOPPED.
+  void on_stopped(std::function<void(const TaskId&)> listener) { stopped_ = std::move(listener); }
+
+  void create(Task task, const Placer::Place& place);
+  // The plugin has taken it over.
+  void acknowledge(const TaskId& id);
+
+  struct Reason {
+    std::optional<StopCode> code;
+    std::string text;
+  };
+  // It is to stop. The first reason stays.
+  void request_stop(const TaskId& id, Reason reason);
+  // It is known not to run, and never to run again; there is no report of its end.
+  void finish(const TaskId& id, Reason reason);
+
+  // Takes a report over if it is newer than what is known. Requires: the task is not STOPPED.
+  void apply(const TaskId& id, v1::TaskReport report);
+
+  void erase(const TaskId& id);
+
+ private:
+  void commit(const Task& before, Task after);
+
+  Desk& desk_;
+  Placer& placer_;
+  Watches& watches_;
+  std::function<void(const TaskId&)> stopped_;
+};
+
+}  // namespace berth::control
