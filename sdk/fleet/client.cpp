@@ -260,13 +260,13 @@ sdk::Result<std::unique_ptr<Client>> Client::open(ClientConfig config, v1::Regis
   if (!loop) loop = std::make_shared<Loop>();
   auto impl = std::make_shared<Impl>(std::move(config), std::move(registration), std::move(events), *loop);
   if (auto opened = impl->open(); !opened) return opened.error();
-  impl->begin();
   return std::unique_ptr<Client>(new Client(std::move(loop), std::move(impl)));
 }
 
 Client::Client(std::shared_ptr<Loop> loop, std::shared_ptr<Impl> impl)
     : loop_(std::move(loop)), impl_(std::move(impl)) {}
 Client::~Client() { impl_->end(); }
+void Client::start() { impl_->begin(); }
 void Client::update(v1::Registration registration) { impl_->update(std::move(registration)); }
 void Client::report(berth::v1::TaskReport report) { impl_->report(std::move(report), true); }
 void Client::restore(berth::v1::TaskReport report) { impl_->report(std::move(report), false); }

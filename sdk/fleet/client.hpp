@@ -54,10 +54,12 @@ class Client {
  public:
   using Answered = std::function<void(berth_status, std::string response)>;
 
-  // Reads the identity, if there is one, and begins to dial. Several clients may share a loop (a fleet simulator's do);
+  // Reads the identity, if there is one; dials from start() on. Several clients may share a loop (a fleet simulator's do);
   // without one the client has its own. Errors: INVALID for a broken identity file, or neither identity nor token.
   static sdk::Result<std::unique_ptr<Client>> open(ClientConfig config, v1::Registration registration,
                                                    ClientEvents events, std::shared_ptr<Loop> loop = {});
+
+  void start();
 
   // Says good-bye and ends; no event comes later.
   ~Client();

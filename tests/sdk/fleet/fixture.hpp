@@ -122,6 +122,7 @@ struct TestAgent : Heard {
     auto opened = Client::open(std::move(config), std::move(registration), std::move(events), std::move(loop));
     if (!opened) return opened.error();
     client = std::move(*opened);
+    client->start();
     return {};
   }
   [[nodiscard]] bool wait_connected(int times = 1) {

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent of a host: tasks on one side, its connection to the control plane on the other.
+//
+// Invariants: 1. A start is answered OK only when the task is on disk here. 2. Starts, stops, lists and forgets are carried
+// out in the order in which they came. 3. What the control plane sends is checked before it is acted on.
+// Threads: any.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "sdk/fleet/client.hpp"
+#include "sdk/runtime/agent/config.hpp"
+#include "sdk/runtime/agent/registry_link.hpp"
+#include "sdk/runtime/task/tasks.hpp"
+
+namespace berth::runtime {
+
+class Agent {
+ public:
+  // Opens the tasks, goes on with them, and begins to dial. Errors: those of Tasks and fleet::Client.
+  static sdk::Result<std::unique_ptr<Agent>> open(const AgentConfig& config);
+
+  // Says good-bye; containers run on.
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+ private:
+  Agent();
+  sdk::Result<void> begin(const AgentConfig& config);
+  [[nodiscard]] fleet::ClientEvents events();
+  void call(fleet::AgentCall call);
+  void carry_out(const fleet::AgentCall& call);
+  void work();
+  void begin_logs(fleet::AgentCall call);
+  void logs(const fleet::AgentCall& call, std::stop_token stop);
+  void cancel(std::uint64_t call);
+  void answer(std::uint64_t call, const sdk::Result<void>& result);
+
+  RegistryLink registry_;
+  std::unique_ptr<fleet::Client> client_;
+  std::unique_ptr<Tasks> tasks_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<fleet::AgentCall> queue_;
+  bool ending_ = false;
+  std::map<std::uint64_t, std::jthread> readers_;  // of logs, by call
+  std::deque<std::jthread> finished_;              // of those, to be joined
+  std::thread worker_;
+};
+
+}  // namespace berth::runtime

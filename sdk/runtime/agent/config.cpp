@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/agent/config.hpp"
+
+#include <functional>
+#include <limits>
+
+#include <toml++/toml.h>
+
+#include "sdk/fleet/durable_file.hpp"
+
+namespace berth::runtime {
+namespace {
+
+// What is wrong with a value; empty: nothing.
+using Problem = std::string;
+using Reader = std::function<Problem(const toml::node&)>;
+
+Reader text(std::string& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<std::string>();
+    if (!node.is_string() || !value) return "must be a text";
+    out = *value;
+    return {};
+  };
+}
+
+Reader path(std::filesystem::path& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<std::string>();
+    if (!node.is_string() || !value || value->empty()) return "must be a path";
+    out = *value;
+    return {};
+  };
+}
+
+struct Bounds {
+  std::int64_t min = 0;
+  std::int64_t max = std::numeric_limits<std::int64_t>::max();
+};
+
+template <typename Set>
+Reader number(Bounds bounds, Set set) {
+  return [bounds, set](const toml::node& node) -> Problem {
+    const auto value = node.value<std::int64_t>();
+    if (!node.is_integer() || !value) return "must be a whole number";
+    if (*value < bounds.min || *value > bounds.max) {
+      return "must be between " + std::to_string(bounds.min) + " and " + std::to_string(bounds.max);
+    }
+    set(*value);
+    return {};
+  };
+}
+
+Reader ports(std::vector<std::uint16_t>& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto* list = node.as_array();
+    if (!list) return "must be a list of ports";
+    for (const auto& item : *list) {
+      const auto value = item.value<std::int64_t>();
+      if (!item.is_integer() || !value || *value < 1 || *value > 65535) return "must be a list of ports";
+      out.push_back(static_cast<std::uint16_t>(*value));
+    }
+    return {};
+  };
+}
+
+Reader texts(std::map<std::string, std::string>& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto* table = node.as_table();
+    if (!table) return "must be a table of texts";
+    for (const auto& [key, value] : *table) {
+      const auto one = value.value<std::string>();
+      if (!value.is_string() || !one) return "must be a table of texts: " + std::string(key.str()) + " is not one";
+      out.emplace(key.str(), *one);
+    }
+    return {};
+  };
+}
+
+Problem read_range(const std::string& value, PortRange& out) {
+  const auto dash = value.find('-');
+  const auto first = fleet::Endpoint::parse("x:" + value.substr(0, dash));
+  const auto last = dash == std::string::npos ? first : fleet::Endpoint::parse("x:" + value.substr(dash + 1));
+  if (!first || !last || first->port == 0 || first->port > last->port) return "must be a range of ports, \"49153-65535\"";
+  out = {first->port, last->port};
+  return {};
+}
+
+Problem read_pull(const std::string& value, PullBehaviour& out) {
+  const std::map<std::string, PullBehaviour> words = {{"default", PullBehaviour::Default},
+                                                      {"always", PullBehaviour::Always},
+                                                      {"once", PullBehaviour::Once},
+                                                      {"prefer-cached", PullBehaviour::PreferCached}};
+  const auto at = words.find(value);
+  if (at == words.end()) return "must be default, always, once or prefer-cached";
+  out = at->second;
+  return {};
+}
+
+Reader word(std::function<Problem(const std::string&)> read) {
+  return [read = std::move(read)](const toml::node& node) -> Problem {
+    const auto value = node.value<std::string>();
+    if (!node.is_string() || !value) return "must be a text";
+    return read(*value);
+  };
+}
+
+Problem read_level(const std::string& value, std::string& out) {
+  for (const char* level : {"trace", "debug", "info", "warn", "error"}) {
+    if (value == level) {
+      out = value;
+      return {};
+    }
+  }
+  return "must be trace, debug, info, warn or error";
+}
+
+std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& server) {
+  TasksConfig& t = c.tasks;
+  constexpr std::int64_t kYear = 366LL * 24 * 3600;
+  const auto seconds = [](std::chrono::seconds& out) {
+    return number({.min = 0, .max = kYear}, [&out](std::int64_t n) { out = std::chrono::seconds(n); });
+  };
+  const auto count = [](unsigned& out, std::int64_t most) {
+    return number({.min = 1, .max = most}, [&out](std::int64_t n) { out = static_cast<unsigned>(n); });
+  };
+  return {
+      {"server", text(server)},
+      {"join_token", text(c.join_token)},
+      {"join_token_file", path(c.join_token_file)},
+      {"pid_file", path(c.pid_file)},
+      {"cluster", text(c.cluster)},
+      {"log_level", word([&c](const std::string& v) { return read_level(v, c.log_level); })},
+      {"cpu", number({.min = 1, .max = 1 << 30}, [&c](std::int64_t n) { c.cpu = n; })},
+      {"memory", number({.min = 1, .max = 1LL << 40}, [&c](std::int64_t n) { c.memory_mib = n; })},
+      {"attributes", texts(c.attributes)},
+      {"tags", texts(c.tags)},
+      {"availability_zone", text(c.availability_zone)},
+      {"instance_type", text(c.instance_type)},
+      {"ec2_instance_id", text(c.ec2_instance_id)},
+      {"capacity_provider", text(c.capacity_provider)},
+      {"reserved_ports", ports(c.reserved_ports)},
+      {"reserved_ports_udp", ports(c.reserved_ports_udp)},
+      {"data_dir", path(t.data_dir)},
+      {"runtime", text(t.runtime)},
+      {"monitor", path(t.monitor)},
+      {"bridge", text(t.bridge)},
+      {"subnet", text(t.subnet)},
+      {"cgroup_parent", text(t.cgroup_parent)},
+      {"dynamic_ports", word([&t](const std::string& v) { return read_range(v, t.dynamic_ports); })},
+      {"stop_timeout_seconds", seconds(t.stop_timeout)},
+      {"cleanup_wait_seconds", seconds(t.cleanup_wait)},
+      {"remember_forgotten_seconds", seconds(t.remember_forgotten)},
+      {"image_pull_behavior", word([&t](const std::string& v) { return read_pull(v, t.pull); })},
+      {"cpu_period_ms", number({.min = 8, .max = 100}, [&t](std::int64_t n) { t.cpu_period = std::chrono::milliseconds(n); })},
+      {"concurrent_starts", count(t.concurrent_starts, 256)},
+      {"concurrent_pulls", count(t.concurrent_pulls, 256)},
+      {"log_followers", count(t.log_followers, 4096)},
+  };
+}
+
+sdk::Result<void> check(AgentConfig& config, const std::string& server, const std::string& name) {
+  const auto bad = [&](const std::string& why) { return sdk::fail(BERTH_INVALID, name + ": " + why); };
+  if (server.empty()) return bad("server is missing: \"HOST:PORT\" of the control plane's fleet");
+  auto endpoint = fleet::Endpoint::parse(server);
+  if (!endpoint || endpoint->host.empty() || endpoint->port == 0) return bad("server: '" + server + "' is not HOST:PORT");
+  config.server = *endpoint;
+  if (config.tasks.data_dir.empty()) return bad("data_dir is missing: a directory of the agent's own");
+  if (!config.tasks.data_dir.is_absolute()) return bad("data_dir: '" + config.tasks.data_dir.string() + "' is not an absolute path");
+  if (!config.join_token.empty() && !config.join_token_file.empty()) return bad("join_token and join_token_file: give one of them");
+  if (config.pid_file.empty()) config.pid_file = config.tasks.data_dir / "agent.pid";
+  return {};
+}
+
+}  // namespace
+
+sdk::Result<AgentConfig> parse_agent_config(std::string_view text, const std::string& name) {
+  const auto place = [&](const toml::source_region& at) { return name + ":" + std::to_string(at.begin.line) + ": "; };
+  toml::table table;
+  try {
+    table = toml::parse(text, name);
+  } catch (const toml::parse_error& problem) {
+    return sdk::fail(BERTH_INVALID, place(problem.source()) + std::string(problem.description()));
+  }
+  AgentConfig config;
+  std::string server;
+  const auto known = readers(config, server);
+  for (const auto& [key, node] : table) {
+    const auto reader = known.find(key.str());
+    if (reader == known.end()) {
+      return sdk::fail(BERTH_INVALID, place(node.source()) + "unknown key '" + std::string(key.str()) + "'", std::string(key.str()));
+    }
+    if (const Problem problem = reader->second(node); !problem.empty()) {
+      return sdk::fail(BERTH_INVALID, place(node.source()) + std::string(key.str()) + " " + problem, std::string(key.str()));
+    }
+  }
+  if (auto checked = check(config, server, name); !checked) return checked.error();
+  return config;
+}
+
+sdk::Result<AgentConfig> read_agent_config(const std::filesystem::path& file) {
+  auto text = fleet::read_small_file(file);
+  if (!text) return text.error();
+  return parse_agent_config(*text, file.string());
+}
+
+}  // namespace berth::runtime

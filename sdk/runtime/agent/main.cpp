@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth-agent: joins a host to a fleet and runs its tasks.
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "sdk/fleet/durable_file.hpp"
+#include "sdk/runtime/agent/agent.hpp"
+#include "sdk/runtime/agent/leftovers.hpp"
+#include "sdk/runtime/agent/registration.hpp"
+
+namespace {
+
+int stop_event = -1;
+
+// A handler and no blocked mask: containers would inherit the mask.
+void on_stop(int) {
+  const int error = errno;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(stop_event, &one, sizeof one);
+  errno = error;
+}
+
+void await_stop() {
+  pollfd wait{stop_event, POLLIN, 0};
+  while (::poll(&wait, 1, -1) < 0 && errno == EINTR) {
+  }
+}
+
+int complain(const berth::sdk::Error& error) {
+  std::cerr << "berth-agent: " << error.message << '\n';
+  return 1;
+}
+
+int run(const berth::runtime::AgentConfig& config) {
+  spdlog::set_level(spdlog::level::from_str(config.log_level));
+  spdlog::flush_on(spdlog::level::info);
+  stop_event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  struct sigaction action {};
+  action.sa_handler = on_stop;
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::sigaction(SIGINT, &action, nullptr);
+  auto agent = berth::runtime::Agent::open(config);
+  if (!agent) return complain(agent.error());
+  // After open(), which refuses a second agent of the same directory.
+  const auto written = berth::fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
+  if (!written) return complain(written.error());
+  spdlog::info("berth-agent {} begins; server {}", berth::runtime::agent_version(), config.server.text());
+  await_stop();
+  spdlog::info("berth-agent ends; containers run on");
+  agent->reset();
+  ::unlink(config.pid_file.c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("The agent of Berth: joins this host to a launch type's fleet and runs its tasks.", "berth-agent");
+  std::string file = "/etc/berth/agent.toml";
+  bool leftovers = false;
+  app.add_option("--config", file, "Configuration file")->capture_default_str();
+  app.add_flag("--remove-leftovers", leftovers,
+               "Remove bridge, firewall rules and cgroups of an agent that has ended and runs no task, then exit");
+  app.set_version_flag("--version", std::string("berth-agent ") + berth::runtime::agent_version());
+  CLI11_PARSE(app, argc, argv);
+  const auto config = berth::runtime::read_agent_config(file);
+  if (!config) return complain(config.error());
+  if (!leftovers) return run(*config);
+  const auto removed = berth::runtime::remove_leftovers(*config);
+  return removed ? 0 : complain(removed.error());
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/agent/registration.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <sched.h>
+#include <sys/utsname.h>
+
+namespace berth::runtime {
+namespace {
+
+using berth::v1::Node;
+
+// Ports that ECS's agent holds back on every host: ssh, Docker, its own.
+constexpr std::uint16_t kReservedPorts[] = {22, 2375, 2376, 51678, 51679};
+
+constexpr const char* kCapabilities[] = {
+    "com.amazonaws.ecs.capability.ecr-auth",
+    "com.amazonaws.ecs.capability.logging-driver.json-file",
+    "ecs.capability.container-ordering",
+    "ecs.capability.task-cpu-mem-limit",
+};
+
+void add_attribute(Node& node, const std::string& name, const std::string& value = {}) {
+  auto& attribute = *node.add_attributes();
+  attribute.set_name(name);
+  if (!value.empty()) attribute.set_value(value);
+}
+
+void add_counter(Node& node, const char* name, std::int64_t total) {
+  auto& resource = *node.add_resources();
+  resource.set_name(name);
+  resource.mutable_counter()->set_total(total);
+}
+
+void add_ports(Node& node, const char* name, const std::vector<std::uint16_t>& reserved) {
+  auto& resource = *node.add_resources();
+  resource.set_name(name);
+  auto& set = *resource.mutable_exclusive_set();
+  for (const std::uint16_t port : reserved) set.add_reserved(std::to_string(port));
+}
+
+std::string first_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+std::int64_t memory_total_mib() {
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  std::int64_t kib = 0;
+  while (file >> name >> kib) {
+    if (name == "MemTotal:") return kib / 1024;
+    file.ignore(256, '\n');
+  }
+  return 0;
+}
+
+}  // namespace
+
+const char* agent_version() { return BERTH_VERSION; }
+
+HostFacts HostFacts::detect() {
+  HostFacts facts;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) facts.cpus = std::max(1, CPU_COUNT(&set));
+  facts.memory_mib = memory_total_mib();
+  utsname name{};
+  ::uname(&name);
+  facts.architecture = name.machine;
+  if (facts.architecture == "aarch64") facts.architecture = "arm64";
+  if (first_line("/sys/class/dmi/id/sys_vendor") == "Amazon EC2") {
+    facts.instance_type = first_line("/sys/class/dmi/id/product_name");
+  }
+  return facts;
+}
+
+fleet::v1::Registration make_registration(const AgentConfig& config, const HostFacts& host,
+                                          const std::string& runtime_version) {
+  fleet::v1::Registration registration;
+  Node& node = *registration.mutable_node();
+  node.set_cluster(config.cluster);
+  node.set_agent_version(agent_version());
+  node.set_runtime_version(runtime_version);
+  node.set_ec2_instance_id(config.ec2_instance_id);
+  node.set_capacity_provider(config.capacity_provider);
+  for (const auto& [key, value] : config.tags) {
+    auto& tag = *node.add_tags();
+    tag.set_key(key);
+    tag.set_value(value);
+  }
+
+  add_attribute(node, "ecs.os-type", "linux");
+  add_attribute(node, "ecs.os-family", "LINUX");
+  add_attribute(node, "ecs.cpu-architecture", host.architecture);
+  if (!config.availability_zone.empty()) add_attribute(node, "ecs.availability-zone", config.availability_zone);
+  const std::string& type = config.instance_type.empty() ? host.instance_type : config.instance_type;
+  if (!type.empty()) add_attribute(node, "ecs.instance-type", type);
+  for (const char* capability : kCapabilities) add_attribute(node, capability);
+  for (const auto& [name, value] : config.attributes) add_attribute(node, name, value);
+
+  add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));
+  add_counter(node, "MEMORY", config.memory_mib.value_or(host.memory_mib));
+  std::vector<std::uint16_t> reserved(std::begin(kReservedPorts), std::end(kReservedPorts));
+  reserved.insert(reserved.end(), config.reserved_ports.begin(), config.reserved_ports.end());
+  add_ports(node, "PORTS", reserved);
+  add_ports(node, "PORTS_UDP", config.reserved_ports_udp);
+  return registration;
+}
+
+}  // namespace berth::runtime
