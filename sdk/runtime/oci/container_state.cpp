@@ -33,20 +33,6 @@ bool is_process(const ContainerHandle& handle) {
 
 }  // namespace
 
-OwnedFd& OwnedFd::operator=(OwnedFd&& other) noexcept {
-  if (this != &other) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-OwnedFd::~OwnedFd() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-int OwnedFd::release() { return std::exchange(fd_, -1); }
-
 bool monitor_alive(const std::string& state_dir) {
   const OwnedFd file(::open((state_dir + "/" + state::kContainer).c_str(), O_RDWR | O_CLOEXEC));
   struct flock lock = state::whole_file();

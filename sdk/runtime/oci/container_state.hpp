@@ -8,23 +8,9 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/oci/container.hpp"
+#include "sdk/runtime/owned_fd.hpp"
 
 namespace berth::runtime {
-
-// A descriptor that is closed at the end.
-class OwnedFd {
- public:
-  explicit OwnedFd(int fd = -1) : fd_(fd) {}
-  OwnedFd(OwnedFd&& other) noexcept : fd_(other.release()) {}
-  OwnedFd& operator=(OwnedFd&& other) noexcept;
-  ~OwnedFd();
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] int release();
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 // Errors: NOT_FOUND no such container.
 [[nodiscard]] sdk::Result<ContainerView> read_view(const std::string& state_dir);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Links, addresses and routes of one network namespace, over a netlink socket.
+//
+// Threads: one at a time for one Netlink. The socket stays in the namespace it was opened in, whoever uses it.
+// Errors: INTERNAL with the kernel's words; ALREADY_EXISTS, NOT_FOUND of links.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "berth/result.hpp"
+#include "sdk/runtime/network/subnet.hpp"
+
+struct nl_sock;
+
+namespace berth::runtime {
+
+using MacAddress = std::array<unsigned char, 6>;
+
+class Netlink {
+ public:
+  // In the calling thread's network namespace.
+  static sdk::Result<Netlink> open();
+  Netlink(Netlink&& other) noexcept;
+  Netlink& operator=(Netlink&&) = delete;
+  ~Netlink();
+
+  struct Veth {
+    std::string name;        // here
+    std::string bridge;      // that it is plugged into
+    std::string peer_name;   // there
+    int peer_netns_fd = -1;
+    MacAddress peer_mac{};
+  };
+
+  [[nodiscard]] sdk::Result<void> add_bridge(const std::string& name, const MacAddress& mac);
+  // Both ends; this one is up, and the bridge sends back to it what came from it (a container asks for its own published port).
+  [[nodiscard]] sdk::Result<void> add_veth(const Veth& veth);
+  [[nodiscard]] sdk::Result<void> remove_link(const std::string& name);
+  [[nodiscard]] sdk::Result<void> set_up(const std::string& name);
+  // An address that is there already is fine.
+  [[nodiscard]] sdk::Result<void> add_address(const std::string& link, std::uint32_t address, unsigned prefix);
+  [[nodiscard]] sdk::Result<void> add_default_route(std::uint32_t gateway);
+  [[nodiscard]] std::vector<std::string> links();
+
+  struct Route {
+    Subnet to;
+    std::string link;
+  };
+  // IPv4 routes of the main table but the default one.
+  [[nodiscard]] sdk::Result<std::vector<Route>> routes();
+
+ private:
+  explicit Netlink(nl_sock* socket) : socket_(socket) {}
+  [[nodiscard]] sdk::Result<int> index_of(const std::string& name);
+  nl_sock* socket_;
+};
+
+}  // namespace berth::runtime

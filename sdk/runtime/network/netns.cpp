@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/network/netns.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace berth::runtime {
+namespace {
+
+sdk::Error error_here(const std::string& what) {
+  const auto status = errno == EPERM ? BERTH_DENIED : BERTH_INTERNAL;
+  return sdk::fail(status, what + ": " + std::strerror(errno));
+}
+
+// In a thread that ends afterwards, since it stays in the new namespace.
+sdk::Result<NamedNetns> make_here(const std::string& path) {
+  if (::unshare(CLONE_NEWNET) != 0) return error_here("network namespace");
+  OwnedFd fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!fd || ::mount("/proc/thread-self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    return error_here(path);
+  }
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  if (auto up = netlink->set_up("lo"); !up) return up.error();
+  return NamedNetns{std::move(fd), std::move(*netlink)};
+}
+
+}  // namespace
+
+sdk::Result<NamedNetns> make_netns(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (auto removed = remove_netns(path); !removed) return removed.error();
+  const OwnedFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+  if (!file) return error_here(path);
+  std::optional<sdk::Result<NamedNetns>> made;
+  try {
+    std::thread([&] { made.emplace(make_here(path)); }).join();
+  } catch (const std::system_error& no_thread) {
+    return sdk::fail(BERTH_UNAVAILABLE, no_thread.what());
+  }
+  if (!*made) {
+    [[maybe_unused]] auto removed = remove_netns(path);
+  }
+  return std::move(*made);
+}
+
+sdk::Result<void> remove_netns(const std::string& path) {
+  while (::umount2(path.c_str(), MNT_DETACH) == 0) {
+  }
+  if (errno != EINVAL && errno != ENOENT) return error_here(path);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return error_here(path);
+  return {};
+}
+
+bool is_netns(const std::string& path) {
+  constexpr long kNsfsMagic = 0x6e736673;
+  struct statfs info {};
+  return ::statfs(path.c_str(), &info) == 0 && info.f_type == kNsfsMagic;
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/network/port_allocator.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "sdk/runtime/monitor/state_files.hpp"
+
+namespace berth::runtime {
+namespace {
+
+// A socket on 0.0.0.0:port; -1 with errno. It gets no traffic: that is redirected before it would.
+int hold(Protocol protocol, std::uint16_t port) {
+  const bool tcp = protocol == Protocol::Tcp;
+  const int fd = ::socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  const int yes = 1;
+  // For TCP past connections must not be in the way, and listening keeps everyone else out nevertheless.
+  if (tcp) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      (!tcp || ::listen(fd, 1) == 0)) {
+    return fd;
+  }
+  const int why = errno;
+  ::close(fd);
+  errno = why;
+  return -1;
+}
+
+}  // namespace
+
+PortAllocator::PortAllocator(std::uint16_t first, std::uint16_t last) : first_(first), last_(last), next_(first) {}
+
+PortAllocator::~PortAllocator() {
+  for (const auto& [key, fd] : held_) {
+    if (fd >= 0) ::close(fd);
+  }
+}
+
+std::pair<std::uint16_t, std::uint16_t> PortAllocator::kernel_range() {
+  const auto text = state::read_file("/proc/sys/net/ipv4/ip_local_port_range").value_or("");
+  char* end = nullptr;
+  const auto first = std::strtoul(text.c_str(), &end, 10);
+  const auto last = std::strtoul(end, nullptr, 10);
+  if (first < 1 || last > 65'535 || first > last) return {49'153, 65'535};
+  return {static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)};
+}
+
+sdk::Result<std::uint16_t> PortAllocator::take(Protocol protocol, std::uint16_t wanted) {
+  if (wanted != 0) {
+    const std::string name = std::to_string(wanted) + (protocol == Protocol::Tcp ? "/tcp" : "/udp");
+    const int fd = held_.contains({protocol, wanted}) ? -1 : hold(protocol, wanted);
+    if (fd >= 0) {
+      held_[{protocol, wanted}] = fd;
+      return wanted;
+    }
+    if (errno == EACCES) return sdk::fail(BERTH_DENIED, "host port " + name + " may not be bound", "hostPort");
+    return sdk::fail(BERTH_ALREADY_EXISTS, "host port " + name + " is already allocated", "hostPort");
+  }
+  for (unsigned tried = 0; tried <= static_cast<unsigned>(last_ - first_); ++tried) {
+    const std::uint16_t port = next_;
+    next_ = next_ == last_ ? first_ : static_cast<std::uint16_t>(next_ + 1);
+    if (held_.contains({protocol, port})) continue;
+    if (const int fd = hold(protocol, port); fd >= 0) {
+      held_[{protocol, port}] = fd;
+      return port;
+    }
+  }
+  return sdk::fail(BERTH_NO_CAPACITY, "no host port of " + std::to_string(first_) + "-" + std::to_string(last_) + " is free", "hostPort");
+}
+
+void PortAllocator::keep(Protocol protocol, std::uint16_t port) {
+  if (!held_.contains({protocol, port})) held_[{protocol, port}] = hold(protocol, port);
+}
+
+void PortAllocator::give_back(Protocol protocol, std::uint16_t port) {
+  const auto held = held_.find({protocol, port});
+  if (held == held_.end()) return;
+  if (held->second >= 0) ::close(held->second);
+  held_.erase(held);
+}
+
+}  // namespace berth::runtime

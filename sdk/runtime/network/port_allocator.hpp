@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Host ports that are published: each is held by a socket of ours, so that no other program, nor another Berth, can take it.
+//
+// Threads: one at a time. Errors: ALREADY_EXISTS a fixed port is taken; NO_CAPACITY no dynamic one is free; DENIED.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+
+#include "berth/result.hpp"
+#include "sdk/runtime/network/task_network.hpp"
+
+namespace berth::runtime {
+
+class PortAllocator {
+ public:
+  // The range for dynamic ports, both inclusive.
+  PortAllocator(std::uint16_t first, std::uint16_t last);
+  ~PortAllocator();
+  PortAllocator(const PortAllocator&) = delete;
+  PortAllocator& operator=(const PortAllocator&) = delete;
+
+  // net.ipv4.ip_local_port_range, or 49153-65535 where it cannot be read.
+  static std::pair<std::uint16_t, std::uint16_t> kernel_range();
+
+  // `wanted`, or with 0 one of the range.
+  [[nodiscard]] sdk::Result<std::uint16_t> take(Protocol protocol, std::uint16_t wanted);
+  // Takes one that was published before this process began; if somebody has it by now the publication still holds.
+  void keep(Protocol protocol, std::uint16_t port);
+  void give_back(Protocol protocol, std::uint16_t port);
+
+ private:
+  using Key = std::pair<Protocol, std::uint16_t>;
+  std::uint16_t first_;
+  std::uint16_t last_;
+  std::uint16_t next_;
+  std::map<Key, int> held_;  // -1: published, and held by nobody
+};
+
+}  // namespace berth::runtime
