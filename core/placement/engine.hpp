@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Engine: where tasks go. The nodes of one cluster, what their tasks hold, and exact decisions about the next task.
+// Engine: where tasks go. The nodes of one cluster, what their tasks hold, and exact decisions
+// about the next task.
 //
 // Invariants:
-//  1. What place and place_on grant is never granted twice: no amount below zero, no port or device to two tasks.
-//  2. A decision equals that of an exhaustive search: of the nodes that pass every check, each strategy in turn keeps
-//     those with its best value, and of the rest the node lowest in *node order* is taken. Node order is NodeIndex; a
-//     new node gets the lowest index that is free. So equal histories give equal decisions.
-//  3. Nothing is drawn inside: Random's choice is a function of `dice` and the candidates (README.md, "Random").
-// Threads: one at a time; nothing blocks. Errors: Error::Code as each function says; bad handles are NotFound
-// or false, never undefined. Owns: all it is given by value; views are valid until the next change.
+//  1. What place and place_on grant is never granted twice: no amount below zero, no port or device
+//  to two tasks.
+//  2. A decision equals that of an exhaustive search: of the nodes that pass every check, each
+//  strategy in turn keeps
+//     those with its best value, and of the rest the node lowest in *node order* is taken. Node
+//     order is NodeIndex; a new node gets the lowest index that is free. So equal histories give
+//     equal decisions.
+//  3. Nothing is drawn inside: Random's choice is a function of `dice` and the candidates
+//  (README.md, "Random").
+// Threads: one at a time; nothing blocks. Errors: Error::Code as each function says; bad handles
+// are NotFound or false, never undefined. Owns: all it is given by value; views are valid until the
+// next change.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +30,8 @@
 namespace berth::placement {
 
 struct EngineOptions {
-  // Which instructions the scans use; Auto takes the widest that this processor has. All give equal answers.
+  // Which instructions the scans use; Auto takes the widest that this processor has. All give equal
+  // answers.
   enum class Simd : std::uint8_t { Auto, Scalar, Avx2, Avx512 };
   Simd simd = Simd::Auto;
 };
@@ -46,10 +53,11 @@ class Engine {
   ~Engine();
 
   // ---- Nodes
-  // Errors: AlreadyExists (the id), Invalid (an amount out of range, a device twice; `what` names it).
+  // Errors: AlreadyExists (the id), Invalid (an amount out of range, a device twice; `what` names
+  // it).
   [[nodiscard]] Result<NodeIndex> add_node(NodeSpec spec);
-  // Replaces all that is known of the node; its tasks keep what they hold, even where it shrank below that.
-  // Errors: NotFound, Invalid (as add_node; also another id).
+  // Replaces all that is known of the node; its tasks keep what they hold, even where it shrank
+  // below that. Errors: NotFound, Invalid (as add_node; also another id).
   [[nodiscard]] Result<NodeIndex> change_node(NodeIndex node, NodeSpec spec);
   struct NodeStatus {
     NodeSpec::State state = NodeSpec::State::Active;
@@ -60,10 +68,9 @@ class Engine {
   // The node goes and its reservations with it: their ids become unknown. False: no such node.
   bool remove_node(NodeIndex node);
   [[nodiscard]] std::optional<NodeIndex> find_node(std::string_view id) const;
-  // Requires: a node of this index exists. The spec as last given.
-  [[nodiscard]] NodeSpec node(NodeIndex node) const;
-  [[nodiscard]] std::string_view node_id(NodeIndex node) const;
-  [[nodiscard]] Remaining remaining(NodeIndex node) const;
+  // The spec as last given (attributes by name); null: no such node. Valid until the node changes.
+  [[nodiscard]] const NodeSpec* node(NodeIndex node) const;
+  [[nodiscard]] std::optional<Remaining> remaining(NodeIndex node) const;
   [[nodiscard]] std::vector<NodeIndex> nodes() const;  // in node order
   [[nodiscard]] std::size_t node_count() const;
 
@@ -75,27 +82,34 @@ class Engine {
   bool drop(RequestId request);
 
   // ---- Decisions. `dice` is any number, best from a seeded generator; only Random looks at it.
-  // Decides and reserves; nothing where no node fits (ask explain why). Requires: `request` is compiled.
+  // Decides and reserves; nothing where no node fits (ask explain why). Requires: `request` is
+  // compiled.
   [[nodiscard]] std::optional<Placement> place(RequestId request, std::uint64_t dice);
-  // The same `count` times, the i-th with dice + i, each seeing the ones before; stops at the first that fits nowhere.
-  [[nodiscard]] std::vector<Placement> place_many(RequestId request, std::size_t count, std::uint64_t dice);
-  // Reserves on this node if it passes every check of the request (StartTask; strategies do not matter).
+  // The same `count` times, the i-th with dice + i, each seeing the ones before; stops at the first
+  // that fits nowhere.
+  [[nodiscard]] std::vector<Placement> place_many(RequestId request, std::size_t count,
+                                                  std::uint64_t dice);
+  // Reserves on this node if it passes every check of the request (StartTask; strategies do not
+  // matter).
   [[nodiscard]] Result<Placement, Refusal> place_on(RequestId request, NodeIndex node);
-  // Books a task where it is, unchecked: after a restart, or when its node comes back. Grants of devices that the node
-  // does not have now count once it has. Errors: NotFound (node), Invalid (amounts).
+  // Books a task where it is, unchecked: after a restart, or when its node comes back. Grants of
+  // devices that the node does not have now count once it has. Errors: NotFound (node), Invalid
+  // (amounts).
   [[nodiscard]] Result<ReservationId> adopt(const Adoption& adoption);
   // Gives back all that the task holds. False: unknown, for instance because its node was removed.
   bool release(ReservationId reservation);
-  // The task is to stop: spread, distinctInstance, task:group and runningTasksCount no longer count it, but it holds its
-  // resources until release. False: unknown. Twice is once.
+  // The task is to stop: spread, distinctInstance, task:group and runningTasksCount no longer count
+  // it, but it holds its resources until release. False: unknown. Twice is once.
   bool retire(ReservationId reservation);
   [[nodiscard]] std::optional<NodeIndex> node_of(ReservationId reservation) const;
 
   // ---- Questions: they reserve nothing and change no later answer.
-  // For each node whether the request fits, or the first check that fails. Requires: `request` is compiled.
-  [[nodiscard]] Explanation explain(RequestId request);
+  // For each node whether the request fits, or the first check that fails; empty where the request
+  // is unknown.
+  [[nodiscard]] Explanation explain(RequestId request) const;
   // Where place_many would put them.
-  [[nodiscard]] std::vector<NodeIndex> what_if(RequestId request, std::size_t count, std::uint64_t dice);
+  [[nodiscard]] std::vector<NodeIndex> what_if(RequestId request, std::size_t count,
+                                               std::uint64_t dice);
   // Tasks that count (not retired) of a group, or of a service: on a node.
   [[nodiscard]] std::uint32_t group_count(NodeIndex node, std::string_view group) const;
   [[nodiscard]] std::uint32_t service_count(NodeIndex node, std::string_view service) const;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cluster query language: what memberOf constraints and ListContainerInstances' filter are written in.
+// The cluster query language: what memberOf constraints and ListContainerInstances' filter are
+// written in.
 //
 //   expression := and { ("||" | "or") and }       and := not { ("&&" | "and") not }
 //   not := ("!" | "not") not | "(" expression ")" | subject operator [argument]
-//   operator := == != > >= < <= exists !exists in !in =~ !~   (or their names: equals, not_equals, ...)
+//   operator := == != > >= < <= exists !exists in !in =~ !~   (or their names: equals, not_equals,
+//   ...)
 // README.md lists the subjects, their operators and what each means.
 //
 // Threads: any; a Query is immutable.
@@ -30,8 +32,10 @@ class NodeFacts {
   // The value (empty for a name alone), or nothing where the node has no such attribute.
   [[nodiscard]] virtual std::optional<std::string_view> attribute(std::string_view name) const = 0;
   [[nodiscard]] virtual bool agent_connected() const = 0;
-  [[nodiscard]] virtual std::string_view agent_version() const = 0;    // empty: unknown, matches nothing
-  [[nodiscard]] virtual std::string_view ec2_instance_id() const = 0;  // empty: none, matches nothing
+  [[nodiscard]] virtual std::string_view agent_version()
+      const = 0;  // empty: unknown, matches nothing
+  [[nodiscard]] virtual std::string_view ec2_instance_id()
+      const = 0;  // empty: none, matches nothing
   [[nodiscard]] virtual std::int64_t registered_at_ms() const = 0;
   [[nodiscard]] virtual std::int64_t running_tasks() const = 0;
   // Whether `test` holds for the group of any task of the node.

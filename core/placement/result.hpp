@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Result<T, E>: a value, or why there is none. Standard library only, so that the engine stands alone.
+// Result<T, E>: a value, or why there is none. Standard library only, so that the engine stands
+// alone.
 //
 // Threads: as T.
 #pragma once

@@ -11,15 +11,16 @@ constexpr std::string_view kAttributePrefix = "attribute:";
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   return out;
 }
 
 Error bad_field(std::string_view type, std::string_view field, std::string_view want) {
   return Error{Error::Code::Invalid,
-               "The placement strategy " + std::string(type) + " has the field '" + std::string(field) +
-                   "'; it takes " + std::string(want) + ".",
+               "The placement strategy " + std::string(type) + " has the field '" +
+                   std::string(field) + "'; it takes " + std::string(want) + ".",
                "field"};
 }
 
@@ -28,11 +29,13 @@ Error bad_field(std::string_view type, std::string_view field, std::string_view 
 Result<Strategy> parse_strategy(std::string_view type, std::string_view field) {
   const std::string kind = lower(type);
   const std::string name = lower(field);
-  if (kind == "random") return Strategy{Strategy::Kind::Random};  // ECS takes a field here and drops it
+  if (kind == "random")
+    return Strategy{Strategy::Kind::Random};  // ECS takes a field here and drops it
   if (kind == "spread") {
     if (name == "instanceid" || name == "host") return Strategy{Strategy::Kind::SpreadInstance};
     if (name.starts_with(kAttributePrefix) && name.size() > kAttributePrefix.size()) {
-      return Strategy{Strategy::Kind::SpreadAttribute, std::string(field.substr(kAttributePrefix.size()))};
+      return Strategy{Strategy::Kind::SpreadAttribute,
+                      std::string(field.substr(kAttributePrefix.size()))};
     }
     return bad_field("spread", field, "instanceId, host or attribute:<name>");
   }
@@ -42,7 +45,8 @@ Result<Strategy> parse_strategy(std::string_view type, std::string_view field) {
     return bad_field("binpack", field, "cpu or memory");
   }
   return Error{Error::Code::Invalid,
-               "There is no placement strategy '" + std::string(type) + "'; it is one of random, spread, binpack.",
+               "There is no placement strategy '" + std::string(type) +
+                   "'; it is one of random, spread, binpack.",
                "type"};
 }
 
@@ -81,7 +85,9 @@ std::vector<Strategy> service_default_strategies() {
           Strategy{Strategy::Kind::SpreadInstance}};
 }
 
-std::vector<Strategy> run_task_default_strategies() { return {Strategy{Strategy::Kind::Random}}; }
+std::vector<Strategy> run_task_default_strategies() {
+  return {Strategy{Strategy::Kind::Random}};
+}
 
 std::string Refusal::ecs_reason() const {
   switch (reason) {
@@ -116,7 +122,8 @@ std::string Refusal::ecs_reason() const {
 
 std::string Refusal::detail() const {
   const auto amount = [this](const std::string& unit) {
-    return "needs " + std::to_string(needed) + " " + unit + ", " + std::to_string(available) + " left";
+    return "needs " + std::to_string(needed) + " " + unit + ", " + std::to_string(available) +
+           " left";
   };
   switch (reason) {
     case Reason::Owner:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes into the placement engine and comes out of it: nodes, requests, placements, refusals.
 //
-// Plain values. Amounts are 0 to 2^31-1; the engine refuses others. Names are compared byte by byte.
-// Threads: any.
+// Plain values. Amounts are 0 to kMaxAmount; the engine refuses others. Names are compared byte by
+// byte. Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,8 @@ namespace berth::placement {
 enum class NodeIndex : std::uint32_t {};
 enum class RequestId : std::uint32_t {};
 enum class ReservationId : std::uint64_t { None = 0 };
+
+inline constexpr std::int64_t kMaxAmount = std::int64_t{1} << 30;
 
 // Where spread and Request::zones read a node's zone.
 inline constexpr std::string_view kZoneAttribute = "ecs.availability-zone";
@@ -35,7 +37,8 @@ struct Attribute {
   auto operator<=>(const Attribute&) const = default;
 };
 
-// ---- Nodes ---------------------------------------------------------------------------------------
+// ---- Nodes
+// ---------------------------------------------------------------------------------------
 
 // A counter or shared pool of a node, by a name of the vendor's own.
 struct Capacity {
@@ -50,8 +53,8 @@ struct Device {
   std::string model{};
   std::int64_t memory_mib = 0;   // 0: not divided by memory
   std::int64_t share_milli = 0;  // thousandths that may be given away; 0: whole only
-  std::string parent{};          // id of the device it is a partition of: only one of the two is ever given
-  bool healthy = true;           // an unhealthy device keeps its tasks and gets no new ones
+  std::string parent{};  // id of the device it is a partition of: only one of the two is ever given
+  bool healthy = true;   // an unhealthy device keeps its tasks and gets no new ones
 };
 
 // A place where tasks run, whole: what it offers in all, not what is left.
@@ -77,7 +80,8 @@ struct NodeSpec {
   std::int64_t registered_at_ms = 0;  // since the Unix epoch
 };
 
-// ---- Requests ------------------------------------------------------------------------------------
+// ---- Requests
+// ------------------------------------------------------------------------------------
 
 struct Amount {
   std::string name;
@@ -101,7 +105,8 @@ struct Needs {
   std::vector<Port> ports{};  // fixed host ports
   std::vector<Amount> amounts{};
   std::vector<DeviceNeed> devices{};
-  std::vector<Attribute> attributes{};  // that the node must have; with an empty value: whatever its value
+  std::vector<Attribute>
+      attributes{};  // that the node must have; with an empty value: whatever its value
 };
 
 // Several plugins may serve one launch type; each states its own needs for the same task.
@@ -117,14 +122,20 @@ struct Constraint {
 };
 
 struct Strategy {
-  enum class Kind : std::uint8_t { Random, SpreadInstance, SpreadAttribute, BinpackCpu, BinpackMemory };
+  enum class Kind : std::uint8_t {
+    Random,
+    SpreadInstance,
+    SpreadAttribute,
+    BinpackCpu,
+    BinpackMemory
+  };
   Kind kind = Kind::Random;
   std::string attribute{};  // of SpreadAttribute, without "attribute:"
   auto operator<=>(const Strategy&) const = default;
 };
 
-// The strategy that ECS's `type` and `field` mean; type and the fields instanceId, host, cpu, memory in
-// any case. Errors: Invalid, `what` is "type" or "field".
+// The strategy that ECS's `type` and `field` mean; type and the fields instanceId, host, cpu,
+// memory in any case. Errors: Invalid, `what` is "type" or "field".
 [[nodiscard]] Result<Strategy> parse_strategy(std::string_view type, std::string_view field);
 // ECS's spelling: "spread", "attribute:ecs.availability-zone".
 [[nodiscard]] std::string_view strategy_type(const Strategy& strategy);
@@ -136,20 +147,23 @@ struct Strategy {
 
 // All tasks of one kind: what Engine::compile makes ready once.
 struct Request {
-  std::string group;      // ECS's group, "family:web" or "service:web": what task:group matches
-  std::string service{};  // of a service's tasks: spread and distinctInstance count these, else the group's
-  std::vector<OwnerNeeds> needs;    // nodes of owners not listed are no candidates
-  std::string capacity_provider{};  // empty: nodes of any or none; else of this one only
+  std::string group;  // ECS's group, "family:web" or "service:web": what task:group matches
+  std::string
+      service{};  // of a service's tasks: spread and distinctInstance count these, else the group's
+  std::vector<OwnerNeeds> needs;     // nodes of owners not listed are no candidates
+  std::string capacity_provider{};   // empty: nodes of any or none; else of this one only
   std::vector<std::string> zones{};  // empty: any
-  std::vector<Constraint> constraints{};  // the definition's and the call's: all must hold, at most 10
-  std::vector<Strategy> strategies{};     // at most 5; none: the default (see above) by `service`
+  std::vector<Constraint>
+      constraints{};                   // the definition's and the call's: all must hold, at most 10
+  std::vector<Strategy> strategies{};  // at most 5; none: the default (see above) by `service`
 };
 
 inline constexpr std::size_t kMaxConstraints = 10;
 inline constexpr std::size_t kMaxStrategies = 5;
 inline constexpr std::size_t kMaxExpression = 2000;  // characters
 
-// ---- Answers -------------------------------------------------------------------------------------
+// ---- Answers
+// -------------------------------------------------------------------------------------
 
 struct DeviceGrant {
   std::uint32_t need = 0;  // index into Needs::devices
@@ -188,11 +202,12 @@ inline constexpr std::size_t kReasons = 13;
 struct Refusal {
   NodeIndex node{};
   Reason reason = Reason::Owner;
-  std::string subject{};         // the attribute, resource, device type, port or expression at fault
-  std::int64_t needed = 0;       // with Cpu, Memory, Eni, Amount
+  std::string subject{};    // the attribute, resource, device type, port or expression at fault
+  std::int64_t needed = 0;  // with Cpu, Memory, Eni, Amount
   std::int64_t available = 0;
 
-  // ECS's word for failures[].reason: "RESOURCE:CPU", "AGENT", "MemberOf placement constraint unsatisfied.", ...
+  // ECS's word for failures[].reason: "RESOURCE:CPU", "AGENT", "MemberOf placement constraint
+  // unsatisfied.", ...
   [[nodiscard]] std::string ecs_reason() const;
   // A sentence for failures[].detail and for people: "needs 512 cpu units, 128 are left".
   [[nodiscard]] std::string detail() const;
@@ -210,7 +225,8 @@ struct DeviceLeft {
   std::string type;
   std::int64_t share_milli = 0;  // left; 0 once it is given whole
   std::int64_t memory_mib = 0;
-  bool whole = false;  // may be given whole: healthy, and no part of it (or of its parent or partitions) is in use
+  bool whole = false;  // may be given whole: healthy, and no part of it (or of its parent or
+                       // partitions) is in use
 };
 struct Remaining {
   // Negative where a node shrank below what its tasks hold.
