@@ -107,8 +107,9 @@ std::optional<NodeIndex> Engine::find_node(std::string_view id) const {
   return node ? std::optional(static_cast<NodeIndex>(*node)) : std::nullopt;
 }
 
-const NodeSpec* Engine::node(NodeIndex node) const {
-  return impl_->books.is_live(raw(node)) ? &impl_->books.row(raw(node)).spec : nullptr;
+const NodeSpec& Engine::node(NodeIndex node) const {
+  static const NodeSpec kNone;
+  return impl_->books.is_live(raw(node)) ? impl_->books.row(raw(node)).spec : kNone;
 }
 
 std::optional<Remaining> Engine::remaining(NodeIndex node) const {

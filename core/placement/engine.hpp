@@ -68,8 +68,10 @@ class Engine {
   // The node goes and its reservations with it: their ids become unknown. False: no such node.
   bool remove_node(NodeIndex node);
   [[nodiscard]] std::optional<NodeIndex> find_node(std::string_view id) const;
-  // The spec as last given (attributes by name); null: no such node. Valid until the node changes.
-  [[nodiscard]] const NodeSpec* node(NodeIndex node) const;
+  // The spec as last given, attributes by name; an empty one (id "") where there is no such node.
+  // Valid until the node changes.
+  [[nodiscard]] const NodeSpec& node(NodeIndex node) const;
+  [[nodiscard]] std::string_view node_id(NodeIndex node) const { return this->node(node).id; }
   [[nodiscard]] std::optional<Remaining> remaining(NodeIndex node) const;
   [[nodiscard]] std::vector<NodeIndex> nodes() const;  // in node order
   [[nodiscard]] std::size_t node_count() const;
@@ -82,15 +84,14 @@ class Engine {
   bool drop(RequestId request);
 
   // ---- Decisions. `dice` is any number, best from a seeded generator; only Random looks at it.
-  // Decides and reserves; nothing where no node fits (ask explain why). Requires: `request` is
-  // compiled.
+  // Decides and reserves; nothing where no node fits (ask explain why) or the request is unknown.
   [[nodiscard]] std::optional<Placement> place(RequestId request, std::uint64_t dice);
   // The same `count` times, the i-th with dice + i, each seeing the ones before; stops at the first
   // that fits nowhere.
   [[nodiscard]] std::vector<Placement> place_many(RequestId request, std::size_t count,
                                                   std::uint64_t dice);
   // Reserves on this node if it passes every check of the request (StartTask; strategies do not
-  // matter).
+  // matter). An unknown node or request is refused with Reason::Owner.
   [[nodiscard]] Result<Placement, Refusal> place_on(RequestId request, NodeIndex node);
   // Books a task where it is, unchecked: after a restart, or when its node comes back. Grants of
   // devices that the node does not have now count once it has. Errors: NotFound (node), Invalid
