@@ -79,13 +79,15 @@ INSTANTIATE_TEST_SUITE_P(
              "Invalid setting for container 'n'. At least one of 'memory' or 'memoryReservation' "
              "must be specified."},
         Case{"ReservationAboveMemory", with(R"("memoryReservation":256)"), "must be greater than"},
-        Case{"SameNames",
-             R"({"family":"f","memory":"64","containerDefinitions":[{"name":"a","image":"i"},{"name":"a","image":"i"}]})",
-             "Container names must be unique"},
+        Case{
+            "SameNames",
+            R"({"family":"f","memory":"64","containerDefinitions":[{"name":"a","image":"i"},{"name":"a","image":"i"}]})",
+            "Container names must be unique"},
         Case{"NothingEssential", with(R"("essential":false)"), "at least one essential"},
         Case{"NetworkMode", with("", R"("networkMode":"overlay")"),
              "Network mode should be one of [bridge,host,awsvpc,none]"},
-        Case{"LogDriver", with(R"("logConfiguration":{"logDriver":"x"})"), "should be one of [json-file"},
+        Case{"LogDriver", with(R"("logConfiguration":{"logDriver":"x"})"),
+             "should be one of [json-file"},
         Case{"TaskCpu", with("", R"("cpu":"1 GHz")"), "Invalid 'cpu' setting for task."},
         Case{"TaskCpuRange", with("", R"("cpu":"64")"), "Invalid 'cpu' setting for task."},
         Case{"TaskMemory", with("", R"("memory":"lots")"), "Invalid 'memory' setting for task."},
@@ -108,7 +110,8 @@ INSTANTIATE_TEST_SUITE_P(
              with(R"("portMappings":[{"containerPort":80}])", R"("networkMode":"none")"),
              "not supported when networkMode=none"},
         Case{"PortRange", with(R"("portMappings":[{"containerPortRange":"9-1"}])"), "no range"},
-        Case{"UnknownDependency", with(R"("dependsOn":[{"containerName":"x","condition":"START"}])"),
+        Case{"UnknownDependency",
+             with(R"("dependsOn":[{"containerName":"x","condition":"START"}])"),
              "unknown container 'x'"},
         Case{"DependsOnItself", with(R"("dependsOn":[{"containerName":"a","condition":"START"}])"),
              "the container itself"},
@@ -131,15 +134,20 @@ INSTANTIATE_TEST_SUITE_P(
              "Unknown volume 'v'"},
         Case{"VolumeTwice", with("", R"("volumes":[{"name":"v"},{"name":"v"}])"),
              "Volume names must be unique"},
-        Case{"VolumeOfTwoKinds",
-             with("", R"("volumes":[{"name":"v","host":{"sourcePath":"/x"},"dockerVolumeConfiguration":{}}])"),
-             "one kind of configuration"},
+        Case{
+            "VolumeOfTwoKinds",
+            with(
+                "",
+                R"("volumes":[{"name":"v","host":{"sourcePath":"/x"},"dockerVolumeConfiguration":{}}])"),
+            "one kind of configuration"},
         Case{"VolumesFromUnknown", with(R"("volumesFrom":[{"sourceContainer":"z"}])"),
              "unknown container 'z'"},
-        Case{"SecretAndVariable",
-             with(R"("environment":[{"name":"X","value":"1"}],"secrets":[{"name":"X","valueFrom":"p"}])",
-                  R"("executionRoleArn":"arn:r")"),
-             "The secret name must be unique"},
+        Case{
+            "SecretAndVariable",
+            with(
+                R"("environment":[{"name":"X","value":"1"}],"secrets":[{"name":"X","valueFrom":"p"}])",
+                R"("executionRoleArn":"arn:r")"),
+            "The secret name must be unique"},
         Case{"SecretWithoutRole", with(R"("secrets":[{"name":"X","valueFrom":"p"}])"),
              "'executionRoleArn'"},
         Case{"VariableName", with(R"("environment":[{"name":"A=B"}])"), "environment variable"},
@@ -154,8 +162,7 @@ INSTANTIATE_TEST_SUITE_P(
              "no operator"},
         Case{"NoExpression", with("", R"("placementConstraints":[{"type":"memberOf"}])"),
              "should not be null or empty"},
-        Case{"ConstraintType",
-             with("", R"("placementConstraints":[{"type":"distinctInstance"}])"),
+        Case{"ConstraintType", with("", R"("placementConstraints":[{"type":"distinctInstance"}])"),
              "should be one of [memberOf]"},
         Case{"FargateNetwork", fargate(""), "Fargate only supports network mode ‘awsvpc’."},
         Case{"FargateCpu", fargate(R"(,"networkMode":"awsvpc")"),
@@ -167,7 +174,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"FargateIpc", fargate(std::string(kAwsvpc) + R"(,"ipcMode":"host")"),
              "Tasks using the Fargate launch type do not support ipcMode."},
         Case{"FargatePid", fargate(std::string(kAwsvpc) + R"(,"pidMode":"host")"),
-             "Tasks using the Fargate launch type do not support pidMode 'host'. The supported value "
+             "Tasks using the Fargate launch type do not support pidMode 'host'. The supported "
+             "value "
              "for pidMode is 'task'."},
         Case{"FargatePrivileged", fargate(kAwsvpc, R"("privileged":true)"), "privileged"},
         Case{"FargateGpu",
@@ -197,8 +205,8 @@ TEST(Definition, PublishesTheSamePortWhereTheNetworkIsShared) {
 }
 
 TEST(Definition, MayHaveTwoContainersOnOnePortInBridgeMode) {
-  const auto request = registered(two(R"("portMappings":[{"containerPort":80}])",
-                                      R"("portMappings":[{"containerPort":80}])"));
+  const auto request = registered(
+      two(R"("portMappings":[{"containerPort":80}])", R"("portMappings":[{"containerPort":80}])"));
   EXPECT_TRUE(request) << request.error().message;
 }
 

@@ -39,8 +39,7 @@ TEST(JsonDecode, ReadsScalarsListsMapsAndNestedMessages) {
 
 TEST(JsonDecode, TellsEmptyListsFromAbsentOnes) {
   RegisterTaskDefinitionRequest request;
-  const auto decoded =
-      decode(R"({"volumes":[],"containerDefinitions":[{"command":[]}]})", request);
+  const auto decoded = decode(R"({"volumes":[],"containerDefinitions":[{"command":[]}]})", request);
   ASSERT_TRUE(decoded);
   EXPECT_THAT(decoded->present,
               ElementsAre("containerDefinitions", "containerDefinitions[0].command", "volumes"));
@@ -69,8 +68,7 @@ TEST(JsonDecode, NamesThePathOfAWrongType) {
   EXPECT_EQ(error_of(R"({"containerDefinitions":[{"memory":"128"}]})"),
             "containerDefinitions[0].memory: STRING_VALUE can not be converted to an Integer");
   EXPECT_EQ(error_of(R"({"cpu":256})"), "cpu: NUMBER_VALUE can not be converted to a String");
-  EXPECT_EQ(error_of(R"({"family":true})"),
-            "family: TRUE_VALUE can not be converted to a String");
+  EXPECT_EQ(error_of(R"({"family":true})"), "family: TRUE_VALUE can not be converted to a String");
   EXPECT_EQ(error_of(R"({"family":["x"]})"), "family: Start of list found where not expected");
   EXPECT_EQ(error_of(R"({"volumes":{}})"), "volumes: Expected list or null");
   EXPECT_EQ(error_of(R"({"containerDefinitions":[{"dockerLabels":[]}]})"),
@@ -82,8 +80,8 @@ TEST(JsonDecode, NamesThePathOfAWrongType) {
 }
 
 TEST(JsonDecode, RefusesNumbersThatDoNotFit) {
-  for (const char* number : {"2147483648", "-2147483649", "1e99", "1e999", "0.5",
-                             "123456789012345678901234567890"}) {
+  for (const char* number :
+       {"2147483648", "-2147483649", "1e99", "1e999", "0.5", "123456789012345678901234567890"}) {
     EXPECT_THAT(error_of(std::string(R"({"containerDefinitions":[{"cpu":)") + number + "}]}"),
                 HasSubstr("containerDefinitions[0].cpu: The number is out of range"))
         << number;
@@ -128,8 +126,9 @@ TEST(JsonEncode, LeavesOutWhatIsUnsetAndSortsMaps) {
   container.set_cpu(0);
   (*container.mutable_docker_labels())["b"] = "2";
   (*container.mutable_docker_labels())["a"] = "1";
-  EXPECT_EQ(encode(request),
-            R"({"family":"web","containerDefinitions":[{"cpu":0,"dockerLabels":{"a":"1","b":"2"}}]})");
+  EXPECT_EQ(
+      encode(request),
+      R"({"family":"web","containerDefinitions":[{"cpu":0,"dockerLabels":{"a":"1","b":"2"}}]})");
 }
 
 TEST(JsonEncode, WritesTimestampsAsExactSeconds) {
@@ -147,7 +146,8 @@ TEST(JsonEncode, EscapesAndMendsStrings) {
   EXPECT_EQ(encode(pair), "{\"value\":\"a\\\"b\\\\c\\n\\u0001/\xC3\xA9\"}");
   std::string mended;
   write_string(mended, "x\xff\xed\xa0\x80z\xe2\x82");
-  EXPECT_EQ(mended, "\"x\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBD\"");
+  EXPECT_EQ(mended,
+            "\"x\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBD\"");
   EXPECT_TRUE(parse(mended));
 }
 

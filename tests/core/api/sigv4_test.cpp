@@ -97,10 +97,11 @@ TEST_F(Signatures, CoverQueryAndHeadersInCanonicalForm) {
 TEST_F(Signatures, MayStandInTheQueryString) {
   http::Request request{
       .method = "GET",
-      .target = "/berth/v1/logs?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20261123%"
-                "2Fus-east-1%2Fecs%2Faws4_request&X-Amz-Date=20261123T120000Z&X-Amz-Expires=60&"
-                "X-Amz-SignedHeaders=host&task=t&X-Amz-Signature="
-                "a61672af0e087462e94a096eec86776f54dc0475a39d3d619223e581e9fb757b",
+      .target =
+          "/berth/v1/logs?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20261123%"
+          "2Fus-east-1%2Fecs%2Faws4_request&X-Amz-Date=20261123T120000Z&X-Amz-Expires=60&"
+          "X-Amz-SignedHeaders=host&task=t&X-Amz-Signature="
+          "a61672af0e087462e94a096eec86776f54dc0475a39d3d619223e581e9fb757b",
       .headers = {{"host", "localhost"}},
       .body = ""};
   EXPECT_TRUE(verify(request));
@@ -121,7 +122,8 @@ TEST_F(Signatures, FailWhenAnythingSignedChanges) {
   other_path.target = "/x";
   auto other_query = request_with();
   other_query.target = "/?a=b";
-  auto other_region = request_with({.credential = "Credential=AKID/20261123/eu-west-1/ecs/aws4_request"});
+  auto other_region =
+      request_with({.credential = "Credential=AKID/20261123/eu-west-1/ecs/aws4_request"});
   for (const auto& request :
        {other_body, other_target, other_host, other_path, other_query, other_region}) {
     EXPECT_EQ(type_of(request), "InvalidSignatureException");
@@ -184,10 +186,10 @@ TEST_F(Signatures, HoldForAQuarterOfAnHourAround) {
 }
 
 TEST_F(Signatures, AreForOneServiceAndDay) {
-  EXPECT_THAT(text_of(request_with(
-                  {.credential = "Credential=AKID/20261122/us-east-1/sqs/aws5_request"})),
-              testing::AllOf(HasSubstr("correct service: 'ecs'"), HasSubstr("valid terminator"),
-                             HasSubstr("'20261122' != '20261123'")));
+  EXPECT_THAT(
+      text_of(request_with({.credential = "Credential=AKID/20261122/us-east-1/sqs/aws5_request"})),
+      testing::AllOf(HasSubstr("correct service: 'ecs'"), HasSubstr("valid terminator"),
+                     HasSubstr("'20261122' != '20261123'")));
 }
 
 TEST_F(Signatures, OfUnknownKeysAreRefused) {
