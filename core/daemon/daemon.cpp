@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/daemon/daemon.hpp"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include "core/api/server.hpp"
+#include "core/control/control.hpp"
+#include "core/daemon/checkpoint.hpp"
+#include "core/daemon/log_streams.hpp"
+#include "core/daemon/loop.hpp"
+#include "core/daemon/plugin_set.hpp"
+#include "core/store/sqlite_store.hpp"
+
+namespace berth::daemon {
+namespace {
+
+// The kernel's randomness: ids of different control planes must not meet.
+class KernelRng final : public Rng {
+ public:
+  std::uint64_t next() override {
+    if (left_ == 0) {
+      const ssize_t got = ::getrandom(words_.data(), sizeof words_, 0);
+      BERTH_ASSERT(got == static_cast<ssize_t>(sizeof words_));
+      left_ = words_.size();
+    }
+    return words_[--left_];
+  }
+
+ private:
+  std::array<std::uint64_t, 32> words_{};
+  std::size_t left_ = 0;
+};
+
+// The core's wake-up, joined with the plugins' deadlines into the loop's one.
+class CoreTimer final : public Timers {
+ public:
+  void wake_at(Instant at) override { at_ = at; }
+  void arm(Loop& loop, std::optional<Instant> other) const {
+    std::optional<Instant> first = at_;
+    if (other && (!first || *other < *first)) first = other;
+    if (first) loop.wake_at(*first);
+  }
+  void passed(Instant now) {
+    if (at_ && *at_ <= now) at_.reset();
+  }
+
+ private:
+  std::optional<Instant> at_;
+};
+
+class LoopFrontend final : public control::Frontend {
+ public:
+  LoopFrontend(Loop& loop, control::Control& core) : loop_(loop), core_(core) {}
+  void submit(control::Command command, control::Reply reply) override {
+    loop_.post([this, command = std::move(command), reply = std::move(reply)]() mutable {
+      core_.submit(std::move(command), [reply = std::move(reply)](Result<control::Answer> answer) {
+        pass_checkpoint("control.before_answer");
+        reply(std::move(answer));
+      });
+    });
+  }
+  void query(control::Query query) override {
+    loop_.post([this, query = std::move(query)]() mutable { core_.query(std::move(query)); });
+  }
+
+ private:
+  Loop& loop_;
+  control::Control& core_;
+};
+
+[[noreturn]] void halt(const Error& error) {
+  spdlog::critical("the store failed, nothing more can be acknowledged: {}", error.message);
+  spdlog::shutdown();
+  ::_exit(1);
+}
+
+class ControlPlane {
+ public:
+  explicit ControlPlane(const Config& config)
+      : config_(config),
+        store_(store::make_sqlite_store({.file = config.data_dir / "berth.db", .checkpoint = &pass_checkpoint})),
+        plugins_(config_, {.post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
+                           .now = [this] { return loop_.now(); },
+                           .up = [this](control::LaunchPlugin plugin) { core_.plugin_up(std::move(plugin)); },
+                           .event = [this](const PluginName& plugin, std::uint32_t event,
+                                           std::string_view payload) { core_.plugin_event(plugin, event, payload); },
+                           .stream = [this](std::string_view chunk) { logs_.chunk(chunk); }}),
+        core_(control::Config{.realm = {config.region, config.account},
+                              .default_cluster = config.default_cluster,
+                              .stopped_task_retention = config.stopped_task_retention},
+              control::Ports{.store = *store_,
+                             .plugins = plugins_,
+                             .timers = timer_,
+                             .rng = rng_,
+                             .halt = &halt,
+                             .post = [this](std::function<void()> work) { loop_.post(std::move(work)); }}),
+        logs_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        frontend_(loop_, core_) {}
+
+  ~ControlPlane() {
+    if (server_) server_->stop();
+    loop_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  Result<void> start() {
+    auto loaded = store_->load();
+    if (!loaded) return tl::unexpected(loaded.error());
+    spdlog::info("{} records loaded from {}", loaded->snapshot.size(), (config_.data_dir / "berth.db").string());
+    if (auto restored = core_.restore(std::move(*loaded), loop_.now()); !restored) return restored;
+    thread_ = std::thread([this] { loop_.run([this](Instant now) { turn(now); }); });
+    std::promise<void> settled;
+    loop_.post([&] { plugins_.start([&settled] { settled.set_value(); }); });
+    settled.get_future().wait();
+    return serve();
+  }
+
+  [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+
+ private:
+  void turn(Instant now) {
+    timer_.passed(now);
+    plugins_.sweep(now);
+    core_.tick(now);
+    timer_.arm(loop_, plugins_.next_sweep());
+  }
+
+  Result<void> serve() {
+    api::Config api;
+    api.address = config_.api.host;
+    api.port = config_.api.port;
+    api.tls_certificate = config_.tls_certificate;
+    api.tls_key = config_.tls_key;
+    for (const auto& key : config_.access_keys) api.access_keys.push_back({key.id, key.secret, ""});
+    api.realm = {config_.region, config_.account};
+    api.default_cluster = config_.default_cluster;
+    api.version = BERTH_VERSION;
+    auto server = api::Server::start(std::move(api), api::Ports{.control = frontend_,
+                                                                .logs = logs_,
+                                                                .rng = request_ids_,
+                                                                .now = [this] { return loop_.now(); },
+                                                                .plugins = [this] { return plugins_.describe_all(); },
+                                                                .metrics = nullptr});
+    if (!server) return tl::unexpected(server.error());
+    server_ = std::move(*server);
+    return {};
+  }
+
+  const Config& config_;
+  Loop loop_;
+  CoreTimer timer_;
+  KernelRng rng_;
+  KernelRng request_ids_;
+  std::unique_ptr<store::Store> store_;
+  PluginSet plugins_;
+  control::Control core_;
+  LogStreams logs_;
+  LoopFrontend frontend_;
+  std::unique_ptr<api::Server> server_;
+  std::thread thread_;
+};
+
+// Written whole or not at all: others read it while we live.
+Result<void> publish(const std::filesystem::path& file, const std::string& text) {
+  const std::filesystem::path draft = file.string() + ".new";
+  std::ofstream out(draft, std::ios::trunc);
+  out << text << '\n';
+  out.close();
+  std::error_code ec;
+  if (out) std::filesystem::rename(draft, file, ec);
+  if (!out || ec) return fail(Errc::Denied, "cannot write " + file.string());
+  return {};
+}
+
+}  // namespace
+
+Result<void> run(const Config& config, const RunOptions& options) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  std::error_code ec;
+  std::filesystem::create_directories(config.data_dir / "plugins", ec);
+  if (ec) return fail(Errc::Denied, "cannot make " + config.data_dir.string() + ": " + ec.message());
+  std::filesystem::permissions(config.data_dir, std::filesystem::perms::owner_all, ec);
+
+  ControlPlane plane(config);
+  if (auto started = plane.start(); !started) return started;
+  if (auto done = publish(config.data_dir / "api.port", std::to_string(plane.port())); !done) return done;
+  if (auto done = publish(config.data_dir / "berthd.pid", std::to_string(::getpid())); !done) return done;
+  spdlog::info("the API listens on {}:{}", config.api.host, plane.port());
+  if (options.ready_fd >= 0) {
+    if (::write(options.ready_fd, "ready\n", 6) != 6) spdlog::warn("nobody waits for us to be ready");
+    ::close(options.ready_fd);
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("ending on signal {}; tasks go on running", signal);
+  std::filesystem::remove(config.data_dir / "berthd.pid", ec);
+  return {};
+}
+
+}  // namespace berth::daemon
