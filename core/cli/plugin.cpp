@@ -26,13 +26,16 @@ int list_plugins(const Context& context) {
     std::cout << boost::json::serialize(*answer) << '\n';
     return 0;
   }
-  Table table({"NAME", "VERSION", "VENDOR", "STATE", "INTERFACES", "SERVES", "DETAIL"});
+  Table table({"NAME", "VERSION", "STATUS", "INTERFACES", "SERVES", "WHERE OR WHY NOT"});
   for (const auto& item : list_of(*answer, "plugins")) {
     if (!item.is_object()) continue;
     const auto& plugin = item.as_object();
-    table.row({text_of(plugin, "name"), text_of(plugin, "version"), text_of(plugin, "vendor"),
-               text_of(plugin, "state"), joined(list_of(plugin, "interfaces")),
-               joined(list_of(plugin, "serves")), text_of(plugin, "detail")});
+    boost::json::array serves = list_of(plugin, "launchTypes");
+    for (const auto& provider : list_of(plugin, "capacityProviders")) serves.push_back(provider);
+    const std::string reason = text_of(plugin, "statusReason");
+    table.row({text_of(plugin, "name"), text_of(plugin, "version"), text_of(plugin, "status"),
+               joined(list_of(plugin, "interfaces")), joined(serves),
+               reason.empty() ? text_of(plugin, "path") : reason});
   }
   table.print(std::cout);
   return 0;
