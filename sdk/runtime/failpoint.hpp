@@ -4,7 +4,8 @@
 //   BERTH_FAILPOINT("runtime.before_create");
 //
 // Environment BERTH_FAILPOINT=NAME[:N][,NAME[:N]...] ends the process by SIGKILL the N-th time (default: the first) that
-// it comes to NAME, after one line "failpoint NAME" on stderr. Unset, a point costs one load and a branch.
+// it comes to NAME, after one line "failpoint NAME" on stderr. With BERTH_FAILPOINT_GATE=FILE passages count only
+// while FILE exists, so that a test can let the process come up first. Unset, a point costs one load and a branch.
 //
 // Threads: any. Names: PROGRAM-OR-FOLDER.before_X or .after_X.
 #pragma once
@@ -24,6 +25,8 @@ inline const bool armed = std::getenv("BERTH_FAILPOINT") != nullptr;
 
 // Passes the point `name`; does not return where it is the chosen one.
 inline void pass(std::string_view name) {
+  const char* const gate = std::getenv("BERTH_FAILPOINT_GATE");
+  if (gate != nullptr && ::access(gate, F_OK) != 0) return;
   static std::mutex mutex;
   static std::map<std::string, int, std::less<>> left = [] {
     std::map<std::string, int, std::less<>> chosen;

@@ -12,17 +12,21 @@ import unittest
 from api import Api, Refused
 from stack import Scene, until
 
-# Points that a task passes on its way up and down, by the process that passes them.
+# Points that a task passes on its way up and down, by the process that passes them. Each counts from the moment when the
+# round's task is asked for (BERTH_FAILPOINT_GATE), so that what dies has it under way.
 CONTROL_PLANE = ["store.before_commit", "store.after_commit", "control.before_plugin_call", "control.after_plugin_call",
-                 "control.before_event", "control.before_answer"]
+                 "control.before_event", "control.before_answer",
+                 "fleet.before_frame", "fleet.after_frame", "fleet.before_send", "fleet.after_send"]
 AGENT = ["agent.before_frame", "agent.after_frame", "agent.before_send", "agent.after_send",
-         "task.before_persist", "task.after_persist", "runtime.before_create", "runtime.after_create",
-         "runtime.before_start", "runtime.after_start", "runtime.before_signal", "runtime.after_signal",
-         "runtime.before_remove", "runtime.after_remove"]
-# The second pass kills at a later passage of the point: other steps of the same task.
-ROUNDS = [("berthd", point, nth) for point in CONTROL_PLANE for nth in (1, 2)] + \
+         "task.before_commit", "task.after_commit", "task.before_pull", "task.after_pull",
+         "task.before_create", "runtime.before_create", "task.after_create", "task.before_launch", "task.after_launch",
+         "task.before_signal", "task.after_signal", "task.before_remove", "task.after_remove",
+         "task.before_cleanup", "task.after_cleanup"]
+# The second passage of a point is another step of the same task.
+ROUNDS = [("berthd", point, 1) for point in CONTROL_PLANE] + \
+         [("berthd", point, 2) for point in CONTROL_PLANE[:4]] + \
          [("agent", point, 1) for point in AGENT] + \
-         [("agent", point, 2) for point in ("agent.before_frame", "agent.before_send", "task.before_persist", "task.after_persist")]
+         [("agent", point, nth) for point in ("agent.before_send", "task.before_commit", "task.after_commit") for nth in (2, 3)]
 
 
 class KillNine(unittest.TestCase):
@@ -70,7 +74,8 @@ class KillNine(unittest.TestCase):
 
     def arm(self, victim, point, nth):
         self.stack.kill(victim)
-        self.stack.up(failpoint=f"{point}:{nth}")
+        self.gate = f"{self.scene.directory}/gate"
+        self.stack.up(failpoint=f"{point}:{nth}", gate=self.gate)
         return self.stack.pid(victim)
 
     def test_thirty_rounds(self):
@@ -100,8 +105,10 @@ class KillNine(unittest.TestCase):
             until("StopTask is answered", lambda: self.stop_task(result["task"]), 60)
             result["end"] = self.await_status(result["task"], "STOPPED")
         client = threading.Thread(target=whole_life)
+        open(self.gate, "w", encoding="ascii").close()
         client.start()
         until(f"{victim} passes {point} for the {nth}. time\n{self.stack.tail()}", lambda: _gone(pid), 30)
+        os.unlink(self.gate)
         self.stack.up()
         client.join(120)
         self.assertFalse(client.is_alive(), "the client got through")
