@@ -46,7 +46,10 @@ bool has_other_options(const ContainerDefinition& c) {
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
     {"repositoryCredentials", [](const ContainerDefinition& c) { return c.has_repository_credentials(); }},
     {"links", [](const ContainerDefinition& c) { return c.links_size() > 0; }},
-    {"restartPolicy", [](const ContainerDefinition& c) { return c.restart_policy().enabled(); }},
+    {"restartPolicy",
+     [](const ContainerDefinition& c) {
+       return c.has_restart_policy() && (!c.restart_policy().has_enabled() || c.restart_policy().enabled());
+     }},
     {"environmentFiles", [](const ContainerDefinition& c) { return c.environment_files_size() > 0; }},
     {"mountPoints", [](const ContainerDefinition& c) { return c.mount_points_size() > 0; }},
     {"volumesFrom", [](const ContainerDefinition& c) { return c.volumes_from_size() > 0; }},

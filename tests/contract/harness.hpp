@@ -124,6 +124,7 @@ class Harness {
   std::vector<v1::InventorySnapshot> snapshots;
   std::vector<v1::InventoryDelta> deltas;
   std::vector<v1::DeviceReport> devices;
+  std::vector<v1::StreamChunk> chunks;
   std::vector<std::string> asks;
 
  private:
@@ -160,6 +161,8 @@ class Harness {
         return add(deltas);
       case v1::EVENT_HOST_DEVICES:
         return add(devices);
+      case v1::EVENT_STREAM:
+        return add(chunks);
       default:
         ADD_FAILURE() << "unexpected event " << event;
     }

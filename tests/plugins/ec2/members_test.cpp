@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every member of a task definition and of its overrides is in README.md as acted on, or as not, and plan agrees.
+#include <functional>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include "tests/plugins/ec2/ec2_fixture.hpp"
+
+namespace berth::test {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+// The first column of the table below a heading.
+std::set<std::string> rows(const std::string& heading) {
+  std::ifstream file(BERTH_EC2_README);
+  std::set<std::string> found;
+  std::string line;
+  bool inside = false;
+  while (std::getline(file, line)) {
+    if (line.starts_with("## ")) inside = line == "## " + heading;
+    if (!inside || !line.starts_with("| `")) continue;
+    const auto end = line.find('`', 3);
+    EXPECT_TRUE(found.insert(line.substr(3, end - 3)).second) << "twice: " << line;
+  }
+  EXPECT_FALSE(found.empty()) << heading;
+  return found;
+}
+std::set<std::string> not_yet() { return rows("Members of a task definition that it does not act on yet"); }
+std::set<std::string> acted_on() { return rows("Members that it acts on"); }
+
+// "containerDefinitions[0].links" as the tables write it.
+std::string without_numbers(const std::string& member) {
+  std::string out;
+  for (std::size_t i = 0; i < member.size(); ++i) {
+    out += member[i];
+    if (member[i] != '[') continue;
+    while (i + 1 < member.size() && member[i + 1] != ']') ++i;
+  }
+  return out;
+}
+
+bool is_row_of(const std::string& row, const std::string& path) {
+  return path == row || (path.starts_with(row) && (path[row.size()] == '.' || path[row.size()] == '['));
+}
+
+// Values that mean something where any other word would not.
+const std::map<std::string, std::string> kRefusedValues = {
+    {"networkMode", "awsvpc"},
+    {"runtimePlatform.operatingSystemFamily", "WINDOWS_SERVER_2022_CORE"},
+    {"containerDefinitions[].logConfiguration.logDriver", "awslogs"},
+    {"containerDefinitions[].dependsOn[].condition", "HEALTHY"},
+};
+const std::map<std::string, std::string> kPlainValues = {
+    {"cpu", "256"},
+    {"memory", "512"},
+    {"overrides.cpu", "256"},
+    {"overrides.memory", "512"},
+    {"runtimePlatform.cpuArchitecture", "ARM64"},
+    {"containerDefinitions[].name", "main"},
+    {"containerDefinitions[].portMappings[].protocol", "udp"},
+    {"overrides.containerOverrides[].name", "main"},
+};
+const std::map<std::string, std::string> kAllowedValues = {
+    {"networkMode", "bridge"},
+    {"runtimePlatform.operatingSystemFamily", "LINUX"},
+    {"containerDefinitions[].logConfiguration.logDriver", "json-file"},
+    {"containerDefinitions[].dependsOn[].condition", "SUCCESS"},
+};
+
+struct Member {
+  std::string path;
+  std::vector<const FieldDescriptor*> way;  // from the root message
+};
+
+// All leaves below a message type; a map is one leaf.
+void collect(const google::protobuf::Descriptor* type, const Member& parent, std::vector<Member>& out) {
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    Member member = parent;
+    member.way.push_back(field);
+    member.path += (parent.path.empty() || parent.path.ends_with('.') ? "" : ".") + field->json_name();
+    const bool nested = field->type() == FieldDescriptor::TYPE_MESSAGE && !field->is_map();
+    if (nested && field->is_repeated()) member.path += "[]";
+    if (nested && field->message_type()->name() != "Timestamp") {
+      collect(field->message_type(), member, out);
+    } else {
+      out.push_back(std::move(member));
+    }
+  }
+}
+
+void set_leaf(Message& message, const FieldDescriptor* field, const std::string& word) {
+  const Reflection* r = message.GetReflection();
+  if (field->is_map()) {
+    Message* entry = r->AddMessage(&message, field);
+    const auto* type = entry->GetDescriptor();
+    entry->GetReflection()->SetString(entry, type->map_key(), "some-key");
+    entry->GetReflection()->SetString(entry, type->map_value(), word);
+    return;
+  }
+  const bool many = field->is_repeated();
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING: return many ? r->AddString(&message, field, word) : r->SetString(&message, field, word);
+    case FieldDescriptor::CPPTYPE_INT32: return many ? r->AddInt32(&message, field, 1) : r->SetInt32(&message, field, 1);
+    case FieldDescriptor::CPPTYPE_INT64: return many ? r->AddInt64(&message, field, 1) : r->SetInt64(&message, field, 1);
+    case FieldDescriptor::CPPTYPE_BOOL: return many ? r->AddBool(&message, field, true) : r->SetBool(&message, field, true);
+    case FieldDescriptor::CPPTYPE_MESSAGE: r->MutableMessage(&message, field); return;
+    default: FAIL() << "no value for " << field->full_name();
+  }
+}
+
+void set(Message& root, const Member& member, const std::string& word) {
+  Message* at = &root;
+  for (std::size_t i = 0; i + 1 < member.way.size(); ++i) {
+    const FieldDescriptor* field = member.way[i];
+    const Reflection* r = at->GetReflection();
+    if (!field->is_repeated()) {
+      at = r->MutableMessage(at, field);
+    } else if (r->FieldSize(*at, field) > 0) {
+      at = r->MutableRepeatedMessage(at, field, 0);
+    } else {
+      at = r->AddMessage(at, field);
+    }
+  }
+  set_leaf(*at, member.way.back(), word);
+}
+
+class Ec2Members : public Ec2Test {
+ protected:
+  void SetUp() override {
+    plugin.activate(config());
+    collect(v1::ecs::TaskDefinition::descriptor(), {}, definition_members_);
+    collect(v1::ecs::TaskOverride::descriptor(), {"overrides.", {}}, override_members_);
+  }
+  static v1::PlanRequest base(const Member& member) {
+    v1::PlanRequest request;
+    auto& container = *request.mutable_definition()->add_container_definitions();
+    container.set_name("main");
+    container.set_image("web");
+    container.set_memory(128);
+    // What other members of the same message need to mean anything.
+    if (member.path.find("logConfiguration.") != std::string::npos && !member.path.ends_with("logDriver")) {
+      container.mutable_log_configuration()->set_log_driver("json-file");
+    }
+    if (member.path.starts_with("overrides.containerOverrides")) {
+      request.mutable_overrides()->add_container_overrides()->set_name("main");
+    }
+    return request;
+  }
+  std::set<std::string> refused(const Member& member, bool in_overrides, const std::string& word) {
+    v1::PlanRequest request = base(member);
+    set(in_overrides ? static_cast<Message&>(*request.mutable_overrides()) : *request.mutable_definition(), member, word);
+    std::set<std::string> found;
+    const v1::PlanResponse response = plan(request);
+    for (const auto& refusal : response.refusals()) {
+      EXPECT_EQ(refusal.error(), v1::Refusal::ERROR_UNSUPPORTED_FEATURE) << member.path << ": " << refusal.message();
+      EXPECT_NE(refusal.message().find(refusal.member()), std::string::npos) << "the message names the member";
+      found.insert(without_numbers(refusal.member()));
+    }
+    return found;
+  }
+  void each(const std::function<void(const Member&, bool in_overrides)>& work) {
+    for (const auto& member : definition_members_) work(member, false);
+    for (const auto& member : override_members_) work(member, true);
+  }
+  static std::string word_for(const Member& member) {
+    for (const auto* table : {&kRefusedValues, &kPlainValues}) {
+      if (const auto at = table->find(member.path); at != table->end()) return at->second;
+    }
+    return "x";
+  }
+
+  std::vector<Member> definition_members_;
+  std::vector<Member> override_members_;
+};
+
+TEST_F(Ec2Members, AreRefusedExactlyWhereTheReadmeSaysThatTheyAreNotActedOn) {
+  const auto table = not_yet();
+  std::set<std::string> seen;
+  each([&](const Member& member, bool in_overrides) {
+    const auto found = refused(member, in_overrides, word_for(member));
+    for (const auto& row : found) {
+      EXPECT_TRUE(is_row_of(row, member.path)) << "setting " << member.path << " is refused as " << row;
+    }
+    seen.insert(found.begin(), found.end());
+  });
+  EXPECT_EQ(seen, table);
+}
+
+TEST_F(Ec2Members, ThatAreNotRefusedAreInTheReadmeAsActedOn) {
+  const auto table = acted_on();
+  std::set<std::string> seen;
+  each([&](const Member& member, bool in_overrides) {
+    const auto allowed = kAllowedValues.find(member.path);
+    const std::string word = allowed == kAllowedValues.end() ? word_for(member) : allowed->second;
+    const bool options = member.path.ends_with("logConfiguration.options");  // by key, see below
+    if (!options && !refused(member, in_overrides, word).empty()) return;
+    bool found = false;
+    for (const auto& row : table) {
+      if (!is_row_of(row, member.path)) continue;
+      found = true;
+      seen.insert(row);
+    }
+    EXPECT_TRUE(found) << member.path << " is neither refused nor in the table of what is acted on";
+  });
+  EXPECT_EQ(seen, table);
+}
+
+TEST_F(Ec2Members, RotationIsAnOptionOfJsonFileLogsAndOthersAreNot) {
+  const auto refusals = [&](const std::string& name, const std::string& value) {
+    v1::PlanRequest request = base({});
+    auto& log = *request.mutable_definition()->mutable_container_definitions(0)->mutable_log_configuration();
+    log.set_log_driver("json-file");
+    (*log.mutable_options())[name] = value;
+    return plan(request).refusals_size();
+  };
+  EXPECT_EQ(refusals("max-size", "10m"), 0);
+  EXPECT_EQ(refusals("max-file", "3"), 0);
+  EXPECT_EQ(refusals("mode", "blocking"), 0);
+  EXPECT_EQ(refusals("mode", "non-blocking"), 1);
+  EXPECT_EQ(refusals("labels", "a"), 1);
+}
+
+TEST_F(Ec2Members, SetToNothingAreNotRefused) {
+  v1::PlanRequest request = base({});
+  auto& container = *request.mutable_definition()->mutable_container_definitions(0);
+  container.set_privileged(false);
+  container.set_interactive(false);
+  container.set_pseudo_terminal(false);
+  container.set_disable_networking(false);
+  container.mutable_restart_policy()->set_enabled(false);
+  request.mutable_definition()->set_enable_fault_injection(false);
+  EXPECT_EQ(plan(request).refusals_size(), 0);
+}
+
+}  // namespace
+}  // namespace berth::test
