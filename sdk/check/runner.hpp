@@ -17,9 +17,9 @@ namespace berth::check {
 
 struct RunOptions {
   std::filesystem::path path;
-  std::map<std::string, std::string> settings;
+  std::map<std::string, std::string> settings{};
   std::chrono::milliseconds timeout{30'000};  // for one rule
-  std::string only;                           // id of the one rule to try; empty: all
+  std::string only{};                         // id of the one rule to try; empty: all
 };
 
 struct Finding {
