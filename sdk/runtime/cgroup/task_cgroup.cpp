@@ -74,7 +74,8 @@ sdk::Result<void> make_path(const std::string& hierarchy, const std::string& pat
 std::vector<std::string> subdirectories(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
     std::error_code ignored;
     if (entry->is_directory(ignored)) names.push_back(entry->path().filename());
   }
@@ -107,7 +108,8 @@ std::uint64_t number(const std::string& file) {
 // The value after "KEY " at a line's start.
 std::uint64_t keyed(const std::string& text, std::string_view key) {
   for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
-    if (text.compare(at, key.size(), key) == 0 && text.size() > at + key.size() && text[at + key.size()] == ' ') {
+    if (text.compare(at, key.size(), key) == 0 && text.size() > at + key.size() &&
+        text[at + key.size()] == ' ') {
       return std::strtoull(text.c_str() + at + key.size(), nullptr, 10);
     }
     if (text.find('\n', at) == std::string::npos) break;
@@ -159,13 +161,15 @@ std::string Cgroups::file(const std::string& path, const char* name) const {
 }
 
 sdk::Result<void> Cgroups::make_task(const std::string& path, const TaskLimits& limits) const {
-  if (!path.starts_with('/') || path.size() < 2 || path.ends_with('/') || path.find("/.") != std::string::npos) {
+  if (!path.starts_with('/') || path.size() < 2 || path.ends_with('/') ||
+      path.find("/.") != std::string::npos) {
     return sdk::fail(BERTH_INVALID, "no cgroup can have the path " + path, "path");
   }
   if (limits.memory_bytes && *limits.memory_bytes < kMinMemory) {
     return sdk::fail(BERTH_INVALID, "a task's memory limit must be at least 6 MiB", "memory");
   }
-  if (limits.cpu_period < std::chrono::milliseconds(1) || limits.cpu_period > std::chrono::milliseconds(1000)) {
+  if (limits.cpu_period < std::chrono::milliseconds(1) ||
+      limits.cpu_period > std::chrono::milliseconds(1000)) {
     return sdk::fail(BERTH_INVALID, "the CPU period must be 1 ms to 1 s", "cpu_period");
   }
   const bool v2 = mode_ == CgroupMode::Unified;
@@ -178,7 +182,8 @@ sdk::Result<void> Cgroups::make_task(const std::string& path, const TaskLimits& 
 sdk::Result<void> Cgroups::limit_v1(const std::string& path, const TaskLimits& limits) const {
   const auto set = [&](const char* name, std::int64_t value) -> sdk::Result<void> {
     const auto target = file(path, name);
-    if (target.empty()) return sdk::fail(BERTH_PRECONDITION, std::string("this host has no cgroup file ") + name);
+    if (target.empty())
+      return sdk::fail(BERTH_PRECONDITION, std::string("this host has no cgroup file ") + name);
     return write_value(target, std::to_string(value));
   };
   const auto period = std::chrono::microseconds(limits.cpu_period).count();
@@ -186,13 +191,17 @@ sdk::Result<void> Cgroups::limit_v1(const std::string& path, const TaskLimits& l
     if (auto done = set("cpu.cfs_period_us", period); !done) return done;
     const auto quota = static_cast<std::int64_t>(*limits.cpu_units) * period / 1024;
     // The kernel's least is 1 ms.
-    if (auto done = set("cpu.cfs_quota_us", std::max<std::int64_t>(quota, 1000)); !done) return done;
-  } else if (auto done = set("cpu.shares", static_cast<std::int64_t>(clamp_shares(limits.container_shares))); !done) {
+    if (auto done = set("cpu.cfs_quota_us", std::max<std::int64_t>(quota, 1000)); !done)
+      return done;
+  } else if (auto done = set("cpu.shares",
+                             static_cast<std::int64_t>(clamp_shares(limits.container_shares)));
+             !done) {
     return done;
   }
   if (limits.memory_bytes) {
     const auto bytes = static_cast<std::int64_t>(*limits.memory_bytes);
-    // memory+swap may not be below memory, so which one goes first depends on whether the limit grows.
+    // memory+swap may not be below memory, so which one goes first depends on whether the limit
+    // grows.
     const auto swap = file(path, "memory.memsw.limit_in_bytes");
     auto done = set("memory.limit_in_bytes", bytes);
     if (!swap.empty()) {
@@ -209,14 +218,19 @@ sdk::Result<void> Cgroups::limit_v1(const std::string& path, const TaskLimits& l
 sdk::Result<void> Cgroups::limit_v2(const std::string& path, const TaskLimits& limits) const {
   const auto set = [&](const char* name, const std::string& value) -> sdk::Result<void> {
     const auto target = file(path, name);
-    if (target.empty()) return sdk::fail(BERTH_PRECONDITION, std::string("this host has no cgroup file ") + name);
+    if (target.empty())
+      return sdk::fail(BERTH_PRECONDITION, std::string("this host has no cgroup file ") + name);
     return write_value(target, value);
   };
   const auto period = std::chrono::microseconds(limits.cpu_period).count();
   if (limits.cpu_units) {
-    const auto quota = std::max<std::int64_t>(static_cast<std::int64_t>(*limits.cpu_units) * period / 1024, 1000);
-    if (auto done = set("cpu.max", std::to_string(quota) + " " + std::to_string(period)); !done) return done;
-  } else if (auto done = set("cpu.weight", std::to_string(weight_of_shares(limits.container_shares))); !done) {
+    const auto quota =
+        std::max<std::int64_t>(static_cast<std::int64_t>(*limits.cpu_units) * period / 1024, 1000);
+    if (auto done = set("cpu.max", std::to_string(quota) + " " + std::to_string(period)); !done)
+      return done;
+  } else if (auto done =
+                 set("cpu.weight", std::to_string(weight_of_shares(limits.container_shares)));
+             !done) {
     return done;
   }
   if (limits.memory_bytes) {
@@ -230,8 +244,10 @@ sdk::Result<void> Cgroups::limit_v2(const std::string& path, const TaskLimits& l
   return {};
 }
 
-sdk::Result<void> Cgroups::remove(const std::string& path, std::chrono::milliseconds kill_timeout) const {
-  const auto deadline = std::chrono::steady_clock::now() + std::max(kill_timeout, std::chrono::milliseconds(250));
+sdk::Result<void> Cgroups::remove(const std::string& path,
+                                  std::chrono::milliseconds kill_timeout) const {
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::max(kill_timeout, std::chrono::milliseconds(250));
   for (;;) {
     int why = 0;
     for (const auto& hierarchy : hierarchies_) {
@@ -239,9 +255,11 @@ sdk::Result<void> Cgroups::remove(const std::string& path, std::chrono::millisec
     }
     if (why == 0) return {};
     const auto pids = processes(path);
-    if (why != EBUSY) return sdk::fail(BERTH_INTERNAL, "cgroup " + path + ": " + std::strerror(why));
+    if (why != EBUSY)
+      return sdk::fail(BERTH_INTERNAL, "cgroup " + path + ": " + std::strerror(why));
     if (!pids.empty() && kill_timeout.count() <= 0) {
-      return sdk::fail(BERTH_PRECONDITION, "cgroup " + path + " still holds process " + std::to_string(pids.front()));
+      return sdk::fail(BERTH_PRECONDITION,
+                       "cgroup " + path + " still holds process " + std::to_string(pids.front()));
     }
     if (std::chrono::steady_clock::now() > deadline) {
       return sdk::fail(BERTH_PRECONDITION, "cgroup " + path + " cannot be emptied");
@@ -276,7 +294,8 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
     out.memory_limit_bytes = number(file(path, "memory.limit_in_bytes"));
     constexpr std::uint64_t kNoLimit = 1ull << 62;  // the kernel writes a number near 2^63
     if (out.memory_limit_bytes > kNoLimit) out.memory_limit_bytes = 0;
-    out.oom_kills = keyed(state::read_file(file(path, "memory.oom_control")).value_or(""), "oom_kill");
+    out.oom_kills =
+        keyed(state::read_file(file(path, "memory.oom_control")).value_or(""), "oom_kill");
   }
   out.memory_usage_bytes = used > inactive ? used - inactive : 0;
   out.pids = number(file(path, "pids.current"));
@@ -305,8 +324,9 @@ std::string Cgroups::escape_from_own() const {
     hierarchy = hierarchies_.front();
   } else {
     // On v1 a service manager keeps its units in a hierarchy without controllers.
-    const auto named = std::find_if(hierarchies_.begin(), hierarchies_.end(),
-                                    [](const std::string& path) { return path.ends_with("/systemd"); });
+    const auto named =
+        std::find_if(hierarchies_.begin(), hierarchies_.end(),
+                     [](const std::string& path) { return path.ends_with("/systemd"); });
     if (named == hierarchies_.end()) return {};
     hierarchy = *named;
     prefix = ":name=systemd:";

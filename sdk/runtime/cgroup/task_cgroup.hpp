@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cgroup of a task, parent of its containers' cgroups: made, limited and removed, on v1, hybrid and v2 hosts.
+// The cgroup of a task, parent of its containers' cgroups: made, limited and removed, on v1, hybrid
+// and v2 hosts.
 //
-// Threads: any; one at a time for one path. Paths are below the root of every hierarchy: "/berth/TASK".
-// Errors: PRECONDITION no usable hierarchy, or the path still holds processes; INVALID a limit below what the kernel takes;
-// INTERNAL the rest.
+// Threads: any; one at a time for one path. Paths are below the root of every hierarchy:
+// "/berth/TASK". Errors: PRECONDITION no usable hierarchy, or the path still holds processes;
+// INVALID a limit below what the kernel takes; INTERNAL the rest.
 #pragma once
 
 #include <chrono>
@@ -22,11 +23,13 @@ enum class CgroupMode {
   Unified,  // v2 alone
 };
 
-// ECS's rules: a task with cpu has a hard quota of cpu/1024 vCPU, one without has the sum of its containers' shares.
+// ECS's rules: a task with cpu has a hard quota of cpu/1024 vCPU, one without has the sum of its
+// containers' shares.
 struct TaskLimits {
-  std::optional<std::uint64_t> cpu_units;        // task-level cpu
-  std::uint64_t container_shares = 2;            // sum over containers, each at least 2; used without cpu_units
-  std::optional<std::uint64_t> memory_bytes;     // task-level memory; at least 6 MiB
+  std::optional<std::uint64_t> cpu_units;  // task-level cpu
+  std::uint64_t container_shares =
+      2;  // sum over containers, each at least 2; used without cpu_units
+  std::optional<std::uint64_t> memory_bytes;  // task-level memory; at least 6 MiB
   std::optional<std::int64_t> pids;
   std::chrono::milliseconds cpu_period{100};
 };
@@ -52,25 +55,30 @@ class Cgroups {
   // Mount points of the hierarchies that containers are in.
   [[nodiscard]] const std::vector<std::string>& hierarchies() const { return hierarchies_; }
 
-  // Makes the task's cgroup where missing and sets its limits (again). No container runs in it yet, or the limits are the same.
-  [[nodiscard]] sdk::Result<void> make_task(const std::string& path, const TaskLimits& limits) const;
+  // Makes the task's cgroup where missing and sets its limits (again). No container runs in it yet,
+  // or the limits are the same.
+  [[nodiscard]] sdk::Result<void> make_task(const std::string& path,
+                                            const TaskLimits& limits) const;
 
-  // Removes a cgroup and all below it in every hierarchy. Missing is fine. With `kill_timeout` above zero, processes that
-  // are still in it are killed first and waited for as long; else they are a PRECONDITION error.
+  // Removes a cgroup and all below it in every hierarchy. Missing is fine. With `kill_timeout`
+  // above zero, processes that are still in it are killed first and waited for as long; else they
+  // are a PRECONDITION error.
   [[nodiscard]] sdk::Result<void> remove(const std::string& path,
                                          std::chrono::milliseconds kill_timeout = {}) const;
 
   // Usage of a task or container. Errors: NOT_FOUND.
   [[nodiscard]] sdk::Result<CgroupUsage> usage(const std::string& path) const;
 
-  // Names of the cgroups directly below `path` in any hierarchy, in order; none where it does not exist.
+  // Names of the cgroups directly below `path` in any hierarchy, in order; none where it does not
+  // exist.
   [[nodiscard]] std::vector<std::string> children(const std::string& path) const;
 
   // Pids in the cgroup and below, in any hierarchy.
   [[nodiscard]] std::vector<int> processes(const std::string& path) const;
 
-  // A service manager ends all that is in the cgroup it made for this process. The cgroup.procs file of a cgroup beside it
-  // (made if need be), for what must live longer; empty where this process is in the root already.
+  // A service manager ends all that is in the cgroup it made for this process. The cgroup.procs
+  // file of a cgroup beside it (made if need be), for what must live longer; empty where this
+  // process is in the root already.
   [[nodiscard]] std::string escape_from_own() const;
 
  private:
@@ -86,7 +94,8 @@ class Cgroups {
 
 // cpu.shares as ECS writes it for a container: 2..262144.
 [[nodiscard]] std::uint64_t clamp_shares(std::uint64_t shares);
-// cpu.weight for shares, the curve that crun and runc use today: 2 is 1, 1024 is 100, 262144 is 10000.
+// cpu.weight for shares, the curve that crun and runc use today: 2 is 1, 1024 is 100, 262144 is
+// 10000.
 [[nodiscard]] std::uint64_t weight_of_shares(std::uint64_t shares);
 
 }  // namespace berth::runtime

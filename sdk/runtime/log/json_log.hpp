@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a json-file log, rotated files included: from a time on, the last lines, or as it grows.
 //
-// Invariants: records come in the order written, each once, also across rotation; a file that was rotated away before it was read
-// is lost and the next one follows. A line that is not whole yet is left for later; one that is damaged is skipped.
-// Threads: one at a time.
+// Invariants: records come in the order written, each once, also across rotation; a file that was
+// rotated away before it was read is lost and the next one follows. A line that is not whole yet is
+// left for later; one that is damaged is skipped. Threads: one at a time.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,8 @@ struct LogRecord {
 };
 
 struct LogQuery {
-  std::optional<std::int64_t> since_ns;      // records at this time and later
-  std::optional<std::uint64_t> tail_lines;   // the last n lines; 0: only what comes from now on
+  std::optional<std::int64_t> since_ns{};     // records at this time and later
+  std::optional<std::uint64_t> tail_lines{};  // the last n lines; 0: only what comes from now on
 };
 
 class JsonLogReader {
@@ -42,8 +42,9 @@ class JsonLogReader {
   // Up to about `max` records that are there now; none: nothing new. Never waits.
   [[nodiscard]] sdk::Result<std::vector<LogRecord>> read(std::size_t max = 256);
 
-  // An inotify descriptor, readable once something was written or rotated since the last read() that gave nothing. The end of a
-  // followed log is the caller's to know: the container has ended and read() gives nothing.
+  // An inotify descriptor, readable once something was written or rotated since the last read()
+  // that gave nothing. The end of a followed log is the caller's to know: the container has ended
+  // and read() gives nothing.
   [[nodiscard]] int fd();
 
  private:

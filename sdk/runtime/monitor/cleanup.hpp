@@ -9,8 +9,9 @@
 
 namespace berth::runtime::monitor {
 
-// The number after "oom_kill" in memory.oom_control (v1) or memory.events (v2): kills of this cgroup's own processes, whichever level's
-// limit was hit. It goes with the cgroup, so it is read before. 0 where it cannot be read.
+// The number after "oom_kill" in memory.oom_control (v1) or memory.events (v2): kills of this
+// cgroup's own processes, whichever level's limit was hit. It goes with the cgroup, so it is read
+// before. 0 where it cannot be read.
 std::int64_t count_oom_kills(const std::string& file);
 
 // Removes one cgroup without children. Waits a little for processes that are just ending.

@@ -51,9 +51,9 @@ std::string rfc3339_nano(std::int64_t time_ns) {
   std::tm tm{};
   ::gmtime_r(&seconds, &tm);
   char text[64];
-  const int n = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09dZ", tm.tm_year + 1900,
-                              tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                              static_cast<int>(time_ns % 1'000'000'000));
+  const int n = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09dZ",
+                              tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                              tm.tm_sec, static_cast<int>(time_ns % 1'000'000'000));
   return {text, static_cast<std::size_t>(n)};
 }
 
@@ -70,11 +70,21 @@ void append_json_string(std::string& out, std::string_view text) {
     }
     ++at;
     switch (c) {
-      case '"': out.append("\\\""); break;
-      case '\\': out.append("\\\\"); break;
-      case '\n': out.append("\\n"); break;
-      case '\r': out.append("\\r"); break;
-      case '\t': out.append("\\t"); break;
+      case '"':
+        out.append("\\\"");
+        break;
+      case '\\':
+        out.append("\\\\");
+        break;
+      case '\n':
+        out.append("\\n");
+        break;
+      case '\r':
+        out.append("\\r");
+        break;
+      case '\t':
+        out.append("\\t");
+        break;
       default:
         if (c >= 0x20 && c != 0x7F) {
           out.push_back(static_cast<char>(c));
@@ -86,7 +96,9 @@ void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-LogWriter::LogWriter(LogWriterOptions options) : options_(std::move(options)) { open(); }
+LogWriter::LogWriter(LogWriterOptions options) : options_(std::move(options)) {
+  open();
+}
 
 LogWriter::~LogWriter() {
   flush();
@@ -147,7 +159,8 @@ void LogWriter::record(Stream stream, std::string_view line, std::int64_t now_ns
   append_json_string(pending_, line);
   pending_.append(stream == Stream::Stdout ? ",\"stream\":\"stdout\"" : ",\"stream\":\"stderr\"");
   pending_.append(",\"time\":\"").append(rfc3339_nano(now_ns)).append("\"}\n");
-  if (options_.max_bytes > 0 && size_ + pending_.size() > options_.max_bytes && size_ + before > 0) {
+  if (options_.max_bytes > 0 && size_ + pending_.size() > options_.max_bytes &&
+      size_ + before > 0) {
     const std::string latest = pending_.substr(before);
     pending_.resize(before);
     flush();
@@ -164,7 +177,8 @@ void LogWriter::flush() {
     if (state::write_all(fd_, pending_)) {
       size_ += pending_.size();
     } else {
-      // Whatever part of a record reached the disk is cut off again, so that the next one is readable.
+      // Whatever part of a record reached the disk is cut off again, so that the next one is
+      // readable.
       [[maybe_unused]] const int cut_off = ::ftruncate(fd_, static_cast<off_t>(size_));
     }
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns the output of a container into json-file lines, as Docker writes them, and rotates the file.
+// Turns the output of a container into json-file lines, as Docker writes them, and rotates the
+// file.
 //
-// Invariants: a record holds at most 16 KiB of output; longer lines are split, at a character's boundary; every record but the last of a
-// line lacks its "\n". What cannot be written (disk full) is dropped: a container never waits for its log.
-// Threads: one at a time.
+// Invariants: a record holds at most 16 KiB of output; longer lines are split, at a character's
+// boundary; every record but the last of a line lacks its "\n". What cannot be written (disk full)
+// is dropped: a container never waits for its log. Threads: one at a time.
 #pragma once
 
 #include <cstddef>

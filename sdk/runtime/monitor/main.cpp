@@ -36,7 +36,8 @@ void detach() {
 int main(int argc, char** argv) {
   const bool remove = argc == 3 && std::strcmp(argv[1], "--remove") == 0;
   if (argc != 2 && !remove) {
-    constexpr std::string_view kUsage = "usage: berth-monitor [--remove] STATE_DIR (started by berth-agent)\n";
+    constexpr std::string_view kUsage =
+        "usage: berth-monitor [--remove] STATE_DIR (started by berth-agent)\n";
     berth::runtime::state::write_all(2, kUsage);
     return 2;
   }
@@ -44,7 +45,8 @@ int main(int argc, char** argv) {
   detach();
 
   namespace state = berth::runtime::state;
-  // Held to the end of the process. Whoever removes a half-made container holds it meanwhile, and then the file is gone.
+  // Held to the end of the process. Whoever removes a half-made container holds it meanwhile, and
+  // then the file is gone.
   const std::string file = dir + "/" + state::kContainer;
   const int lock = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   struct flock whole = state::whole_file();

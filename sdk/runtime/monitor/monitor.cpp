@@ -64,7 +64,8 @@ Monitor::~Monitor() = default;  // the process ends with it; the kernel closes
 
 int Monitor::run() {
   if (!prepare()) {
-    reply(sync_fd_, std::string("failed the monitor could not begin: ") + std::strerror(errno) + "\n");
+    reply(sync_fd_,
+          std::string("failed the monitor could not begin: ") + std::strerror(errno) + "\n");
     return 1;
   }
   if (!create()) {
@@ -98,9 +99,9 @@ bool Monitor::prepare() {
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pipe = {ends[0], ends[1]};
   }
-  log_ = std::make_unique<LogWriter>(
-      LogWriterOptions{config_.text("log"), static_cast<std::uint64_t>(config_.number("log_max_bytes")),
-                       static_cast<std::uint32_t>(config_.number("log_max_files"))});
+  log_ = std::make_unique<LogWriter>(LogWriterOptions{
+      config_.text("log"), static_cast<std::uint64_t>(config_.number("log_max_bytes")),
+      static_cast<std::uint32_t>(config_.number("log_max_files"))});
   return signal_fd_ >= 0 && listen_fd_ >= 0;
 }
 
@@ -111,15 +112,16 @@ std::vector<std::string> Monitor::runtime_command() const {
 }
 
 bool Monitor::create() {
-  const int status = call({"create", "--bundle", config_.text("bundle"), "--pid-file", path(state::kPid),
-                           config_.text("id")},
+  const int status = call({"create", "--bundle", config_.text("bundle"), "--pid-file",
+                           path(state::kPid), config_.text("id")},
                           true);
   for (auto& pipe : pipes_) {
     ::close(pipe.write);
     pipe.write = -1;
   }
   if (status != 0) {
-    reply(sync_fd_, status < 0 ? "failed timeout\n" : "failed " + std::to_string(exit_code(status)) + "\n");
+    reply(sync_fd_,
+          status < 0 ? "failed timeout\n" : "failed " + std::to_string(exit_code(status)) + "\n");
     return false;
   }
   init_pid_ = static_cast<pid_t>(
@@ -135,7 +137,8 @@ bool Monitor::create() {
   created.add("boot_id", state::boot_id());
   created.add("at_ns", now_ns());
   if (!state::write_file(path(state::kCreated), created.print())) {
-    reply(sync_fd_, std::string("failed state could not be written: ") + std::strerror(errno) + "\n");
+    reply(sync_fd_,
+          std::string("failed state could not be written: ") + std::strerror(errno) + "\n");
     return false;
   }
   created_ = true;
@@ -146,8 +149,8 @@ bool Monitor::create() {
   return true;
 }
 
-// A service manager ends what is in the agent's cgroup with the agent. The write waits for an RCU grace period, so
-// a child does it.
+// A service manager ends what is in the agent's cgroup with the agent. The write waits for an RCU
+// grace period, so a child does it.
 void Monitor::escape_cgroup() {
   const std::string* procs = config_.find("escape");
   if (!procs) return;
@@ -229,7 +232,8 @@ void Monitor::serve(std::size_t client) {
   }
   const std::string_view command(text, static_cast<std::size_t>(n));
   if (command == "start") {
-    // During a call of the runtime the answer is not known yet; nobody who follows the protocol asks.
+    // During a call of the runtime the answer is not known yet; nobody who follows the protocol
+    // asks.
     const std::string answer = call_pid_ != 0 || !created_ ? "error not created" : start();
     reply(fd, answer);
   } else if (command == "kill") {
@@ -239,7 +243,8 @@ void Monitor::serve(std::size_t client) {
 }
 
 void Monitor::reply(int fd, std::string_view text) {
-  // MSG_NOSIGNAL needs a socket; SIGPIPE is ignored anyway, and who does not listen is none of our concern.
+  // MSG_NOSIGNAL needs a socket; SIGPIPE is ignored anyway, and who does not listen is none of our
+  // concern.
   [[maybe_unused]] const bool written = state::write_all(fd, text);
 }
 
@@ -264,8 +269,8 @@ std::string Monitor::start() {
   return "error the runtime's start failed";
 }
 
-// What crun's own start does where no hooks are set, without the 5 ms of its process: the container's init waits for a
-// byte from this pipe.
+// What crun's own start does where no hooks are set, without the 5 ms of its process: the
+// container's init waits for a byte from this pipe.
 bool Monitor::release_program() {
   const std::string fifo = config_.text("runtime_state") + "/exec.fifo";
   const int fd = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
@@ -339,7 +344,8 @@ void Monitor::record_exit() {
   exit.add("oom_kills", count_oom_kills(config_.text("oom_file")));
   exit.add("started_at_ns", started_at_ns_);
   exit.add("finished_at_ns", finished_at_ns_);
-  // A full disk must not turn an end into a mystery: try once more without the wish to survive a power cut.
+  // A full disk must not turn an end into a mystery: try once more without the wish to survive a
+  // power cut.
   if (!state::write_file(path(state::kExit), exit.print(), state::Sync::Yes)) {
     state::write_file(path(state::kExit), exit.print());
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of one container, from the runtime's create to the removal of its traces, in a process that nobody's death disturbs.
+// The life of one container, from the runtime's create to the removal of its traces, in a process
+// that nobody's death disturbs.
 //
-// Invariants: 1. `started` is on disk before the program runs, `exit` (synced) before anyone hears of the end. 2. Output is
-// read until the container has ended and the pipes are empty. 3. While this process lives it holds the lock on `container`.
-// Threads: one; a poll loop. Errors: told on the sync descriptor until create is done, then on the control socket.
+// Invariants: 1. `started` is on disk before the program runs, `exit` (synced) before anyone hears
+// of the end. 2. Output is read until the container has ended and the pipes are empty. 3. While
+// this process lives it holds the lock on `container`. Threads: one; a poll loop. Errors: told on
+// the sync descriptor until create is done, then on the control socket.
 #pragma once
 
 #include <sys/types.h>
@@ -22,7 +24,8 @@ namespace berth::runtime::monitor {
 
 class Monitor {
  public:
-  // `sync_fd` gets one line: "ok PID TICKS MONITOR_PID" or "failed WHY"; its end of file says that this process is gone.
+  // `sync_fd` gets one line: "ok PID TICKS MONITOR_PID" or "failed WHY"; its end of file says that
+  // this process is gone.
   Monitor(std::string dir, state::Lines config, int sync_fd);
   ~Monitor();
 
@@ -40,7 +43,8 @@ class Monitor {
   bool prepare();
   bool create();
   void escape_cgroup();
-  // Runs the runtime to its end while output and clients are served; its wait status, -1 where it could not run or timed out.
+  // Runs the runtime to its end while output and clients are served; its wait status, -1 where it
+  // could not run or timed out.
   int call(std::vector<std::string> arguments, bool with_output);
   void step(int timeout_ms);
   void accept_client();

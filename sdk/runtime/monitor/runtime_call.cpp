@@ -14,9 +14,11 @@ namespace {
 
 constexpr const char* kUnified = "/sys/fs/cgroup/unified";
 
-// Slave, not private: an unmount of a root file system on the host must not be held up by this namespace.
+// Slave, not private: an unmount of a root file system on the host must not be held up by this
+// namespace.
 bool cover_cgroup2() {
-  return ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) == 0 &&
+  return ::unshare(CLONE_NEWNS) == 0 &&
+         ::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) == 0 &&
          ::umount2(kUnified, MNT_DETACH) == 0 &&
          ::mount("none", kUnified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") == 0;
 }

@@ -15,8 +15,9 @@ struct RuntimeCall {
   std::vector<std::string> argv;
   int stdout_fd = -1;  // -1: /dev/null
   int stderr_fd = -1;
-  // On a hybrid host crun refuses to work while it sees cgroup2: a mount namespace of the call's own covers it with an empty
-  // tmpfs, which also takes the plain directories that crun leaves there.
+  // On a hybrid host crun refuses to work while it sees cgroup2: a mount namespace of the call's
+  // own covers it with an empty tmpfs, which also takes the plain directories that crun leaves
+  // there.
   bool hide_cgroup2 = false;
 };
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of a container's state directory, as agent and monitor share them: lines "key=value".
 //
-//   container  written by the agent before it starts the monitor: what to do. The living monitor holds an OFD write lock on it.
-//   created    by the monitor when the runtime's create has succeeded: pids
-//   started    by the monitor just before the program runs: so its absence proves that it never ran
-//   exit       by the monitor, synced, when the container has ended
-//   control    the monitor's socket (SOCK_SEQPACKET): commands "start", "kill"; news "exit"
-//   pid, runtime.log  by the OCI runtime
+//   container  written by the agent before it starts the monitor: what to do. The living monitor
+//   holds an OFD write lock on it. created    by the monitor when the runtime's create has
+//   succeeded: pids started    by the monitor just before the program runs: so its absence proves
+//   that it never ran exit       by the monitor, synced, when the container has ended control the
+//   monitor's socket (SOCK_SEQPACKET): commands "start", "kill"; news "exit" pid, runtime.log  by
+//   the OCI runtime
 //
 // Threads: any. Errors: false with errno, or nothing.
 #pragma once
@@ -77,7 +77,8 @@ class Lines {
       const auto line = text.substr(0, end);
       text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
       const auto equals = line.find('=');
-      if (equals != std::string_view::npos) lines.add(line.substr(0, equals), line.substr(equals + 1));
+      if (equals != std::string_view::npos)
+        lines.add(line.substr(0, equals), line.substr(equals + 1));
     }
     return lines;
   }
@@ -118,7 +119,8 @@ inline bool write_all(int fd, std::string_view text) {
 
 enum class Sync { No, Yes };
 
-// Replaces a file so that a reader sees the old or the new content, whole; with Sync also after a power cut.
+// Replaces a file so that a reader sees the old or the new content, whole; with Sync also after a
+// power cut.
 inline bool write_file(const std::string& path, std::string_view text, Sync sync = Sync::No) {
   const std::string temporary = path + ".tmp";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -132,7 +134,8 @@ inline bool write_file(const std::string& path, std::string_view text, Sync sync
     return false;
   }
   if (sync == Sync::Yes) {
-    const int dir = ::open(path.substr(0, path.rfind('/')).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int dir =
+        ::open(path.substr(0, path.rfind('/')).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir >= 0) {
       ::fsync(dir);
       ::close(dir);
@@ -158,7 +161,8 @@ inline std::string boot_id() {
   return text;
 }
 
-// The lock that tells a living monitor. Taken on an open file description, so no inspector disturbs it.
+// The lock that tells a living monitor. Taken on an open file description, so no inspector disturbs
+// it.
 inline struct flock whole_file() {
   struct flock lock {};
   lock.l_type = F_WRLCK;

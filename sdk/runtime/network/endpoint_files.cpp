@@ -25,7 +25,8 @@ std::optional<PublishedPort> parse_port(const std::string& text) {
   unsigned host = 0;
   unsigned container = 0;
   char protocol[4] = {};
-  if (std::sscanf(text.c_str(), "%u:%u/%3s", &host, &container, protocol) != 3 || host > 65'535 || container > 65'535) {
+  if (std::sscanf(text.c_str(), "%u:%u/%3s", &host, &container, protocol) != 3 || host > 65'535 ||
+      container > 65'535) {
     return std::nullopt;
   }
   return PublishedPort{static_cast<std::uint16_t>(container), static_cast<std::uint16_t>(host),
@@ -44,7 +45,8 @@ sdk::Result<EndpointFiles> EndpointFiles::open(std::string dir) {
 std::map<std::string, EndpointRecord> EndpointFiles::load() const {
   std::map<std::string, EndpointRecord> records;
   std::error_code error;
-  for (fs::directory_iterator entry(dir_ + "/endpoints", error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(dir_ + "/endpoints", error), end; !error && entry != end;
+       entry.increment(error)) {
     const std::string id = entry->path().filename();
     const auto lines = state::read_lines(entry->path());
     // A half-written file bears ".tmp", which the id inside does not.
@@ -84,7 +86,9 @@ sdk::Result<void> EndpointFiles::save(const EndpointRecord& record) const {
   return sdk::fail(BERTH_INTERNAL, path(endpoint.id) + ": " + std::strerror(errno));
 }
 
-void EndpointFiles::drop(const std::string& id) const { ::unlink(path(id).c_str()); }
+void EndpointFiles::drop(const std::string& id) const {
+  ::unlink(path(id).c_str());
+}
 
 std::string EndpointFiles::subnet() const {
   const auto lines = state::read_lines(dir_ + "/subnet");
@@ -96,6 +100,8 @@ sdk::Result<void> EndpointFiles::save_subnet(const std::string& subnet) const {
   return sdk::fail(BERTH_INTERNAL, dir_ + "/subnet: " + std::strerror(errno));
 }
 
-void EndpointFiles::drop_subnet() const { ::unlink((dir_ + "/subnet").c_str()); }
+void EndpointFiles::drop_subnet() const {
+  ::unlink((dir_ + "/subnet").c_str());
+}
 
 }  // namespace berth::runtime

@@ -10,7 +10,9 @@
 namespace berth::runtime {
 namespace {
 
-bool is_loopback(std::string_view server) { return server.starts_with("127.") || server == "::1"; }
+bool is_loopback(std::string_view server) {
+  return server.starts_with("127.") || server == "::1";
+}
 
 std::string server_of(const std::string& line) {
   std::istringstream words(line);
@@ -37,7 +39,8 @@ std::string resolv_conf(const std::string& host_text, const DnsOptions& dns, boo
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with('#') || line.starts_with(';')) continue;
     const auto server = server_of(line);
-    if (!server.empty() && (!dns.servers.empty() || (own_namespace && is_loopback(server)))) continue;
+    if (!server.empty() && (!dns.servers.empty() || (own_namespace && is_loopback(server))))
+      continue;
     const bool search = line.starts_with("search ") || line.starts_with("domain ");
     if (search && !dns.search.empty()) continue;
     if (!line.empty()) out += line + "\n";
@@ -67,7 +70,8 @@ std::string hosts_file(const HostsOptions& options) {
       "ff02::2\tip6-allrouters\n";
   for (const auto& [name, address] : options.extra) out += address + "\t" + name + "\n";
   if (!options.hostname.empty()) {
-    out += (options.address.empty() ? "127.0.1.1" : options.address) + "\t" + options.hostname + "\n";
+    out +=
+        (options.address.empty() ? "127.0.1.1" : options.address) + "\t" + options.hostname + "\n";
   }
   return out;
 }

@@ -22,11 +22,12 @@ struct HostsOptions {
   std::vector<std::pair<std::string, std::string>> extra;  // hostname, address
 };
 
-// resolv.conf from the host's text. Servers on the host's loopback cannot be reached from another network namespace: with
-// `own_namespace` they are left out.
+// resolv.conf from the host's text. Servers on the host's loopback cannot be reached from another
+// network namespace: with `own_namespace` they are left out.
 [[nodiscard]] std::string resolv_conf(const std::string& host_text, const DnsOptions& dns,
                                       bool own_namespace);
-// The host's resolv.conf; of systemd-resolved the file with the real servers where /etc's has only its loopback one.
+// The host's resolv.conf; of systemd-resolved the file with the real servers where /etc's has only
+// its loopback one.
 [[nodiscard]] std::string read_host_resolv_conf();
 
 [[nodiscard]] std::string hosts_file(const HostsOptions& options);

@@ -10,10 +10,13 @@
 namespace berth::runtime {
 namespace {
 
-const char* map_of(Protocol protocol) { return protocol == Protocol::Tcp ? "tcp_ports" : "udp_ports"; }
+const char* map_of(Protocol protocol) {
+  return protocol == Protocol::Tcp ? "tcp_ports" : "udp_ports";
+}
 
 std::string element(const Publication& one) {
-  return std::to_string(one.port.host_port) + " : " + one.address + " . " + std::to_string(one.port.container_port);
+  return std::to_string(one.port.host_port) + " : " + one.address + " . " +
+         std::to_string(one.port.container_port);
 }
 
 std::string elements_of(const std::vector<Publication>& publications, Protocol protocol) {
@@ -34,7 +37,9 @@ NatTable::NatTable(std::string bridge, std::string subnet)
   ::nft_ctx_buffer_error(nft_);
 }
 
-NatTable::~NatTable() { ::nft_ctx_free(nft_); }
+NatTable::~NatTable() {
+  ::nft_ctx_free(nft_);
+}
 
 sdk::Result<std::string> NatTable::run(const std::string& commands, bool with_handles) {
   ::nft_ctx_output_set_flags(nft_, with_handles ? NFT_CTX_OUTPUT_HANDLE : 0);
@@ -46,24 +51,37 @@ sdk::Result<std::string> NatTable::run(const std::string& commands, bool with_ha
 }
 
 sdk::Result<void> NatTable::install(const std::vector<Publication>& publications) {
-  std::string text = "table ip " + table_ + "\ndelete table ip " + table_ + "\ntable ip " + table_ + " {\n";
+  std::string text =
+      "table ip " + table_ + "\ndelete table ip " + table_ + "\ntable ip " + table_ + " {\n";
   for (const Protocol protocol : {Protocol::Tcp, Protocol::Udp}) {
-    text += std::string("  map ") + map_of(protocol) + " {\n    type inet_service : ipv4_addr . inet_service\n" +
+    text += std::string("  map ") + map_of(protocol) +
+            " {\n    type inet_service : ipv4_addr . inet_service\n" +
             elements_of(publications, protocol) + "  }\n";
   }
   const std::string redirect =
       "    fib daddr type local dnat ip to tcp dport map @tcp_ports\n"
       "    fib daddr type local dnat ip to udp dport map @udp_ports\n  }\n";
-  // Containers must not reach what listens on the host's loopback, although route_localnet is on for the bridge.
-  text += "  chain guard {\n    type filter hook prerouting priority raw; policy accept;\n    iifname \"" + bridge_ +
-          "\" ip daddr 127.0.0.0/8 drop\n  }\n";
-  text += "  chain prerouting {\n    type nat hook prerouting priority dstnat; policy accept;\n" + redirect;
+  // Containers must not reach what listens on the host's loopback, although route_localnet is on
+  // for the bridge.
+  text +=
+      "  chain guard {\n    type filter hook prerouting priority raw; policy accept;\n    iifname "
+      "\"" +
+      bridge_ + "\" ip daddr 127.0.0.0/8 drop\n  }\n";
+  text += "  chain prerouting {\n    type nat hook prerouting priority dstnat; policy accept;\n" +
+          redirect;
   text += "  chain output {\n    type nat hook output priority -100; policy accept;\n" + redirect;
-  text += "  chain postrouting {\n    type nat hook postrouting priority srcnat; policy accept;\n"
-          "    ip saddr " + subnet_ + " oifname != \"" + bridge_ + "\" masquerade\n"
-          "    oifname \"" + bridge_ + "\" ip saddr 127.0.0.0/8 masquerade\n"
-          // From container to container by a host port: answers must come back through the host to be turned round.
-          "    ip saddr " + subnet_ + " ip daddr " + subnet_ + " ct status dnat masquerade\n  }\n}\n";
+  text +=
+      "  chain postrouting {\n    type nat hook postrouting priority srcnat; policy accept;\n"
+      "    ip saddr " +
+      subnet_ + " oifname != \"" + bridge_ +
+      "\" masquerade\n"
+      "    oifname \"" +
+      bridge_ +
+      "\" ip saddr 127.0.0.0/8 masquerade\n"
+      // From container to container by a host port: answers must come back through the host to be
+      // turned round.
+      "    ip saddr " +
+      subnet_ + " ip daddr " + subnet_ + " ct status dnat masquerade\n  }\n}\n";
   auto done = run(text);
   if (!done) return done.error();
   return {};
@@ -72,7 +90,8 @@ sdk::Result<void> NatTable::install(const std::vector<Publication>& publications
 sdk::Result<void> NatTable::add(const std::vector<Publication>& publications) {
   std::string text;
   for (const auto& one : publications) {
-    text += "add element ip " + table_ + " " + map_of(one.port.protocol) + " { " + element(one) + " }\n";
+    text += "add element ip " + table_ + " " + map_of(one.port.protocol) + " { " + element(one) +
+            " }\n";
   }
   if (text.empty()) return {};
   auto done = run(text);
@@ -85,7 +104,8 @@ sdk::Result<void> NatTable::remove(const std::vector<Publication>& publications)
   for (const auto& one : publications) {
     // Added first, so that one that is missing does not fail the others.
     const std::string where = " element ip " + table_ + " " + map_of(one.port.protocol) + " { ";
-    text += "add" + where + element(one) + " }\ndelete" + where + std::to_string(one.port.host_port) + " }\n";
+    text += "add" + where + element(one) + " }\ndelete" + where +
+            std::to_string(one.port.host_port) + " }\n";
   }
   if (text.empty()) return {};
   auto done = run(text);
@@ -93,7 +113,9 @@ sdk::Result<void> NatTable::remove(const std::vector<Publication>& publications)
   return done.error();
 }
 
-bool NatTable::exists() { return run("list map ip " + table_ + " tcp_ports\n").has_value(); }
+bool NatTable::exists() {
+  return run("list map ip " + table_ + " tcp_ports\n").has_value();
+}
 
 sdk::Result<void> NatTable::open_forward() {
   const auto chain = run("list chain ip filter FORWARD\n");
@@ -112,7 +134,9 @@ sdk::Result<void> NatTable::remove_all() {
     std::istringstream lines(*chain);
     for (std::string line; std::getline(lines, line);) {
       const auto handle = line.find("# handle ");
-      if (line.find("\"berth:" + bridge_ + "\"") == std::string::npos || handle == std::string::npos) continue;
+      if (line.find("\"berth:" + bridge_ + "\"") == std::string::npos ||
+          handle == std::string::npos)
+        continue;
       text += "delete rule ip filter FORWARD handle " + line.substr(handle + 9) + "\n";
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own nftables table: published ports to containers, and the subnet's way out. Nobody else's table is touched, but for two
-// accepting rules where iptables' FORWARD chain drops what it does not know.
+// Our own nftables table: published ports to containers, and the subnet's way out. Nobody else's
+// table is touched, but for two accepting rules where iptables' FORWARD chain drops what it does
+// not know.
 //
 // Threads: one at a time. Errors: INTERNAL with nft's words.
 #pragma once
@@ -41,7 +42,8 @@ class NatTable {
   [[nodiscard]] sdk::Result<void> remove_all();
 
  private:
-  [[nodiscard]] sdk::Result<std::string> run(const std::string& commands, bool with_handles = false);
+  [[nodiscard]] sdk::Result<std::string> run(const std::string& commands,
+                                             bool with_handles = false);
 
   std::string bridge_;
   std::string subnet_;

@@ -34,9 +34,9 @@ using MessagePtr = std::unique_ptr<nl_msg, Release<nlmsg_free>>;
 using CachePtr = std::unique_ptr<nl_cache, Release<nl_cache_free>>;
 
 sdk::Error error_of(int code, const std::string& what) {
-  const auto status = code == -NLE_EXIST                                 ? BERTH_ALREADY_EXISTS
+  const auto status = code == -NLE_EXIST                                ? BERTH_ALREADY_EXISTS
                       : code == -NLE_OBJ_NOTFOUND || code == -NLE_NODEV ? BERTH_NOT_FOUND
-                                                                         : BERTH_INTERNAL;
+                                                                        : BERTH_INTERNAL;
   return sdk::fail(status, what + ": " + ::nl_geterror(code));
 }
 
@@ -87,7 +87,8 @@ sdk::Result<int> Netlink::index_of(const std::string& name) {
 sdk::Result<void> Netlink::add_bridge(const std::string& name, const MacAddress& mac) {
   const LinkPtr link(::rtnl_link_bridge_alloc());
   ::rtnl_link_set_name(link.get(), name.c_str());
-  // A fixed one: else the bridge takes the lowest of its ports, and neighbours lose it with each container.
+  // A fixed one: else the bridge takes the lowest of its ports, and neighbours lose it with each
+  // container.
   set_mac(link.get(), mac);
   return checked(::rtnl_link_add(socket_, link.get(), NLM_F_CREATE | NLM_F_EXCL), "bridge " + name);
 }
@@ -119,8 +120,7 @@ sdk::Result<void> Netlink::add_veth(const Veth& veth) {
   ::nla_put_u8(message.get(), IFLA_BRPORT_MODE, 1);
   ::nla_nest_end(message.get(), port);
   // nl_send_sync frees the message.
-  return checked(::nl_send_sync(socket_, message.release()),
-                 "bridge port " + veth.name);
+  return checked(::nl_send_sync(socket_, message.release()), "bridge port " + veth.name);
 }
 
 sdk::Result<void> Netlink::remove_link(const std::string& name) {
@@ -139,7 +139,8 @@ sdk::Result<void> Netlink::set_up(const std::string& name) {
   return checked(::rtnl_link_change(socket_, link.get(), changes.get(), 0), "link " + name + " up");
 }
 
-sdk::Result<void> Netlink::add_address(const std::string& link, std::uint32_t address, unsigned prefix) {
+sdk::Result<void> Netlink::add_address(const std::string& link, std::uint32_t address,
+                                       unsigned prefix) {
   auto index = index_of(link);
   if (!index) return index.error();
   const RtnlAddrPtr entry(::rtnl_addr_alloc());
@@ -193,7 +194,8 @@ sdk::Result<std::vector<Netlink::Route>> Netlink::routes() {
     entry.to = {ntohl(wire), ::nl_addr_get_prefixlen(to)};
     char name[IF_NAMESIZE] = {};
     rtnl_nexthop* hop = ::rtnl_route_nexthop_n(route, 0);
-    if (hop && ::if_indextoname(static_cast<unsigned>(::rtnl_route_nh_get_ifindex(hop)), name)) entry.link = name;
+    if (hop && ::if_indextoname(static_cast<unsigned>(::rtnl_route_nh_get_ifindex(hop)), name))
+      entry.link = name;
     out.push_back(std::move(entry));
   }
   return out;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Links, addresses and routes of one network namespace, over a netlink socket.
 //
-// Threads: one at a time for one Netlink. The socket stays in the namespace it was opened in, whoever uses it.
-// Errors: INTERNAL with the kernel's words; ALREADY_EXISTS, NOT_FOUND of links.
+// Threads: one at a time for one Netlink. The socket stays in the namespace it was opened in,
+// whoever uses it. Errors: INTERNAL with the kernel's words; ALREADY_EXISTS, NOT_FOUND of links.
 #pragma once
 
 #include <array>
@@ -28,20 +28,22 @@ class Netlink {
   ~Netlink();
 
   struct Veth {
-    std::string name;        // here
-    std::string bridge;      // that it is plugged into
-    std::string peer_name;   // there
+    std::string name;       // here
+    std::string bridge;     // that it is plugged into
+    std::string peer_name;  // there
     int peer_netns_fd = -1;
     MacAddress peer_mac{};
   };
 
   [[nodiscard]] sdk::Result<void> add_bridge(const std::string& name, const MacAddress& mac);
-  // Both ends; this one is up, and the bridge sends back to it what came from it (a container asks for its own published port).
+  // Both ends; this one is up, and the bridge sends back to it what came from it (a container asks
+  // for its own published port).
   [[nodiscard]] sdk::Result<void> add_veth(const Veth& veth);
   [[nodiscard]] sdk::Result<void> remove_link(const std::string& name);
   [[nodiscard]] sdk::Result<void> set_up(const std::string& name);
   // An address that is there already is fine.
-  [[nodiscard]] sdk::Result<void> add_address(const std::string& link, std::uint32_t address, unsigned prefix);
+  [[nodiscard]] sdk::Result<void> add_address(const std::string& link, std::uint32_t address,
+                                              unsigned prefix);
   [[nodiscard]] sdk::Result<void> add_default_route(std::uint32_t gateway);
   [[nodiscard]] std::vector<std::string> links();
 

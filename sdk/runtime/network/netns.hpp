@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Network namespaces with a name: files that keep them while no process is in them, as `ip netns` does.
+// Network namespaces with a name: files that keep them while no process is in them, as `ip netns`
+// does.
 //
 // Threads: any. Errors: INTERNAL, DENIED.
 #pragma once
@@ -20,7 +21,8 @@ struct NamedNetns {
 // A new one under this path; what was there before is removed. Its directory is made.
 [[nodiscard]] sdk::Result<NamedNetns> make_netns(const std::string& path);
 
-// Missing is fine. The kernel takes the namespace apart once its last process is gone, a little later.
+// Missing is fine. The kernel takes the namespace apart once its last process is gone, a little
+// later.
 [[nodiscard]] sdk::Result<void> remove_netns(const std::string& path);
 
 // Whether a namespace is kept there.

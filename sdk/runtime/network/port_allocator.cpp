@@ -20,7 +20,8 @@ int hold(Protocol protocol, std::uint16_t port) {
   const int fd = ::socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   const int yes = 1;
-  // For TCP past connections must not be in the way, and listening keeps everyone else out nevertheless.
+  // For TCP past connections must not be in the way, and listening keeps everyone else out
+  // nevertheless.
   if (tcp) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -37,7 +38,8 @@ int hold(Protocol protocol, std::uint16_t port) {
 
 }  // namespace
 
-PortAllocator::PortAllocator(std::uint16_t first, std::uint16_t last) : first_(first), last_(last), next_(first) {}
+PortAllocator::PortAllocator(std::uint16_t first, std::uint16_t last)
+    : first_(first), last_(last), next_(first) {}
 
 PortAllocator::~PortAllocator() {
   for (const auto& [key, fd] : held_) {
@@ -62,8 +64,10 @@ sdk::Result<std::uint16_t> PortAllocator::take(Protocol protocol, std::uint16_t 
       held_[{protocol, wanted}] = fd;
       return wanted;
     }
-    if (errno == EACCES) return sdk::fail(BERTH_DENIED, "host port " + name + " may not be bound", "hostPort");
-    return sdk::fail(BERTH_ALREADY_EXISTS, "host port " + name + " is already allocated", "hostPort");
+    if (errno == EACCES)
+      return sdk::fail(BERTH_DENIED, "host port " + name + " may not be bound", "hostPort");
+    return sdk::fail(BERTH_ALREADY_EXISTS, "host port " + name + " is already allocated",
+                     "hostPort");
   }
   for (unsigned tried = 0; tried <= static_cast<unsigned>(last_ - first_); ++tried) {
     const std::uint16_t port = next_;
@@ -74,7 +78,10 @@ sdk::Result<std::uint16_t> PortAllocator::take(Protocol protocol, std::uint16_t 
       return port;
     }
   }
-  return sdk::fail(BERTH_NO_CAPACITY, "no host port of " + std::to_string(first_) + "-" + std::to_string(last_) + " is free", "hostPort");
+  return sdk::fail(
+      BERTH_NO_CAPACITY,
+      "no host port of " + std::to_string(first_) + "-" + std::to_string(last_) + " is free",
+      "hostPort");
 }
 
 void PortAllocator::keep(Protocol protocol, std::uint16_t port) {

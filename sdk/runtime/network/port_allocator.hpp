@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host ports that are published: each is held by a socket of ours, so that no other program, nor another Berth, can take it.
+// Host ports that are published: each is held by a socket of ours, so that no other program, nor
+// another Berth, can take it.
 //
-// Threads: one at a time. Errors: ALREADY_EXISTS a fixed port is taken; NO_CAPACITY no dynamic one is free; DENIED.
+// Threads: one at a time. Errors: ALREADY_EXISTS a fixed port is taken; NO_CAPACITY no dynamic one
+// is free; DENIED.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +28,8 @@ class PortAllocator {
 
   // `wanted`, or with 0 one of the range.
   [[nodiscard]] sdk::Result<std::uint16_t> take(Protocol protocol, std::uint16_t wanted);
-  // Takes one that was published before this process began; if somebody has it by now the publication still holds.
+  // Takes one that was published before this process began; if somebody has it by now the
+  // publication still holds.
   void keep(Protocol protocol, std::uint16_t port);
   void give_back(Protocol protocol, std::uint16_t port);
 

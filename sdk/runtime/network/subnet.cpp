@@ -26,17 +26,21 @@ std::optional<Subnet> Subnet::parse(std::string_view text) {
   unsigned prefix = 0;
   const auto* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data() + slash + 1, end, prefix);
-  if (!base || error != std::errc() || rest != end || prefix < 8 || prefix > 29) return std::nullopt;
+  if (!base || error != std::errc() || rest != end || prefix < 8 || prefix > 29)
+    return std::nullopt;
   const Subnet subnet{*base, prefix};
   if ((subnet.base & ~subnet.mask()) != 0) return std::nullopt;
   return subnet;
 }
 
-std::string Subnet::print() const { return print_address(base) + "/" + std::to_string(prefix); }
+std::string Subnet::print() const {
+  return print_address(base) + "/" + std::to_string(prefix);
+}
 
 std::optional<std::uint32_t> AddressPool::take() {
   const std::uint32_t first = subnet_.base + 2;
-  const std::uint32_t last = (subnet_.base | ~subnet_.mask()) - 1;  // the last of all is the broadcast
+  const std::uint32_t last =
+      (subnet_.base | ~subnet_.mask()) - 1;  // the last of all is the broadcast
   for (std::uint32_t tried = 0; tried <= last - first; ++tried) {
     const std::uint32_t address = next_;
     next_ = next_ >= last ? first : next_ + 1;

@@ -31,7 +31,8 @@ struct Subnet {
 [[nodiscard]] std::string print_address(std::uint32_t address);
 [[nodiscard]] std::optional<std::uint32_t> parse_address(const std::string& text);
 
-// Gives addresses out in turn, so that one that was just given back is the last to come again: neighbours may still remember it.
+// Gives addresses out in turn, so that one that was just given back is the last to come again:
+// neighbours may still remember it.
 class AddressPool {
  public:
   explicit AddressPool(Subnet subnet) : subnet_(subnet), next_(subnet.base + 2) {}

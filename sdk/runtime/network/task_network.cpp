@@ -30,10 +30,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // Where no subnet is set: private ranges that few networks use, tried in order.
-constexpr const char* kSubnets[] = {"172.30.0.0/16", "172.29.0.0/16", "172.28.0.0/16", "172.27.0.0/16",
-                                    "172.26.0.0/16", "172.25.0.0/16", "10.201.0.0/16", "10.202.0.0/16",
-                                    "10.203.0.0/16", "10.204.0.0/16", "10.205.0.0/16", "192.168.224.0/20",
-                                    "192.168.208.0/20"};
+constexpr const char* kSubnets[] = {
+    "172.30.0.0/16", "172.29.0.0/16",    "172.28.0.0/16",   "172.27.0.0/16", "172.26.0.0/16",
+    "172.25.0.0/16", "10.201.0.0/16",    "10.202.0.0/16",   "10.203.0.0/16", "10.204.0.0/16",
+    "10.205.0.0/16", "192.168.224.0/20", "192.168.208.0/20"};
 constexpr const char* kMachineLock = "/run/berth-network.lock";
 
 sdk::Error networking(sdk::Error error) {
@@ -51,7 +51,9 @@ bool write_sysctl(const std::string& name, const char* value) {
 
 // As Docker's: made of the address, so that a reused address does not meet stale neighbour entries.
 MacAddress mac_of(std::uint32_t address) {
-  const auto part = [address](unsigned shift) { return static_cast<unsigned char>(address >> shift); };
+  const auto part = [address](unsigned shift) {
+    return static_cast<unsigned char>(address >> shift);
+  };
   return {0x02, 0x42, part(24), part(16), part(8), part(0)};
 }
 
@@ -63,15 +65,18 @@ std::uint32_t hash_of(const std::string& text) {
 }
 
 bool id_good(const std::string& id) {
-  return !id.empty() && id.size() <= 200 && id.front() != '.' && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-  });
+  return !id.empty() && id.size() <= 200 && id.front() != '.' &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '.' || c == '-';
+         });
 }
 
 bool bridge_good(const std::string& name) {
-  return !name.empty() && name.size() < IF_NAMESIZE && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
+  return !name.empty() && name.size() < IF_NAMESIZE &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
 }
 
 }  // namespace
@@ -86,7 +91,8 @@ class TaskNetwork::Impl {
   }
 
   sdk::Result<void> load();
-  sdk::Result<Endpoint> attach(const std::string& id, bool bridged, const std::vector<PortRequest>& ports);
+  sdk::Result<Endpoint> attach(const std::string& id, bool bridged,
+                               const std::vector<PortRequest>& ports);
   sdk::Result<void> detach(const std::string& id);
   sdk::Result<Endpoint> find(const std::string& id) const;
   sdk::Result<std::vector<std::string>> sweep(const std::set<std::string>& live);
@@ -96,7 +102,8 @@ class TaskNetwork::Impl {
   sdk::Result<void> set_subnet(const std::string& text);
   sdk::Result<void> choose_subnet(Netlink& netlink);
   sdk::Result<void> ensure_bridge();
-  sdk::Result<EndpointRecord> reserve(const std::string& id, bool bridged, const std::vector<PortRequest>& ports);
+  sdk::Result<EndpointRecord> reserve(const std::string& id, bool bridged,
+                                      const std::vector<PortRequest>& ports);
   sdk::Result<void> connect(const Endpoint& endpoint);
   void give_back(const Endpoint& endpoint);
   [[nodiscard]] std::vector<Publication> publications() const;
@@ -119,7 +126,9 @@ class TaskNetwork::Impl {
 
 sdk::Result<void> TaskNetwork::Impl::set_subnet(const std::string& text) {
   subnet_ = Subnet::parse(text);
-  if (!subnet_) return sdk::fail(BERTH_INVALID, "no subnet: " + text + " (wanted: ADDRESS/8 to ADDRESS/29)", "subnet");
+  if (!subnet_)
+    return sdk::fail(BERTH_INVALID, "no subnet: " + text + " (wanted: ADDRESS/8 to ADDRESS/29)",
+                     "subnet");
   pool_.emplace(*subnet_);
   nat_ = std::make_unique<NatTable>(config_.bridge, subnet_->print());
   return {};
@@ -128,8 +137,9 @@ sdk::Result<void> TaskNetwork::Impl::set_subnet(const std::string& text) {
 sdk::Result<void> TaskNetwork::Impl::load() {
   endpoints_ = files_.load();
   const std::string kept = files_.subnet();
-  const bool bridged = std::any_of(endpoints_.begin(), endpoints_.end(),
-                                   [](const auto& entry) { return !entry.second.endpoint.address.empty(); });
+  const bool bridged = std::any_of(endpoints_.begin(), endpoints_.end(), [](const auto& entry) {
+    return !entry.second.endpoint.address.empty();
+  });
   // Endpoints that exist decide; a new wish waits until they are gone.
   const std::string subnet = bridged || config_.subnet.empty() ? kept : config_.subnet;
   if (!subnet.empty()) {
@@ -156,15 +166,16 @@ sdk::Result<void> TaskNetwork::Impl::choose_subnet(Netlink& netlink) {
     const auto other = conflict(*subnet_);
     if (other == routes->end()) return {};
     return sdk::fail(BERTH_PRECONDITION,
-                     "subnet " + subnet_->print() + " overlaps the route to " + other->to.print() + " on " +
-                         other->link + ": choose another for " + config_.bridge,
+                     "subnet " + subnet_->print() + " overlaps the route to " + other->to.print() +
+                         " on " + other->link + ": choose another for " + config_.bridge,
                      "subnet");
   }
   for (const char* candidate : kSubnets) {
     const auto subnet = Subnet::parse(candidate);
     if (conflict(*subnet) == routes->end()) return set_subnet(candidate);
   }
-  return sdk::fail(BERTH_NO_CAPACITY, "every subnet tried overlaps a route of this host: set one", "subnet");
+  return sdk::fail(BERTH_NO_CAPACITY, "every subnet tried overlaps a route of this host: set one",
+                   "subnet");
 }
 
 sdk::Result<void> TaskNetwork::Impl::ensure_bridge() {
@@ -179,11 +190,13 @@ sdk::Result<void> TaskNetwork::Impl::ensure_bridge() {
 
   auto added = netlink->add_bridge(config_.bridge, mac_of(subnet_->gateway()));
   if (!added && added.error().status != BERTH_ALREADY_EXISTS) return added;
-  if (auto done = netlink->add_address(config_.bridge, subnet_->gateway(), subnet_->prefix); !done) return done;
+  if (auto done = netlink->add_address(config_.bridge, subnet_->gateway(), subnet_->prefix); !done)
+    return done;
   if (auto done = netlink->set_up(config_.bridge); !done) return done;
   if (!write_sysctl("net/ipv4/conf/" + config_.bridge + "/route_localnet", "1") ||
       !write_sysctl("net/ipv4/ip_forward", "1")) {
-    return sdk::fail(BERTH_DENIED, std::string("network sysctls cannot be set: ") + std::strerror(errno));
+    return sdk::fail(BERTH_DENIED,
+                     std::string("network sysctls cannot be set: ") + std::strerror(errno));
   }
   if (auto done = nat_->install(publications()); !done) return done;
   if (auto done = nat_->open_forward(); !done) return done;
@@ -216,7 +229,8 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
     if (auto ready = ensure_bridge(); !ready) return networking(ready.error());
     const auto address = pool_->take();
     if (!address) {
-      return networking(sdk::fail(BERTH_NO_CAPACITY, "no address of " + subnet_->print() + " is free"));
+      return networking(
+          sdk::fail(BERTH_NO_CAPACITY, "no address of " + subnet_->print() + " is free"));
     }
     endpoint.address = print_address(*address);
     endpoint.gateway = print_address(subnet_->gateway());
@@ -228,7 +242,8 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
   for (const auto& wish : ports) {
     if (wish.container_port == 0) {
       give_back(endpoint);
-      return networking(sdk::fail(BERTH_INVALID, "containerPort 0 cannot be published", "containerPort"));
+      return networking(
+          sdk::fail(BERTH_INVALID, "containerPort 0 cannot be published", "containerPort"));
     }
     auto port = ports_.take(wish.protocol, wish.host_port);
     if (!port) {
@@ -237,8 +252,9 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
       if (error.status != BERTH_ALREADY_EXISTS) return networking(error);
       // Docker's words, which people search for.
       error.reason = "CannotStartContainerError";
-      error.message = "CannotStartContainerError: Bind for 0.0.0.0:" + std::to_string(wish.host_port) +
-                      " failed: port is already allocated";
+      error.message =
+          "CannotStartContainerError: Bind for 0.0.0.0:" + std::to_string(wish.host_port) +
+          " failed: port is already allocated";
       return error;
     }
     endpoint.ports.push_back({wish.container_port, *port, wish.protocol});
@@ -290,7 +306,8 @@ sdk::Result<Endpoint> TaskNetwork::Impl::attach(const std::string& id, bool brid
   {
     const std::lock_guard lock(mutex_);
     const auto known = endpoints_.find(id);
-    if (known != endpoints_.end() && known->second.whole && is_netns(known->second.endpoint.netns_path)) {
+    if (known != endpoints_.end() && known->second.whole &&
+        is_netns(known->second.endpoint.netns_path)) {
       return known->second.endpoint;
     }
   }
@@ -362,7 +379,8 @@ sdk::Result<std::vector<std::string>> TaskNetwork::Impl::sweep(const std::set<st
   }
   std::error_code error;
   const std::string prefix = config_.bridge + "_";
-  for (fs::directory_iterator entry(config_.netns_dir, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(config_.netns_dir, error), end; !error && entry != end;
+       entry.increment(error)) {
     const std::string name = entry->path().filename();
     if (!name.starts_with(prefix) || live.contains(name.substr(prefix.size()))) continue;
     if (auto removed = remove_netns(entry->path()); !removed) return removed.error();
@@ -387,7 +405,8 @@ sdk::Result<std::vector<std::string>> TaskNetwork::Impl::sweep(const std::set<st
 sdk::Result<void> TaskNetwork::Impl::tear_down() {
   const std::lock_guard lock(mutex_);
   if (!endpoints_.empty()) {
-    return sdk::fail(BERTH_PRECONDITION, "there are " + std::to_string(endpoints_.size()) + " endpoints on " + config_.bridge);
+    return sdk::fail(BERTH_PRECONDITION, "there are " + std::to_string(endpoints_.size()) +
+                                             " endpoints on " + config_.bridge);
   }
   if (nat_) {
     if (auto removed = nat_->remove_all(); !removed) return removed;
@@ -405,11 +424,13 @@ sdk::Result<void> TaskNetwork::Impl::tear_down() {
 
 sdk::Result<std::unique_ptr<TaskNetwork>> TaskNetwork::open(NetworkConfig config) {
   if (!bridge_good(config.bridge)) {
-    return sdk::fail(BERTH_INVALID, "a bridge's name is 1 to 15 of [a-z0-9-]: " + config.bridge, "bridge");
+    return sdk::fail(BERTH_INVALID, "a bridge's name is 1 to 15 of [a-z0-9-]: " + config.bridge,
+                     "bridge");
   }
   auto range = std::pair(config.dynamic_first, config.dynamic_last);
   if (range.first == 0) range = PortAllocator::kernel_range();
-  if (range.first > range.second) return sdk::fail(BERTH_INVALID, "the range of dynamic ports is empty", "dynamic_first");
+  if (range.first > range.second)
+    return sdk::fail(BERTH_INVALID, "the range of dynamic ports is empty", "dynamic_first");
   auto files = EndpointFiles::open(config.state_dir);
   if (!files) return files.error();
   auto impl = std::make_unique<Impl>(std::move(config), std::move(*files), range);
@@ -420,15 +441,24 @@ sdk::Result<std::unique_ptr<TaskNetwork>> TaskNetwork::open(NetworkConfig config
 TaskNetwork::TaskNetwork(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TaskNetwork::~TaskNetwork() = default;
 
-sdk::Result<Endpoint> TaskNetwork::attach_bridge(const std::string& id, const std::vector<PortRequest>& ports) {
+sdk::Result<Endpoint> TaskNetwork::attach_bridge(const std::string& id,
+                                                 const std::vector<PortRequest>& ports) {
   return impl_->attach(id, true, ports);
 }
-sdk::Result<Endpoint> TaskNetwork::attach_none(const std::string& id) { return impl_->attach(id, false, {}); }
-sdk::Result<void> TaskNetwork::detach(const std::string& id) { return impl_->detach(id); }
-sdk::Result<Endpoint> TaskNetwork::find(const std::string& id) const { return impl_->find(id); }
+sdk::Result<Endpoint> TaskNetwork::attach_none(const std::string& id) {
+  return impl_->attach(id, false, {});
+}
+sdk::Result<void> TaskNetwork::detach(const std::string& id) {
+  return impl_->detach(id);
+}
+sdk::Result<Endpoint> TaskNetwork::find(const std::string& id) const {
+  return impl_->find(id);
+}
 sdk::Result<std::vector<std::string>> TaskNetwork::sweep(const std::set<std::string>& live) {
   return impl_->sweep(live);
 }
-sdk::Result<void> TaskNetwork::tear_down() { return impl_->tear_down(); }
+sdk::Result<void> TaskNetwork::tear_down() {
+  return impl_->tear_down();
+}
 
 }  // namespace berth::runtime

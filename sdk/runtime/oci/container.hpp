@@ -19,9 +19,9 @@ namespace berth::runtime {
 
 // Where output goes: json-file lines as Docker writes them.
 struct LogTarget {
-  std::string path;                 // its directory exists; rotated files are path.1, path.2, ...
-  std::uint64_t max_bytes = 0;      // 0: never rotated
-  std::uint32_t max_files = 1;      // files in all, the one being written included
+  std::string path;             // its directory exists; rotated files are path.1, path.2, ...
+  std::uint64_t max_bytes = 0;  // 0: never rotated
+  std::uint32_t max_files = 1;  // files in all, the one being written included
 };
 
 // Files of the host that the container sees under these names, read-write; empty: not bound.
@@ -31,31 +31,33 @@ struct EtcFiles {
   std::string resolv_conf;
 };
 
-// All that the OCI configuration of one container depends on, resolved: no image, user name or default is looked up any more.
+// All that the OCI configuration of one container depends on, resolved: no image, user name or
+// default is looked up any more.
 struct ContainerSpec {
-  std::string id;             // of [A-Za-z0-9][A-Za-z0-9_.-]{0,199}; unique in the runtime's state root
-  std::string bundle_dir;     // made where missing; config.json is written here
-  std::string rootfs;         // absolute; mounted for as long as the container exists, writable also with readonly_rootfs:
-                              // mount points are made in it
+  std::string id;  // of [A-Za-z0-9][A-Za-z0-9_.-]{0,199}; unique in the runtime's state root
+  std::string bundle_dir;  // made where missing; config.json is written here
+  std::string rootfs;  // absolute; mounted for as long as the container exists, writable also with
+                       // readonly_rootfs: mount points are made in it
   std::vector<std::string> args;  // at least one
   std::vector<std::string> env;   // "NAME=value"
   std::string cwd = "/";          // absolute; made in the rootfs where missing
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::vector<std::uint32_t> additional_gids;
-  std::string hostname;           // empty with the host's network: the host's
-  std::string netns_path;         // empty: the host's network
-  std::string cgroup_path;        // "/berth/TASK/NAME": in every hierarchy; the container's own, the leaf
-  std::uint64_t cpu_shares = 2;           // clamped to 2..262144, as ECS does
-  std::uint64_t memory_limit = 0;         // 0: none but the task's
-  std::uint64_t memory_reservation = 0;   // 0: none
-  std::int64_t pids_limit = 0;            // 0: none
+  std::string hostname;     // empty with the host's network: the host's
+  std::string netns_path;   // empty: the host's network
+  std::string cgroup_path;  // "/berth/TASK/NAME": in every hierarchy; the container's own, the leaf
+  std::uint64_t cpu_shares = 2;          // clamped to 2..262144, as ECS does
+  std::uint64_t memory_limit = 0;        // 0: none but the task's
+  std::uint64_t memory_reservation = 0;  // 0: none
+  std::int64_t pids_limit = 0;           // 0: none
   LogTarget log;
   EtcFiles etc;
   bool readonly_rootfs = false;
   std::uint64_t shm_bytes = 64ull << 20;  // /dev/shm
-  std::vector<v1::OciEdits> edits;        // of host plugins, applied in this order; `runtime` of the last that names one
-  int stop_signal = 15;                   // kept in the annotations; signal() sends what it is told
+  std::vector<v1::OciEdits>
+      edits;  // of host plugins, applied in this order; `runtime` of the last that names one
+  int stop_signal = 15;  // kept in the annotations; signal() sends what it is told
   std::map<std::string, std::string> annotations;
 };
 
@@ -69,9 +71,10 @@ struct ContainerHandle {
 
 // How a container ended.
 struct ContainerExit {
-  std::optional<int> exit_code;  // 128+n where signal n ended it; absent where nobody was there to see it
-  int signal = 0;                // that ended it; 0: it exited
-  std::uint64_t oom_kills = 0;   // processes of it that the kernel killed for memory
+  std::optional<int>
+      exit_code;   // 128+n where signal n ended it; absent where nobody was there to see it
+  int signal = 0;  // that ended it; 0: it exited
+  std::uint64_t oom_kills = 0;     // processes of it that the kernel killed for memory
   std::int64_t started_at_ns = 0;  // 0: its program never ran
   std::int64_t finished_at_ns = 0;
 
@@ -90,10 +93,11 @@ enum class ContainerPhase {
 struct ContainerView {
   ContainerHandle handle;
   ContainerPhase phase = ContainerPhase::Creating;
-  bool monitor_alive = false;          // false while Running: output and exit code are lost, its end is still seen
-  std::optional<ContainerExit> exit;   // with Stopped
+  bool monitor_alive =
+      false;  // false while Running: output and exit code are lost, its end is still seen
+  std::optional<ContainerExit> exit;  // with Stopped
   std::int64_t created_at_ns = 0;
-  std::int64_t started_at_ns = 0;      // 0: not started
+  std::int64_t started_at_ns = 0;  // 0: not started
 };
 
 }  // namespace berth::runtime

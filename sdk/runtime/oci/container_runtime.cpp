@@ -36,7 +36,9 @@ sdk::Error failed(std::string reason, const std::string& why) {
   return error;
 }
 
-sdk::Error cannot_create(const std::string& why) { return failed("CannotCreateContainerError", why); }
+sdk::Error cannot_create(const std::string& why) {
+  return failed("CannotCreateContainerError", why);
+}
 
 std::string runtime_name(const ContainerSpec& spec) {
   std::string name;
@@ -46,7 +48,8 @@ std::string runtime_name(const ContainerSpec& spec) {
   return name;
 }
 
-// Hooks that a runtime runs in its start and delete; without them the monitor does these two by itself for crun.
+// Hooks that a runtime runs in its start and delete; without them the monitor does these two by
+// itself for crun.
 bool has_late_hooks(const ContainerSpec& spec) {
   return std::any_of(spec.edits.begin(), spec.edits.end(), [](const v1::OciEdits& edits) {
     return std::any_of(edits.hooks().begin(), edits.hooks().end(), [](const v1::Hook& hook) {
@@ -93,7 +96,8 @@ sdk::Result<std::unique_ptr<ContainerRuntime>> ContainerRuntime::open(RuntimeCon
     std::error_code error;
     fs::create_directories(config.state_root + dir, error);
     if (error) {
-      return sdk::fail(BERTH_INTERNAL, config.state_root + dir + ": " + error.message(), "state_root");
+      return sdk::fail(BERTH_INTERNAL, config.state_root + dir + ": " + error.message(),
+                       "state_root");
     }
   }
   ::chmod(config.state_root.c_str(), 0700);
@@ -168,8 +172,10 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
     lines.add("cgroup", hierarchy + spec.cgroup_path);
     for (const char* file : {"/memory.oom_control", "/memory.events"}) {
       const bool v2 = host_.unified_cgroups;
-      const bool memory = v2 || hierarchy.ends_with("/memory") || hierarchy.find("memory,") != std::string::npos;
-      if (memory && v2 == (file[8] == 'e')) lines.add("oom_file", hierarchy + spec.cgroup_path + file);
+      const bool memory =
+          v2 || hierarchy.ends_with("/memory") || hierarchy.find("memory,") != std::string::npos;
+      if (memory && v2 == (file[8] == 'e'))
+        lines.add("oom_file", hierarchy + spec.cgroup_path + file);
     }
   }
   if (!state::write_file(dir + "/" + state::kContainer, lines.print())) {
@@ -191,8 +197,10 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
   }
   const std::string why = runtime_failure(dir + "/" + state::kRuntimeLog);
   const std::string name = fs::path(program).filename();
-  return failed("CannotStartContainerError",
-                name + ": " + (!why.empty() ? why : answer->empty() ? "the monitor died" : *answer));
+  return failed("CannotStartContainerError", name + ": " +
+                                                 (!why.empty()      ? why
+                                                  : answer->empty() ? "the monitor died"
+                                                                    : *answer));
 }
 
 sdk::Result<std::int64_t> ContainerRuntime::start(const std::string& id) {
@@ -215,7 +223,8 @@ sdk::Result<std::int64_t> ContainerRuntime::start(const std::string& id) {
   const std::string text(answer, static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
   if (text.starts_with("ok ")) return std::int64_t{std::strtoll(text.c_str() + 3, nullptr, 10)};
   const std::string why = runtime_failure(dir + "/" + state::kRuntimeLog);
-  const std::string said = text.starts_with("error ") ? text.substr(6) : "the container ended before its program ran";
+  const std::string said =
+      text.starts_with("error ") ? text.substr(6) : "the container ended before its program ran";
   return failed("CannotStartContainerError", why.empty() ? said : said + ": " + why);
 }
 
@@ -225,7 +234,8 @@ sdk::Result<void> ContainerRuntime::signal(const std::string& id, int signo) {
   const OwnedFd init = open_init(view->handle);
   if (!init) return {};
   if (::syscall(SYS_pidfd_send_signal, init.get(), signo, nullptr, 0) != 0 && errno != ESRCH) {
-    if (errno == EINVAL) return sdk::fail(BERTH_INVALID, "no signal " + std::to_string(signo), "signo");
+    if (errno == EINVAL)
+      return sdk::fail(BERTH_INVALID, "no signal " + std::to_string(signo), "signo");
     return state_error("signal to " + id);
   }
   return {};
@@ -242,8 +252,8 @@ sdk::Result<ContainerView> ContainerRuntime::inspect(const std::string& id) cons
 sdk::Result<std::vector<std::string>> ContainerRuntime::list() const {
   std::vector<std::string> ids;
   std::error_code error;
-  for (fs::directory_iterator entry(config_.state_root + "/containers", error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (fs::directory_iterator entry(config_.state_root + "/containers", error), end;
+       !error && entry != end; entry.increment(error)) {
     ids.push_back(entry->path().filename());
   }
   if (error) return sdk::fail(BERTH_INTERNAL, config_.state_root + ": " + error.message());
@@ -270,7 +280,8 @@ sdk::Result<void> ContainerRuntime::remove(const std::string& id) {
     }
     auto removed = remove_leftovers(id);
     if (removed) break;
-    if (removed.error().status != BERTH_UNAVAILABLE || std::chrono::steady_clock::now() > deadline) {
+    if (removed.error().status != BERTH_UNAVAILABLE ||
+        std::chrono::steady_clock::now() > deadline) {
       return removed;
     }
     // A monitor that has its lock and not yet its socket, or no longer: a matter of a moment.
@@ -292,7 +303,8 @@ sdk::Result<void> ContainerRuntime::remove_leftovers(const std::string& id) {
   const std::string file = dir + "/" + state::kContainer;
   const auto lines = state::read_lines(file);
   if (!lines) return {};
-  // Also keeps a monitor that was only just started from beginning: it finds the file gone once it has the lock.
+  // Also keeps a monitor that was only just started from beginning: it finds the file gone once it
+  // has the lock.
   OwnedFd lock(::open(file.c_str(), O_RDWR | O_CLOEXEC));
   struct flock whole = state::whole_file();
   if (!lock || ::fcntl(lock.get(), F_OFD_SETLK, &whole) != 0) {
@@ -313,7 +325,8 @@ sdk::Result<void> ContainerRuntime::remove_leftovers(const std::string& id) {
                                .remove = true,
                                .timeout = config_.call_timeout + kMonitorGrace});
   if (!answer) return answer.error();
-  if (*answer != "ok") return sdk::fail(BERTH_INTERNAL, "container " + id + " could not be removed: " + *answer);
+  if (*answer != "ok")
+    return sdk::fail(BERTH_INTERNAL, "container " + id + " could not be removed: " + *answer);
   return {};
 }
 

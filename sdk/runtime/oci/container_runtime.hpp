@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes, starts, signals, watches and removes containers by an OCI runtime (crun, runc, ...), each under a monitor of its own.
+// Makes, starts, signals, watches and removes containers by an OCI runtime (crun, runc, ...), each
+// under a monitor of its own.
 //
-// Invariants: 1. All state is in `state_root`: another ContainerRuntime over the same directory, in this process or
-// after a restart, sees the same containers. 2. A container's program starts at most once. 3. Containers and monitors outlive the
-// process that made them. 4. After remove() nothing is left of a container but its log.
-// Threads: any; calls for one id one at a time, except that signal(), watch() and inspect() may come at any time.
-// Errors: INVALID a spec that no runtime could run; NOT_FOUND unknown id; ALREADY_EXISTS; PRECONDITION wrong phase;
-// INTERNAL the runtime failed: `message` is then complete for an ECS reason ("CannotStartContainerError: ..."),
-// `reason` is its first word; DEADLINE; UNAVAILABLE out of processes or descriptors.
+// Invariants: 1. All state is in `state_root`: another ContainerRuntime over the same directory, in
+// this process or after a restart, sees the same containers. 2. A container's program starts at
+// most once. 3. Containers and monitors outlive the process that made them. 4. After remove()
+// nothing is left of a container but its log. Threads: any; calls for one id one at a time, except
+// that signal(), watch() and inspect() may come at any time. Errors: INVALID a spec that no runtime
+// could run; NOT_FOUND unknown id; ALREADY_EXISTS; PRECONDITION wrong phase; INTERNAL the runtime
+// failed: `message` is then complete for an ECS reason ("CannotStartContainerError: ..."), `reason`
+// is its first word; DEADLINE; UNAVAILABLE out of processes or descriptors.
 #pragma once
 
 #include <chrono>
@@ -24,9 +26,9 @@
 namespace berth::runtime {
 
 struct RuntimeConfig {
-  std::string runtime = "crun";  // a name in PATH or a path
-  std::string state_root;        // absolute; made where missing, mode 0700
-  std::string monitor;           // path of berth-monitor
+  std::string runtime = "crun";                    // a name in PATH or a path
+  std::string state_root;                          // absolute; made where missing, mode 0700
+  std::string monitor;                             // path of berth-monitor
   std::chrono::milliseconds call_timeout{30'000};  // one call of the runtime
 };
 
@@ -40,8 +42,8 @@ class ExitWatch {
   // Readable (POLLIN or POLLHUP) when poll() may have news. Valid until the watch ends.
   [[nodiscard]] int fd() const { return fd_; }
 
-  // The exit where the container has ended, nothing where it has not. Never blocks. After an fd was readable for
-  // a monitor's death, fd() may be another one: ask it again after each call.
+  // The exit where the container has ended, nothing where it has not. Never blocks. After an fd was
+  // readable for a monitor's death, fd() may be another one: ask it again after each call.
   [[nodiscard]] sdk::Result<std::optional<ContainerExit>> poll();
 
   // Blocks until the end. Errors: DEADLINE.
@@ -65,11 +67,12 @@ class ContainerRuntime {
   ContainerRuntime(const ContainerRuntime&) = delete;
   ContainerRuntime& operator=(const ContainerRuntime&) = delete;
 
-  // Makes the container up to, not including, its program's first instruction. Blocks (10 to 30 ms with crun). After an
-  // error nothing is left of it.
+  // Makes the container up to, not including, its program's first instruction. Blocks (10 to 30 ms
+  // with crun). After an error nothing is left of it.
   [[nodiscard]] sdk::Result<ContainerHandle> create(const ContainerSpec& spec);
 
-  // Runs the program of a Created container and gives the time of it. Idempotent: Running or Stopped after having run is fine.
+  // Runs the program of a Created container and gives the time of it. Idempotent: Running or
+  // Stopped after having run is fine.
   [[nodiscard]] sdk::Result<std::int64_t> start(const std::string& id);
 
   // Sends a signal to the container's init; nothing to send it to is fine.
@@ -84,8 +87,9 @@ class ContainerRuntime {
   // Ids of all containers in the state root, also half-made and stopped ones, in order.
   [[nodiscard]] sdk::Result<std::vector<std::string>> list() const;
 
-  // Kills what still runs and removes all of it: processes, runtime state, cgroup leaf, config.json, state directory.
-  // Idempotent; unknown ids are fine. The log and the rootfs are the caller's.
+  // Kills what still runs and removes all of it: processes, runtime state, cgroup leaf,
+  // config.json, state directory. Idempotent; unknown ids are fine. The log and the rootfs are the
+  // caller's.
   [[nodiscard]] sdk::Result<void> remove(const std::string& id);
 
   // "crun 1.8.1".

@@ -55,7 +55,8 @@ OwnedFd connect_monitor(const std::string& state_dir) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return OwnedFd();
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return OwnedFd();
   return fd;
 }
 
@@ -66,7 +67,8 @@ sdk::Result<ContainerView> read_view(const std::string& state_dir) {
   const auto container = state::read_lines(state_dir + "/" + state::kContainer);
   if (!container) {
     struct stat info {};
-    if (::stat(state_dir.c_str(), &info) != 0) return sdk::fail(BERTH_NOT_FOUND, "no container at " + state_dir);
+    if (::stat(state_dir.c_str(), &info) != 0)
+      return sdk::fail(BERTH_NOT_FOUND, "no container at " + state_dir);
     view.handle.id = state_dir.substr(state_dir.rfind('/') + 1);
     return view;  // its creator died before it had said what it is
   }

@@ -30,14 +30,17 @@ ExitWatch& ExitWatch::operator=(ExitWatch&& other) noexcept {
   return *this;
 }
 
-ExitWatch::~ExitWatch() { close_fd(); }
+ExitWatch::~ExitWatch() {
+  close_fd();
+}
 
 void ExitWatch::close_fd() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
 sdk::Result<ExitWatch> ExitWatch::begin(std::string state_dir) {
-  // The monitor first: connected, its end cannot be missed. Then the files, which tell an end that came before.
+  // The monitor first: connected, its end cannot be missed. Then the files, which tell an end that
+  // came before.
   OwnedFd monitor = connect_monitor(state_dir);
   auto view = read_view(state_dir);
   if (!view) return view.error();

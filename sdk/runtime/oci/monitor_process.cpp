@@ -49,7 +49,8 @@ sdk::Result<void> spawn(const MonitorStart& start, int sync) {
   ::posix_spawn_file_actions_destroy(&files);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
-    return sdk::fail(BERTH_UNAVAILABLE, start.program + " could not be started: " + std::strerror(error));
+    return sdk::fail(BERTH_UNAVAILABLE,
+                     start.program + " could not be started: " + std::strerror(error));
   }
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {

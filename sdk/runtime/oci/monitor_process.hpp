@@ -18,11 +18,12 @@ struct MonitorStart {
   std::chrono::milliseconds timeout{};
 };
 
-// The monitor's line, without its end; empty where it died first. After an answer other than "ok ..." it is gone.
-// Errors: UNAVAILABLE it could not be started; DEADLINE.
+// The monitor's line, without its end; empty where it died first. After an answer other than "ok
+// ..." it is gone. Errors: UNAVAILABLE it could not be started; DEADLINE.
 [[nodiscard]] sdk::Result<std::string> start_monitor(const MonitorStart& start);
 
-// What an OCI runtime wrote into its log (JSON lines) about why it failed; empty where it wrote nothing.
+// What an OCI runtime wrote into its log (JSON lines) about why it failed; empty where it wrote
+// nothing.
 [[nodiscard]] std::string runtime_failure(const std::string& log_path);
 
 }  // namespace berth::runtime

@@ -23,7 +23,8 @@ sdk::Result<std::string> find_program(const std::string& name) {
     return sdk::fail(BERTH_NOT_FOUND, "the OCI runtime " + name + " is missing", "runtime");
   }
   const char* path = std::getenv("PATH");
-  std::string_view rest = path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  std::string_view rest =
+      path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   while (!rest.empty()) {
     const auto dir = rest.substr(0, rest.find(':'));
     rest.remove_prefix(std::min(rest.size(), dir.size() + 1));
@@ -53,7 +54,8 @@ sdk::Result<std::string> program_version(const std::string& path) {
   std::string text;
   char buffer[512];
   ssize_t n = 0;
-  while (error == 0 && ((n = ::read(output.get(), buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))) {
+  while (error == 0 &&
+         ((n = ::read(output.get(), buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))) {
     if (n > 0 && text.size() < 4096) text.append(buffer, static_cast<std::size_t>(n));
   }
   int status = 0;
@@ -69,7 +71,8 @@ sdk::Result<std::string> program_version(const std::string& path) {
 
 std::vector<std::string> runtime_command(const std::string& path, const std::string& root) {
   std::vector<std::string> words{path, "--root=" + root, "--log-format=json"};
-  if (std::filesystem::path(path).filename() == "crun") words.emplace_back("--cgroup-manager=cgroupfs");
+  if (std::filesystem::path(path).filename() == "crun")
+    words.emplace_back("--cgroup-manager=cgroupfs");
   return words;
 }
 

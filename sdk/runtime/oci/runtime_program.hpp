@@ -18,6 +18,7 @@ namespace berth::runtime {
 [[nodiscard]] sdk::Result<std::string> program_version(const std::string& path);
 
 // Words before the runtime's command.
-[[nodiscard]] std::vector<std::string> runtime_command(const std::string& path, const std::string& root);
+[[nodiscard]] std::vector<std::string> runtime_command(const std::string& path,
+                                                       const std::string& root);
 
 }  // namespace berth::runtime

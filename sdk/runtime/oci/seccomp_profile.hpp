@@ -25,7 +25,8 @@ struct Rule {
   std::vector<Condition> conditions;
 };
 
-// Rules for a process that may use these capabilities (bit n: capability n); all else is refused with EPERM.
+// Rules for a process that may use these capabilities (bit n: capability n); all else is refused
+// with EPERM.
 [[nodiscard]] std::vector<Rule> default_rules(std::uint64_t capabilities);
 
 // libseccomp's names of the architectures whose calls this kernel takes.

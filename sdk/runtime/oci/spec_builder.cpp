@@ -51,10 +51,18 @@ constexpr std::array<Capability, 14> kCapabilities{{{CAP_CHOWN, "CAP_CHOWN"},
                                                     {CAP_KILL, "CAP_KILL"},
                                                     {CAP_AUDIT_WRITE, "CAP_AUDIT_WRITE"}}};
 
-constexpr std::string_view kMasked[] = {
-    "/proc/acpi",        "/proc/asound",      "/proc/interrupts",              "/proc/kcore",
-    "/proc/keys",        "/proc/latency_stats", "/proc/sched_debug",           "/proc/scsi",
-    "/proc/timer_list",  "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
+constexpr std::string_view kMasked[] = {"/proc/acpi",
+                                        "/proc/asound",
+                                        "/proc/interrupts",
+                                        "/proc/kcore",
+                                        "/proc/keys",
+                                        "/proc/latency_stats",
+                                        "/proc/sched_debug",
+                                        "/proc/scsi",
+                                        "/proc/timer_list",
+                                        "/proc/timer_stats",
+                                        "/sys/devices/virtual/powercap",
+                                        "/sys/firmware"};
 constexpr std::string_view kReadonly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                           "/proc/sysrq-trigger"};
 
@@ -70,7 +78,8 @@ sdk::Error invalid(std::string_view field, std::string_view why) {
   return sdk::fail(BERTH_INVALID, std::string(field) + " " + std::string(why), std::string(field));
 }
 
-// Later values of a name win, as the edits of a device must over the image's; the first one's place is kept.
+// Later values of a name win, as the edits of a device must over the image's; the first one's place
+// is kept.
 json::array environment(const ContainerSpec& spec) {
   std::vector<std::string> env;
   const auto set = [&env](const std::string& entry) {
@@ -118,13 +127,15 @@ json::object process(const ContainerSpec& spec, const HostAbilities& host) {
           {"args", array_of(spec.args)},
           {"env", environment(spec)},
           {"cwd", spec.cwd},
-          // Inheritable and ambient stay empty: what a program gains at exec comes from its file or from being root.
+          // Inheritable and ambient stay empty: what a program gains at exec comes from its file or
+          // from being root.
           {"capabilities", {{"bounding", caps}, {"effective", caps}, {"permitted", caps}}},
           {"rlimits", std::move(rlimits)},
           {"noNewPrivileges", false}};
 }
 
-json::object mount(std::string_view to, std::string_view type, std::string_view from, const Strings& options) {
+json::object mount(std::string_view to, std::string_view type, std::string_view from,
+                   const Strings& options) {
   return {{"destination", to}, {"type", type}, {"source", from}, {"options", array_of(options)}};
 }
 
@@ -237,10 +248,16 @@ sdk::Result<void> add_device(const v1::DeviceNode& edit, Devices& devices) {
   }
   if (type != "c" && type != "b") return invalid("edits.device_nodes", "type must be c or b");
   if (mode == 0) mode = there ? info.st_mode & 07777 : 0666;
-  devices.nodes.push_back(json::object{{"path", edit.path()}, {"type", type}, {"major", major_number},
-                           {"minor", minor_number}, {"fileMode", mode}, {"uid", edit.uid()}, {"gid", edit.gid()}});
-  devices.rules.push_back(rule(true, type, major_number, minor_number,
-                               edit.permissions().empty() ? "rwm" : std::string_view(edit.permissions())));
+  devices.nodes.push_back(json::object{{"path", edit.path()},
+                                       {"type", type},
+                                       {"major", major_number},
+                                       {"minor", minor_number},
+                                       {"fileMode", mode},
+                                       {"uid", edit.uid()},
+                                       {"gid", edit.gid()}});
+  devices.rules.push_back(
+      rule(true, type, major_number, minor_number,
+           edit.permissions().empty() ? "rwm" : std::string_view(edit.permissions())));
   return {};
 }
 
@@ -265,8 +282,8 @@ json::object seccomp_of(std::uint64_t capabilities) {
 }
 
 sdk::Result<json::object> hooks(const ContainerSpec& spec) {
-  constexpr std::string_view kNames[] = {"createRuntime", "createContainer", "startContainer", "poststart",
-                                         "poststop"};
+  constexpr std::string_view kNames[] = {"createRuntime", "createContainer", "startContainer",
+                                         "poststart", "poststop"};
   json::object out;
   for (const auto& edits : spec.edits) {
     for (const auto& hook : edits.hooks()) {
@@ -295,7 +312,8 @@ sdk::Result<void> check(const ContainerSpec& spec) {
                        std::all_of(spec.id.begin(), spec.id.end(), [](char c) {
                          return name_char(c) || c == '_' || c == '.' || c == '-';
                        });
-  if (!id_good) return invalid("id", "must be 1 to 200 of [A-Za-z0-9_.-], starting with a letter or digit");
+  if (!id_good)
+    return invalid("id", "must be 1 to 200 of [A-Za-z0-9_.-], starting with a letter or digit");
   for (const auto& [field, value] :
        {std::pair{"bundle_dir", &spec.bundle_dir}, std::pair{"rootfs", &spec.rootfs},
         std::pair{"cwd", &spec.cwd}, std::pair{"cgroup_path", &spec.cgroup_path},
@@ -346,9 +364,10 @@ HostAbilities HostAbilities::detect() {
   constexpr long kCgroup2Magic = 0x63677270;
   struct statfs fs {};
   out.unified_cgroups = ::statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == kCgroup2Magic;
-  out.swap_accounting = out.unified_cgroups
-                            ? ::access("/proc/swaps", F_OK) == 0
-                            : ::access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) == 0;
+  out.swap_accounting =
+      out.unified_cgroups
+          ? ::access("/proc/swaps", F_OK) == 0
+          : ::access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) == 0;
   for (int cpu = 0; cpu < ::get_nprocs_conf(); ++cpu) {
     auto path = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/thermal_throttle";
     if (::access(path.c_str(), F_OK) == 0) out.thermal_throttle.push_back(std::move(path));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The OCI configuration (config.json) of a container: Docker's defaults, the definition's wishes, and no more than this host may give.
+// The OCI configuration (config.json) of a container: Docker's defaults, the definition's wishes,
+// and no more than this host may give.
 //
 // Threads: any; pure.
 #pragma once
@@ -17,15 +18,17 @@ namespace berth::runtime {
 struct HostAbilities {
   std::uint64_t bounding_caps = ~std::uint64_t{0};  // bit n: capability n
   std::uint64_t nofile_hard = 1'048'576;            // own hard limit of open files
-  bool unified_cgroups = false;                     // v2: a private cgroup namespace, no swappable v1 files
-  bool swap_accounting = true;                      // v1 memory.memsw.* exists
-  std::vector<std::string> thermal_throttle;        // /sys/devices/system/cpu/cpuN/thermal_throttle that exist
+  bool unified_cgroups = false;  // v2: a private cgroup namespace, no swappable v1 files
+  bool swap_accounting = true;   // v1 memory.memsw.* exists
+  std::vector<std::string>
+      thermal_throttle;  // /sys/devices/system/cpu/cpuN/thermal_throttle that exist
 
   // Of this process on this host.
   static HostAbilities detect();
 };
 
 // The text of config.json. Errors: INVALID names the member of the spec at fault.
-[[nodiscard]] sdk::Result<std::string> build_config(const ContainerSpec& spec, const HostAbilities& host);
+[[nodiscard]] sdk::Result<std::string> build_config(const ContainerSpec& spec,
+                                                    const HostAbilities& host);
 
 }  // namespace berth::runtime

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A busybox root file system, a container runtime over a temporary directory, and a watch over what a test leaves behind.
+// A busybox root file system, a container runtime over a temporary directory, and a watch over what
+// a test leaves behind.
 //
 // Threads: one.
 #pragma once
@@ -42,10 +43,13 @@ bool eventually(Condition condition, std::chrono::milliseconds limit = 5s) {
 }
 
 inline void make_busybox_rootfs(const fs::path& root) {
-  for (const char* dir : {"bin", "proc", "dev", "sys", "etc", "tmp"}) fs::create_directories(root / dir);
+  for (const char* dir : {"bin", "proc", "dev", "sys", "etc", "tmp"})
+    fs::create_directories(root / dir);
   fs::copy_file("/bin/busybox", root / "bin/busybox", fs::copy_options::overwrite_existing);
-  for (const char* applet : {"sh", "true", "false", "cat", "echo", "id", "hostname", "httpd", "nc", "ip", "sleep",
-                             "head", "tail", "seq", "kill", "ls", "touch", "env", "pwd", "mount", "grep", "dd", "mknod", "unshare", "yes", "tr"}) {
+  for (const char* applet :
+       {"sh",  "true",  "false", "cat",  "echo",  "id",      "hostname", "httpd", "nc",
+        "ip",  "sleep", "head",  "tail", "seq",   "kill",    "ls",       "touch", "env",
+        "pwd", "mount", "grep",  "dd",   "mknod", "unshare", "yes",      "tr"}) {
     fs::create_symlink("busybox", root / "bin" / applet);
   }
 }
@@ -65,7 +69,8 @@ inline std::set<std::string> traces(const std::string& mark) {
   }
   for (const auto& process : fs::directory_iterator("/proc", error)) {
     const std::string line = slurp(process.path() / "cmdline");
-    const bool ours = line.find("berth-monitor") != std::string::npos && line.find(mark) != std::string::npos;
+    const bool ours =
+        line.find("berth-monitor") != std::string::npos && line.find(mark) != std::string::npos;
     if (ours) found.insert("process " + process.path().filename().string());
   }
   return found;

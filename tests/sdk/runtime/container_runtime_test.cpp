@@ -49,14 +49,16 @@ TEST_F(Containers, StartsAProgramOnceHoweverOftenItIsAsked) {
 }
 
 TEST_F(Containers, TellsSignalsApart) {
-  ASSERT_TRUE(runtime_->create(spec("one", "trap 'exit 7' USR1; echo up; while :; do sleep 1 & wait; done")));
+  ASSERT_TRUE(runtime_->create(
+      spec("one", "trap 'exit 7' USR1; echo up; while :; do sleep 1 & wait; done")));
   ASSERT_TRUE(runtime_->start("one"));
   ASSERT_TRUE(logged("one", "up"));
   ASSERT_TRUE(runtime_->signal("one", SIGUSR1));
   EXPECT_EQ(wait("one").exit_code, 7);
 
   // pid 1 hears no signal that it does not ask for: SIGTERM ends it only through a handler.
-  ASSERT_TRUE(runtime_->create(spec("two", "trap 'exit 143' TERM; echo up; while :; do sleep 1 & wait; done")));
+  ASSERT_TRUE(runtime_->create(
+      spec("two", "trap 'exit 143' TERM; echo up; while :; do sleep 1 & wait; done")));
   ASSERT_TRUE(runtime_->start("two"));
   ASSERT_TRUE(logged("two", "up"));
   ASSERT_TRUE(runtime_->signal("two", SIGTERM));
@@ -102,13 +104,16 @@ TEST_F(Containers, TellsAnOutOfMemoryKillByTheTasksLimit) {
 }
 
 TEST_F(Containers, KeepsOutputOfBothStreamsAndSplitsLongLines) {
-  run(spec("one", "echo out; echo err >&2; head -c 40000 /dev/zero | tr '\\0' x; echo; printf last"));
+  run(spec("one",
+           "echo out; echo err >&2; head -c 40000 /dev/zero | tr '\\0' x; echo; printf last"));
   const auto text = log("one");
   EXPECT_NE(text.find(R"({"log":"out\n","stream":"stdout","time":")"), std::string::npos);
   EXPECT_NE(text.find(R"({"log":"err\n","stream":"stderr","time":")"), std::string::npos);
   EXPECT_NE(text.find(R"({"log":"last","stream":"stdout")"), std::string::npos);
-  EXPECT_NE(text.find(R"({"log":")" + std::string(16384, 'x') + R"(","stream")"), std::string::npos);
-  EXPECT_NE(text.find(R"({"log":")" + std::string(40000 - 2 * 16384, 'x') + R"(\n","stream")"), std::string::npos);
+  EXPECT_NE(text.find(R"({"log":")" + std::string(16384, 'x') + R"(","stream")"),
+            std::string::npos);
+  EXPECT_NE(text.find(R"({"log":")" + std::string(40000 - 2 * 16384, 'x') + R"(\n","stream")"),
+            std::string::npos);
 }
 
 TEST_F(Containers, RotatesItsLog) {
@@ -129,8 +134,10 @@ TEST_F(Containers, SaysWhyAProgramCannotBeStarted) {
   const auto created = runtime_->create(one);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().reason, "CannotStartContainerError");
-  EXPECT_TRUE(created.error().message.starts_with("CannotStartContainerError: crun: ")) << created.error().message;
-  EXPECT_NE(created.error().message.find("/no/such/program"), std::string::npos) << created.error().message;
+  EXPECT_TRUE(created.error().message.starts_with("CannotStartContainerError: crun: "))
+      << created.error().message;
+  EXPECT_NE(created.error().message.find("/no/such/program"), std::string::npos)
+      << created.error().message;
   EXPECT_TRUE(runtime_->list()->empty());
 }
 
@@ -161,7 +168,9 @@ TEST_F(Containers, GivesUserDirectoryHostnameAndEnvironment) {
 }
 
 TEST_F(Containers, RefusesWhatTheProfileForbids) {
-  auto one = spec("one", "unshare -m true; echo rc $?; mount -t tmpfs x /tmp; echo rc $?; touch /x; echo rc $?");
+  auto one =
+      spec("one",
+           "unshare -m true; echo rc $?; mount -t tmpfs x /tmp; echo rc $?; touch /x; echo rc $?");
   one.readonly_rootfs = true;
   run(one);
   EXPECT_EQ(log("one").find("rc 0"), std::string::npos) << log("one");
@@ -189,8 +198,10 @@ TEST_F(Containers, OutlivesTheProcessThatMadeIt) {
   const pid_t agent = ::fork();
   if (agent == 0) {
     auto runtime = open_runtime("crun");
-    const bool good = runtime->create(spec("one", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 1 & wait; done")) &&
-                      runtime->start("one");
+    const bool good =
+        runtime->create(spec(
+            "one", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 1 & wait; done")) &&
+        runtime->start("one");
     if (!good) ::_exit(1);
     for (;;) ::pause();
   }

@@ -31,7 +31,9 @@ class OwnNetwork : public ::testing::Environment {
 };
 [[maybe_unused]] const auto* own_network = ::testing::AddGlobalTestEnvironment(new OwnNetwork);
 
-bool shell(const std::string& command) { return std::system(command.c_str()) == 0; }
+bool shell(const std::string& command) {
+  return std::system(command.c_str()) == 0;
+}
 
 // What a TCP server says at once; empty where nobody answers.
 std::string ask(const std::string& address, std::uint16_t port) {
@@ -40,7 +42,8 @@ std::string ask(const std::string& address, std::uint16_t port) {
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS) return {};
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS)
+    return {};
   std::string text;
   for (;;) {
     pollfd polled{fd.get(), POLLIN, 0};
@@ -137,17 +140,21 @@ TEST_F(Networks, TwoContainersOfATaskMayBothListenOnPort80) {
 }
 
 TEST_F(Networks, PublishesToTheWorldEvenBehindAForwardChainThatDrops) {
-  ASSERT_TRUE(shell("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'"));
-  ASSERT_TRUE(shell("ip netns add " + mark_ + " && ip link add world0 type veth peer name eth0 netns " + mark_ +
-                    " && ip addr add 192.0.2.1/24 dev world0 && ip link set world0 up && ip -n " + mark_ +
-                    " addr add 192.0.2.2/24 dev eth0 && ip -n " + mark_ + " link set eth0 up"));
+  ASSERT_TRUE(
+      shell("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward "
+            "priority 0; policy drop; }'"));
+  ASSERT_TRUE(
+      shell("ip netns add " + mark_ + " && ip link add world0 type veth peer name eth0 netns " +
+            mark_ + " && ip addr add 192.0.2.1/24 dev world0 && ip link set world0 up && ip -n " +
+            mark_ + " addr add 192.0.2.2/24 dev eth0 && ip -n " + mark_ + " link set eth0 up"));
   serve("one", {{.container_port = 80, .host_port = 8080}});
   EXPECT_TRUE(says([&] { return ask_in("/run/netns/" + mark_, "192.0.2.1", 8080); }, "I am one"));
   auto removed = runtime_->remove("one");
   EXPECT_TRUE(removed);
   EXPECT_TRUE(network_->detach("one"));
   EXPECT_TRUE(network_->tear_down());
-  EXPECT_FALSE(shell("nft list chain ip filter FORWARD | grep -q berth")) << "our rules went, theirs stay";
+  EXPECT_FALSE(shell("nft list chain ip filter FORWARD | grep -q berth"))
+      << "our rules went, theirs stay";
   EXPECT_TRUE(shell("nft list chain ip filter FORWARD | grep -q 'policy drop'"));
   EXPECT_TRUE(shell("nft delete table ip filter; ip netns del " + mark_));
   ASSERT_TRUE(eventually([] { return !shell("ip link show world0 2>/dev/null >&2"); }));
@@ -163,8 +170,12 @@ TEST_F(Networks, LetsContainersReachNothingOnTheHostsLoopback) {
   ASSERT_EQ(::bind(server.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
   ASSERT_EQ(::listen(server.get(), 1), 0);
   // The container sends what is for 127.0.0.1 out to the host.
-  ASSERT_TRUE(shell("nsenter --net=" + one.netns_path + " sh -c 'ip addr del 127.0.0.1/8 dev lo; ip route del local 127.0.0.0/8 table local 2>/dev/null; "
-                    "ip route add 127.0.0.1 via " + one.gateway + " dev eth0; echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet'"));
+  ASSERT_TRUE(shell("nsenter --net=" + one.netns_path +
+                    " sh -c 'ip addr del 127.0.0.1/8 dev lo; ip route del local 127.0.0.0/8 table "
+                    "local 2>/dev/null; "
+                    "ip route add 127.0.0.1 via " +
+                    one.gateway +
+                    " dev eth0; echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet'"));
   std::thread([&] {
     const OwnedFd fd(::open(one.netns_path.c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_EQ(::setns(fd.get(), CLONE_NEWNET), 0);
@@ -193,11 +204,14 @@ TEST_F(Networks, ModeHostIsTheHostsNetwork) {
 
 TEST_F(Networks, RefusesAHostPortThatIsTaken) {
   ASSERT_TRUE(network_->attach_bridge("one", {{.container_port = 80, .host_port = 8080}}));
-  auto second = network_->attach_bridge("two", {{.container_port = 81}, {.container_port = 80, .host_port = 8080}});
+  auto second = network_->attach_bridge(
+      "two", {{.container_port = 81}, {.container_port = 80, .host_port = 8080}});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().status, BERTH_ALREADY_EXISTS);
-  EXPECT_EQ(second.error().message, "CannotStartContainerError: Bind for 0.0.0.0:8080 failed: port is already allocated");
-  EXPECT_TRUE(network_->attach_bridge("udp", {{.container_port = 80, .host_port = 8080, .protocol = Protocol::Udp}}));
+  EXPECT_EQ(second.error().message,
+            "CannotStartContainerError: Bind for 0.0.0.0:8080 failed: port is already allocated");
+  EXPECT_TRUE(network_->attach_bridge(
+      "udp", {{.container_port = 80, .host_port = 8080, .protocol = Protocol::Udp}}));
   ASSERT_TRUE(network_->detach("one"));
   EXPECT_TRUE(network_->attach_bridge("two", {{.container_port = 80, .host_port = 8080}}));
 }
@@ -212,11 +226,14 @@ TEST_F(Networks, AreFoundAgainAfterARestart) {
   EXPECT_EQ(found->address, one.address);
   EXPECT_EQ(found->ports, one.ports);
   EXPECT_TRUE(says([&] { return ask("127.0.0.1", 8080); }, "I am one"));
-  EXPECT_EQ(network_->attach_bridge("one", {{.container_port = 80, .host_port = 8080}})->address, one.address);
+  EXPECT_EQ(network_->attach_bridge("one", {{.container_port = 80, .host_port = 8080}})->address,
+            one.address);
   auto other = network_->attach_bridge("two", {});
   ASSERT_TRUE(other);
   EXPECT_NE(other->address, one.address);
-  EXPECT_EQ(network_->attach_bridge("three", {{.container_port = 80, .host_port = 8080}}).error().status, BERTH_ALREADY_EXISTS);
+  EXPECT_EQ(
+      network_->attach_bridge("three", {{.container_port = 80, .host_port = 8080}}).error().status,
+      BERTH_ALREADY_EXISTS);
 }
 
 TEST_F(Networks, SweepRemovesWhatBelongsToNoContainer) {
@@ -240,7 +257,9 @@ TEST_F(Networks, OfSeveralBerthsLiveSideBySide) {
   other_config.state_dir = dir_ / "network-b";
   auto other = TaskNetwork::open(other_config);
   ASSERT_TRUE(other) << other.error().message;
-  EXPECT_EQ((*other)->attach_bridge("one", {{.container_port = 80, .host_port = 8080}}).error().status, BERTH_ALREADY_EXISTS);
+  EXPECT_EQ(
+      (*other)->attach_bridge("one", {{.container_port = 80, .host_port = 8080}}).error().status,
+      BERTH_ALREADY_EXISTS);
   auto endpoint = (*other)->attach_bridge("one", {{.container_port = 80}});
   ASSERT_TRUE(endpoint) << endpoint.error().message;
   EXPECT_NE(endpoint->gateway, network_->find("one")->gateway);
