@@ -13,6 +13,7 @@
 #include "core/api/ecs/operations.hpp"
 #include "core/api/http/server.hpp"
 #include "core/api/sigv4/verifier.hpp"
+#include "core/control/instance_query.hpp"
 
 namespace berth::api {
 namespace {
@@ -41,6 +42,26 @@ Result<void> check(const Config& config) {
               "The API does not listen on " + config.address + " without " + lacks +
                   ": beyond loopback anybody could use it. Configure them, or listen on 127.0.0.1.",
               Subject::None, config.address);
+}
+
+Result<void> check_expression(std::string_view text) {
+  auto query = control::InstanceQuery::parse(text);
+  if (!query) return tl::unexpected(query.error());
+  return {};
+}
+
+Result<InstanceMatch> compile_filter(std::string_view text) {
+  auto query = control::InstanceQuery::parse(text);
+  if (!query) {
+    Error error = query.error();
+    error.message = "Invalid filter '" + std::string(text) + "': " + error.message;
+    error.what = "filter";
+    return tl::unexpected(std::move(error));
+  }
+  return InstanceMatch(
+      [query = *query](const ContainerInstance& instance, const control::State& state) {
+        return query.matches(instance, state);
+      });
 }
 
 // Counters, all of one service.
@@ -133,8 +154,8 @@ class Server::Impl {
                 .default_cluster = config_.default_cluster,
                 .post = http_->executor(),
                 .now = ports_.now,
-                .check_expression = {},
-                .compile_filter = {},
+                .check_expression = check_expression,
+                .compile_filter = compile_filter,
                 .count_unknown = [this](std::size_t members) { metrics_.count_unknown(members); }});
     return {};
   }

@@ -121,12 +121,6 @@ void page_down(const control::State& state, const std::optional<Place>& after,
   }
 }
 
-bool has_active(const control::Family& family) {
-  // The newest first: mostly it is an active one.
-  return std::any_of(family.revisions.rbegin(), family.revisions.rend(),
-                     [](const auto& entry) { return entry.second->active(); });
-}
-
 }  // namespace
 
 void register_task_definition(const Call& call) {
@@ -249,7 +243,7 @@ void list_task_definition_families(const Call& call) {
           }
           last = it->first.str();
           const bool wanted =
-              status.empty() || status == "ALL" || has_active(it->second) == (status == "ACTIVE");
+              status.empty() || status == "ALL" || !it->second.active.empty() == (status == "ACTIVE");
           if (wanted && !it->second.revisions.empty()) response.add_families(last);
         }
         return response;

@@ -328,6 +328,32 @@ TEST_F(Operations, ShowContainerInstancesWithWhatIsLeft) {
             R"({"__type":"ClientException","message":"Container Instances cannot be empty."})");
 }
 
+TEST_F(Operations, FilterContainerInstancesInTheQueryLanguage) {
+  add_instance(id(1));
+  add_instance(id(2));
+  register_web();
+  control_.add_task(id(7), "web", TaskStatus::Running, id(2));
+  const auto found = [&](const std::string& filter) {
+    const auto reply = ecs("ListContainerInstances", R"({"filter":")" + filter + "\"}");
+    if (reply.status != 200) return reply.at("__type") + ": " + reply.at("message");
+    std::string ids;
+    for (const auto& arn : reply.value.find("containerInstanceArns")->items) ids += arn.text.back();
+    return ids;
+  };
+  EXPECT_EQ(found("attribute:ecs.availability-zone == local-a"), "12");
+  EXPECT_EQ(found("attribute:ecs.availability-zone != local-a"), "");
+  EXPECT_EQ(found("runningTasksCount > 0"), "2");
+  EXPECT_EQ(found("task:group == family:web"), "2");
+  EXPECT_EQ(found("not(task:group == family:web) and agentConnected == true"), "1");
+  EXPECT_THAT(found("attribute:x ~ y"), HasSubstr("InvalidParameterException: Invalid filter"));
+  const auto refused =
+      ecs("RegisterTaskDefinition",
+          R"({"family":"f","containerDefinitions":[{"name":"a","image":"i","memory":8}],
+          "placementConstraints":[{"type":"memberOf","expression":"what?"}]})");
+  EXPECT_EQ(refused.at("__type"), "ClientException");
+  EXPECT_THAT(refused.at("message"), HasSubstr("Invalid expression 'what?'"));
+}
+
 TEST_F(Operations, OfBerthsOwnWatchTasksAndNamePlugins) {
   register_web();
   control_.add_task(id(1), "web");
