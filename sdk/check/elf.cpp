@@ -5,8 +5,9 @@
 
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <optional>
+#include <sstream>
+#include <utility>
 
 namespace berth::check {
 namespace {
@@ -30,7 +31,9 @@ std::string text_at(const std::string& file, const Elf64_Shdr& strings, std::uin
 
 sdk::Result<std::vector<std::string>> exported_symbols(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
-  const std::string file((std::istreambuf_iterator<char>(in)), {});
+  std::ostringstream copy;
+  copy << in.rdbuf();
+  const std::string file = std::move(copy).str();
   const auto header = at<Elf64_Ehdr>(file, 0);
   if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
       header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_shentsize != sizeof(Elf64_Shdr)) {

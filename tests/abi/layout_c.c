@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The header and its layout as C11 sees them. */
+#include "layout.h"

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+// The header and its layout as C++20 sees them.
+#include "layout.h"
