@@ -120,9 +120,12 @@ void Delivery::start_answered(const TaskId& id, const Result<std::string>& resul
   } else if (is_unknown(result.error().code)) {
     return retry_later(id, post);
   } else {
-    tasks_.finish(id, {StopCode::TaskFailedToStart, result.error().message.empty()
-                                                        ? "Task failed to start"
-                                                        : result.error().message});
+    const Tasks::Reason reason{StopCode::TaskFailedToStart, result.error().message.empty()
+                                                                ? "Task failed to start"
+                                                                : result.error().message};
+    // A fault within the plugin is no clear no.
+    if (result.error().code == Errc::Internal) return confirm_missing(task, reason);
+    tasks_.finish(id, reason);
   }
   pursue(id);
 }
@@ -151,7 +154,7 @@ void Delivery::stop_answered(const TaskId& id, const Result<std::string>& result
     post.failures = 0;
     post.stop_taken = true;  // what follows comes as reports
   } else if (result.error().code == Errc::NotFound) {
-    confirm_missing(task);
+    confirm_missing(task, std::nullopt);
   } else {
     retry_later(id, post);
   }
@@ -172,8 +175,9 @@ void Delivery::missing(const TaskId& id) {
   }
 }
 
-// A stop that found nothing: the plugin is asked in so many words before the task counts as ended.
-void Delivery::confirm_missing(const TaskPtr& task) {
+// After a stop that found nothing, or a start that broke: the plugin is asked in so many words before the task
+// counts as ended.
+void Delivery::confirm_missing(const TaskPtr& task, const Reason& reason) {
   posts_[task->id].in_flight = true;
   v1::RecoverRequest request;
   v1::RecoverTask* one = request.add_tasks();
@@ -181,12 +185,13 @@ void Delivery::confirm_missing(const TaskPtr& task) {
   one->set_node_id(task->node.str());
   if (task->report) one->set_handle(task->report->handle());
   plugins_.call({task->plugin, v1::METHOD_LAUNCH_RECOVER, request.SerializeAsString()},
-                [this, id = task->id](const Result<std::string>& result) {
-                  missing_answered(id, result);
+                [this, id = task->id, reason](const Result<std::string>& result) {
+                  missing_answered(id, reason, result);
                 });
 }
 
-void Delivery::missing_answered(const TaskId& id, const Result<std::string>& result) {
+void Delivery::missing_answered(const TaskId& id, const Reason& reason,
+                                const Result<std::string>& result) {
   Post& post = posts_[id];
   post.in_flight = false;
   const TaskPtr task = desk_.state().task(id);
@@ -197,7 +202,9 @@ void Delivery::missing_answered(const TaskId& id, const Result<std::string>& res
   v1::RecoverResponse response;
   if (!result || !response.ParseFromString(*result)) return retry_later(id, post);
   const auto& unknown = response.unknown();
-  if (std::find(unknown.begin(), unknown.end(), id.str()) != unknown.end()) return missing(id);
+  if (std::find(unknown.begin(), unknown.end(), id.str()) != unknown.end()) {
+    return reason ? tasks_.finish(id, *reason) : missing(id);
+  }
   for (const v1::TaskReport& report : response.known()) {
     if (report.task_id() == id.str()) tasks_.apply(id, report);
   }

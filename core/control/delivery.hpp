@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "core/control/plugins.hpp"
@@ -48,8 +49,10 @@ class Delivery {
   void start_answered(const TaskId& id, const Result<std::string>& result);
   void send_stop(const TaskPtr& task, Post& post);
   void stop_answered(const TaskId& id, const Result<std::string>& result);
-  void confirm_missing(const TaskPtr& task);
-  void missing_answered(const TaskId& id, const Result<std::string>& result);
+  // `reason`: why it would not run; without one it was there and is gone, or has not begun.
+  using Reason = std::optional<Tasks::Reason>;
+  void confirm_missing(const TaskPtr& task, const Reason& reason);
+  void missing_answered(const TaskId& id, const Reason& reason, const Result<std::string>& result);
   void retry_later(const TaskId& id, Post& post);
 
   Desk& desk_;

@@ -39,7 +39,7 @@ void Retention::keep_until(const TaskId& id, Instant at) {
     const TaskPtr task = desk_.state().task(id);
     if (!task) return;
     due_[task->plugin].insert(id);
-    forget_due(task->plugin);
+    desk_.input([this, plugin = task->plugin] { forget_due(plugin); });  // one call for all of now
   });
   desk_.alarms().set(at + kPatience, [this, id] {
     const TaskPtr task = desk_.state().task(id);

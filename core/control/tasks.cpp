@@ -58,6 +58,8 @@ std::optional<Instant> instant_of(bool there, const ecs::Timestamp& at) {
   return Instant(milliseconds(at.ms()));
 }
 
+std::string handle_of(const Task& task) { return task.report ? task.report->handle() : ""; }
+
 void end(Task& task, Instant now) {
   task.desired_status = DesiredStatus::Stopped;
   task.last_status = TaskStatus::Stopped;
@@ -164,8 +166,7 @@ void Tasks::commit(const Task& before, Task after) {
   const bool retired = before.desired_status == DesiredStatus::Running &&
                        after.desired_status == DesiredStatus::Stopped;
   const bool durable = visible || before.start_acknowledged != after.start_acknowledged ||
-                       (after.report && (!before.report ||
-                                         before.report->handle() != after.report->handle()));
+                       handle_of(before) != handle_of(after);
   if (visible) after.version += 1;
   if (durable) {
     desk_.save(std::move(after));
