@@ -279,7 +279,7 @@ void Server::Impl::report(Session& session, berth::v1::TaskReport&& report) {
   ack.mutable_report_ack()->set_sequence(report.sequence());
   const auto connection = session.connection;
   if (events_.report) events_.report(report);
-  connection->send(ack);
+  connection->send(ack, true);
 }
 
 void Server::Impl::ask(Session& session, const berth::v1::Ask& question) {

@@ -58,7 +58,8 @@ void Server::Impl::send_call(std::uint64_t id, OpenCall& call, Session& session)
   out.set_request(call.wish.request);
   out.set_timeout_ms(static_cast<std::uint32_t>(call.wish.options.timeout.count()));
   out.set_credit(call.wish.options.credit);
-  session.connection->send(frame);
+  const bool news = call.wish.method == berth::v1::METHOD_LAUNCH_START || call.wish.method == berth::v1::METHOD_LAUNCH_STOP;
+  session.connection->send(frame, news);
 }
 
 void Server::Impl::end_call(std::uint64_t id, berth_status status, std::string payload) {

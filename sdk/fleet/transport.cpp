@@ -147,7 +147,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     if (body_.capacity() > kStrangerFrameLimit) std::string().swap(body_);
     if (!closing_) {
       const std::string name = runtime::failpoint::armed ? frame_name(frame) : std::string();
-      const bool news = name == "call-start" || name == "call-stop";
+      const bool news = name == "call-start" || name == "call-stop" || name == "report" || name == "done";
       pass(".before_frame", name, news);
       const auto handler = handlers_.frame;  // `closed` may drop the handlers meanwhile
       if (handler) handler(std::move(frame));

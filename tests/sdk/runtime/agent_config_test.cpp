@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/agent/config.hpp"
+
+#include <gmock/gmock.h>
+
+#include "sdk/runtime/agent/registration.hpp"
+
+namespace berth::runtime {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kLeast = "server = \"127.0.0.1:5081\"\ndata_dir = \"/var/lib/agent\"\n";
+
+std::string problem(const std::string& text) {
+  const auto config = parse_agent_config(text, "agent.toml");
+  return config ? "accepted" : config.error().message;
+}
+
+TEST(AgentConfig, NeedsAServerAndADirectory) {
+  const auto config = parse_agent_config(kLeast, "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->server.port, 5081);
+  EXPECT_EQ(config->pid_file, "/var/lib/agent/agent.pid");
+  EXPECT_THAT(problem("data_dir = \"/x\""), HasSubstr("server is missing"));
+  EXPECT_THAT(problem("server = \"h:1\""), HasSubstr("data_dir is missing"));
+  EXPECT_THAT(problem("server = \"h\"\ndata_dir = \"/x\""), HasSubstr("'h' is not HOST:PORT"));
+  EXPECT_THAT(problem("server = \"h:1\"\ndata_dir = \"x\""), HasSubstr("not an absolute path"));
+}
+
+TEST(AgentConfig, NamesFileLineAndKeyOfAnError) {
+  EXPECT_THAT(problem(kLeast + "sever = 1"), HasSubstr("agent.toml:3: unknown key 'sever'"));
+  EXPECT_THAT(problem(kLeast + "cpu = \"all\""), HasSubstr("agent.toml:3: cpu must be a whole number"));
+  EXPECT_THAT(problem(kLeast + "cpu = 0"), HasSubstr("cpu must be between 1"));
+  EXPECT_THAT(problem(kLeast + "attributes = { a = 1 }"), HasSubstr("a is not one"));
+  EXPECT_THAT(problem(kLeast + "reserved_ports = [70000]"), HasSubstr("list of ports"));
+  EXPECT_THAT(problem(kLeast + "dynamic_ports = \"9-1\""), HasSubstr("range of ports"));
+  EXPECT_THAT(problem(kLeast + "image_pull_behavior = \"never\""), HasSubstr("prefer-cached"));
+  EXPECT_THAT(problem(kLeast + "log_level = \"loud\""), HasSubstr("log_level must be"));
+  EXPECT_THAT(problem(kLeast + "cpu = "), HasSubstr("agent.toml:3"));
+  EXPECT_THAT(problem(kLeast + "join_token = \"a\"\njoin_token_file = \"/b\""), HasSubstr("give one of them"));
+}
+
+TEST(AgentConfig, ReachesTheTasks) {
+  const auto config = parse_agent_config(kLeast + R"(
+runtime = "runc"
+bridge = "bth1"
+subnet = "10.1.0.0/16"
+cgroup_parent = "berth-x"
+dynamic_ports = "40000-41000"
+stop_timeout_seconds = 7
+image_pull_behavior = "prefer-cached"
+concurrent_starts = 9
+)",
+                                         "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->tasks.runtime, "runc");
+  EXPECT_EQ(config->tasks.bridge, "bth1");
+  EXPECT_EQ(config->tasks.subnet, "10.1.0.0/16");
+  EXPECT_EQ(config->tasks.cgroup_parent, "berth-x");
+  EXPECT_EQ(config->tasks.dynamic_ports.first, 40000);
+  EXPECT_EQ(config->tasks.dynamic_ports.last, 41000);
+  EXPECT_EQ(config->tasks.stop_timeout.count(), 7);
+  EXPECT_EQ(config->tasks.pull, PullBehaviour::PreferCached);
+  EXPECT_EQ(config->tasks.concurrent_starts, 9U);
+}
+
+std::vector<std::string> attributes(const fleet::v1::Registration& registration) {
+  std::vector<std::string> all;
+  for (const auto& one : registration.node().attributes()) all.push_back(one.name() + (one.has_value() ? "=" + one.value() : ""));
+  return all;
+}
+
+TEST(AgentRegistration, OffersTheMachine) {
+  const auto config = parse_agent_config(kLeast, "agent.toml");
+  const auto made = make_registration(*config, {.cpus = 3, .memory_mib = 2000, .architecture = "arm64", .instance_type = "m7g.large"},
+                                      "crun 1.8.1");
+  EXPECT_THAT(attributes(made), ::testing::UnorderedElementsAre(
+                                    "ecs.os-type=linux", "ecs.os-family=LINUX", "ecs.cpu-architecture=arm64",
+                                    "ecs.instance-type=m7g.large", "com.amazonaws.ecs.capability.ecr-auth",
+                                    "com.amazonaws.ecs.capability.logging-driver.json-file",
+                                    "ecs.capability.container-ordering", "ecs.capability.task-cpu-mem-limit"));
+  ASSERT_EQ(made.node().resources_size(), 4);
+  EXPECT_EQ(made.node().resources(0).name(), "CPU");
+  EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
+  EXPECT_EQ(made.node().resources(1).name(), "MEMORY");
+  EXPECT_EQ(made.node().resources(1).counter().total(), 2000);
+  EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
+  EXPECT_EQ(made.node().runtime_version(), "crun 1.8.1");
+  EXPECT_EQ(made.node().agent_version(), agent_version());
+}
+
+TEST(AgentRegistration, OffersWhatTheOperatorSays) {
+  const auto config = parse_agent_config(kLeast + R"(
+cluster = "blue"
+cpu = 100
+memory = 50
+availability_zone = "z1"
+instance_type = "mine"
+ec2_instance_id = "i-1"
+capacity_provider = "cp"
+reserved_ports = [8080]
+reserved_ports_udp = [53]
+attributes = { stack = "prod" }
+tags = { owner = "me" }
+)",
+                                         "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto made = make_registration(*config, {.cpus = 3, .memory_mib = 2000, .architecture = "x86_64", .instance_type = ""}, "crun");
+  EXPECT_THAT(attributes(made), Contains("stack=prod"));
+  EXPECT_THAT(attributes(made), Contains("ecs.availability-zone=z1"));
+  EXPECT_THAT(attributes(made), Contains("ecs.instance-type=mine"));
+  EXPECT_EQ(made.node().cluster(), "blue");
+  EXPECT_EQ(made.node().resources(0).counter().total(), 100);
+  EXPECT_EQ(made.node().resources(1).counter().total(), 50);
+  EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), Contains("8080"));
+  EXPECT_THAT(made.node().resources(3).exclusive_set().reserved(), ElementsAre("53"));
+  EXPECT_EQ(made.node().capacity_provider(), "cp");
+  EXPECT_EQ(made.node().tags(0).key(), "owner");
+}
+
+TEST(AgentRegistration, FindsTheMachineItRunsOn) {
+  const auto host = HostFacts::detect();
+  EXPECT_GE(host.cpus, 1);
+  EXPECT_GT(host.memory_mib, 100);
+  EXPECT_FALSE(host.architecture.empty());
+  EXPECT_THAT(host.architecture, Not(HasSubstr("aarch64")));
+}
+
+}  // namespace
+}  // namespace berth::runtime
