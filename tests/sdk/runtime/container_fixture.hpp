@@ -33,7 +33,7 @@ inline std::string slurp(const std::string& path) {
 
 // Asks again and again until it is true or the time is over.
 template <typename Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = 5s) {
+bool eventually(Condition condition, std::chrono::milliseconds limit = 30s) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
@@ -141,7 +141,7 @@ class ContainerTest : public ::testing::Test {
     return wait(spec.id);
   }
 
-  ContainerExit wait(const std::string& id, std::chrono::milliseconds limit = 20s) {
+  ContainerExit wait(const std::string& id, std::chrono::milliseconds limit = 60s) {
     auto watch = runtime_->watch(id);
     EXPECT_TRUE(watch) << watch.error().message;
     if (!watch) return {};

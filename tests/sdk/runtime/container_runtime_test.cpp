@@ -83,7 +83,7 @@ TEST_F(Containers, EndsOnlyBySigkillWhereSigtermIsIgnored) {
 }
 
 TEST_F(Containers, TellsAnOutOfMemoryKillApart) {
-  auto one = spec("one", "exec tail /dev/zero");
+  auto one = spec("one", "exec dd if=/dev/zero of=/dev/null bs=256M count=1");
   one.memory_limit = 32 << 20;
   const auto exit = run(one);
   EXPECT_EQ(exit.exit_code, 137);
@@ -98,7 +98,7 @@ TEST_F(Containers, TellsAnOutOfMemoryKillByTheTasksLimit) {
   ASSERT_TRUE(cgroups->make_task("/" + mark_, limits));
   ASSERT_TRUE(runtime_->create(spec("bystander", "sleep 1000")));
   ASSERT_TRUE(runtime_->start("bystander"));
-  EXPECT_TRUE(run(spec("eater", "exec tail /dev/zero")).oom_killed());
+  EXPECT_TRUE(run(spec("eater", "exec dd if=/dev/zero of=/dev/null bs=256M count=1")).oom_killed());
   ASSERT_TRUE(runtime_->signal("bystander", SIGKILL));
   EXPECT_FALSE(wait("bystander").oom_killed());
 }
