@@ -22,7 +22,8 @@ class Backoff {
  public:
   explicit Backoff(BackoffOptions options) : options_(options), next_(options.first) {}
 
-  // Waits before the next attempt, at least as long as the server asked. False: no attempt is left, or cancelled.
+  // Waits before the next attempt, at least as long as the server asked. False: no attempt is left,
+  // or cancelled.
   [[nodiscard]] bool wait(std::chrono::milliseconds asked, const std::stop_token& cancel);
 
  private:

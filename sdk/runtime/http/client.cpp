@@ -16,8 +16,8 @@ constexpr std::size_t kMaxHeaderBytes = 64u << 10;
 constexpr std::size_t kMaxIdle = 32;
 constexpr const char* kSystemAuthorities = "/etc/ssl/certs";
 
-// One easy handle in a multi handle of its own: the multi keeps the connections for whoever comes next, and lets
-// a thread take bytes when it wants them instead of being called with them.
+// One easy handle in a multi handle of its own: the multi keeps the connections for whoever comes
+// next, and lets a thread take bytes when it wants them instead of being called with them.
 struct Channel {
   CURLM* multi = curl_multi_init();
   CURL* easy = curl_easy_init();
@@ -63,7 +63,9 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-sdk::Error cancelled() { return sdk::fail(BERTH_CANCELLED, "cancelled"); }
+sdk::Error cancelled() {
+  return sdk::fail(BERTH_CANCELLED, "cancelled");
+}
 
 }  // namespace
 
@@ -177,11 +179,11 @@ sdk::Result<void> Stream::Transfer::start(const Request& request, const Url& url
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   if (url.is_loopback()) curl_easy_setopt(easy, CURLOPT_PROXY, "");
 
-  // The blob takes the place of the bundle file; the directory keeps the system's authorities beside it.
+  // The blob takes the place of the bundle file; the directory keeps the system's authorities
+  // beside it.
   curl_easy_setopt(easy, CURLOPT_CAPATH, kSystemAuthorities);
   if (!request.ca_pem.empty()) {
-    curl_blob blob{const_cast<char*>(request.ca_pem.data()), request.ca_pem.size(),
-                   CURL_BLOB_COPY};
+    curl_blob blob{const_cast<char*>(request.ca_pem.data()), request.ca_pem.size(), CURL_BLOB_COPY};
     curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
   }
   if (request.insecure_tls && first_origin) {
@@ -252,7 +254,8 @@ sdk::Error Stream::Transfer::failure() const {
   switch (result) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-      return sdk::fail(BERTH_PRECONDITION, what + ": the server's certificate is not trusted: " + why);
+      return sdk::fail(BERTH_PRECONDITION,
+                       what + ": the server's certificate is not trusted: " + why);
     case CURLE_WRITE_ERROR:
       return sdk::fail(BERTH_INVALID, what + ": the answer's headers are too long");
     case CURLE_URL_MALFORMAT:
@@ -267,7 +270,9 @@ Stream::Stream(std::unique_ptr<Transfer> transfer) : transfer_(std::move(transfe
 Stream::Stream(Stream&&) noexcept = default;
 Stream::~Stream() = default;
 
-const Response& Stream::response() const { return transfer_->response; }
+const Response& Stream::response() const {
+  return transfer_->response;
+}
 
 sdk::Result<std::string_view> Stream::read() {
   Transfer& transfer = *transfer_;
@@ -280,7 +285,9 @@ sdk::Result<std::string_view> Stream::read() {
   return std::string_view{transfer.current};
 }
 
-Client::Client() : pool_(std::make_unique<Pool>()) { initialise_curl(); }
+Client::Client() : pool_(std::make_unique<Pool>()) {
+  initialise_curl();
+}
 Client::~Client() = default;
 
 sdk::Result<Stream> Client::open(const Request& request) {

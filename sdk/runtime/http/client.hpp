@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocking HTTP(S) requests over libcurl that keep their connections, read bodies as they come and can be cancelled.
+// Blocking HTTP(S) requests over libcurl that keep their connections, read bodies as they come and
+// can be cancelled.
 //
-// Redirects of GET and HEAD are followed, at most five, never from https to http; credentials go only to the origin
-// they were meant for. No cookies, no .netrc, no other protocols. Proxies as libcurl takes them from the environment,
-// but never for loopback hosts.
-// Threads: any; one Stream belongs to one thread at a time.
-// Errors: UNAVAILABLE for what may go better next time, PRECONDITION where the server's certificate is not trusted,
-// INVALID for a URL or redirect that is none, CANCELLED. An HTTP status is never an error here.
+// Redirects of GET and HEAD are followed, at most five, never from https to http; credentials go
+// only to the origin they were meant for. No cookies, no .netrc, no other protocols. Proxies as
+// libcurl takes them from the environment, but never for loopback hosts. Threads: any; one Stream
+// belongs to one thread at a time. Errors: UNAVAILABLE for what may go better next time,
+// PRECONDITION where the server's certificate is not trusted, INVALID for a URL or redirect that is
+// none, CANCELLED. An HTTP status is never an error here.
 #pragma once
 
 #include <chrono>
@@ -37,8 +38,8 @@ struct Request {
   std::string url;
   std::string authorization{};  // value of the header; empty: none
   std::vector<std::pair<std::string, std::string>> headers{};
-  std::string body{};  // of POST
-  std::string ca_pem{};  // trusted besides the system's authorities
+  std::string body{};         // of POST
+  std::string ca_pem{};       // trusted besides the system's authorities
   bool insecure_tls = false;  // do not verify the first origin's certificate
   std::optional<AwsSigning> aws{};
   std::chrono::milliseconds connect_timeout{20000};

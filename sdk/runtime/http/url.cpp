@@ -70,7 +70,9 @@ bool Url::is_loopback() const {
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
-std::string Url::for_people() const { return scheme + "://" + authority() + path; }
+std::string Url::for_people() const {
+  return scheme + "://" + authority() + path;
+}
 
 std::string Url::to_string() const {
   return for_people() + (query.empty() ? std::string{} : "?" + query);

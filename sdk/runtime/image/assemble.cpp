@@ -18,8 +18,8 @@ constexpr std::size_t kMaxMended = 100'000;
 
 // One path in one layer, as an overlay would see it.
 struct Sight {
-  bool here = false;   // a directory of that name
-  bool ends = false;   // lower layers do not show through
+  bool here = false;  // a directory of that name
+  bool ends = false;  // lower layers do not show through
   struct stat status {};
 };
 
@@ -74,16 +74,19 @@ std::vector<DirectoryAttributes> mend_directories(const std::vector<AssembledLay
     roots.emplace_back(open(layer.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!roots.back()) return {};
   }
-  // Making one in the upper directory makes its parents there too, so these need their attributes as well.
+  // Making one in the upper directory makes its parents there too, so these need their attributes
+  // as well.
   std::map<std::string, DirectoryAttributes> out;
   const auto add = [&](const std::string& path, const struct stat& status) {
-    out.emplace(path, DirectoryAttributes{path, status.st_mode & 07777, status.st_uid, status.st_gid});
+    out.emplace(path,
+                DirectoryAttributes{path, status.st_mode & 07777, status.st_uid, status.st_gid});
   };
   for (const std::string& path : implied) {
     bool mended = false;
     const auto status = attributes(layers, roots, path, mended);
     if (!status || !mended) continue;
-    for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1)) {
+    for (std::size_t end = path.find('/'); end != std::string::npos;
+         end = path.find('/', end + 1)) {
       const std::string parent = path.substr(0, end);
       bool unused = false;
       const auto found = attributes(layers, roots, parent, unused);

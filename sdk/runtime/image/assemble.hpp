@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the layers of an image to what an overlay of them needs: which of them count, and which directories to mend.
+// From the layers of an image to what an overlay of them needs: which of them count, and which
+// directories to mend.
 //
-// A layer may hold "a/b" without describing "a". Its own directory "a" is then made with plain attributes, and would hide
-// those that a lower layer gave it; mend_directories finds them, for the container's upper directory.
-// Threads: any; reads layers that nobody changes any more.
+// A layer may hold "a/b" without describing "a". Its own directory "a" is then made with plain
+// attributes, and would hide those that a lower layer gave it; mend_directories finds them, for the
+// container's upper directory. Threads: any; reads layers that nobody changes any more.
 #pragma once
 
 #include <set>

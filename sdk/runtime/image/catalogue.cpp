@@ -83,7 +83,8 @@ void Catalogue::load() {
     }
   };
   read(images_dir_, images_);
-  unreadable_ = false;  // an image that is lost is pulled again; a hold that is lost would cost a running container
+  unreadable_ = false;  // an image that is lost is pulled again; a hold that is lost would cost a
+                        // running container
   read(holds_dir_, holds_);
 }
 
@@ -136,12 +137,12 @@ std::optional<ImageRecord> Catalogue::find_id(std::string_view config_digest,
 
 sdk::Result<void> Catalogue::hold(const ImageRecord& record, std::string_view holder) {
   if (!is_holder(holder)) {
-    return sdk::fail(BERTH_INVALID, "a holder's name has 1-200 of A-Z a-z 0-9 _ - . and does not begin with .");
+    return sdk::fail(BERTH_INVALID,
+                     "a holder's name has 1-200 of A-Z a-z 0-9 _ - . and does not begin with .");
   }
   const std::lock_guard lock{mutex_};
-  auto written =
-      write_file(holds_dir_.get(), std::string{holder} + std::string{kSuffix}, encode(record),
-                 Lasting::WhileHostLives);
+  auto written = write_file(holds_dir_.get(), std::string{holder} + std::string{kSuffix},
+                            encode(record), Lasting::WhileHostLives);
   if (written) holds_.insert_or_assign(std::string{holder}, record);
   return written;
 }

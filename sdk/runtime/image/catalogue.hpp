@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The images that a store has, by name, and who holds which: in memory, and durably in images/ and holds/.
+// The images that a store has, by name, and who holds which: in memory, and durably in images/ and
+// holds/.
 //
-// Invariants: what put returns from is on the disk. Holds last as long as the host is up: they are there for containers,
-//   which do not survive a power loss either. Records of another version are left where they are and not shown; while there
-//   are such holds, nothing is known to be unused. Damaged ones are removed.
+// Invariants: what put returns from is on the disk. Holds last as long as the host is up: they are
+// there for containers,
+//   which do not survive a power loss either. Records of another version are left where they are
+//   and not shown; while there are such holds, nothing is known to be unused. Damaged ones are
+//   removed.
 // Threads: any.
 // Errors: INVALID a holder's name; NO_CAPACITY; INTERNAL.
 #pragma once
@@ -42,8 +45,8 @@ class Catalogue {
   [[nodiscard]] std::vector<std::string> holders() const;
   [[nodiscard]] std::optional<ImageRecord> held(std::string_view holder) const;
 
-  // Takes out up to `most` images that nobody holds and that were pulled before `before` (seconds since the epoch), oldest
-  // first; how many.
+  // Takes out up to `most` images that nobody holds and that were pulled before `before` (seconds
+  // since the epoch), oldest first; how many.
   std::size_t forget(std::int64_t before, std::size_t most);
   // All layers that an image or a holder needs, or nothing where that cannot be told.
   [[nodiscard]] std::optional<std::set<std::string>> needed_layers() const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tar inside a layer's blob: gzip (several members), zstd (several frames) or plain, as its first bytes say.
+// The tar inside a layer's blob: gzip (several members), zstd (several frames) or plain, as its
+// first bytes say.
 //
 // Threads: one at a time. Errors: INVALID for damaged or truncated streams, else the source's own.
 #pragma once

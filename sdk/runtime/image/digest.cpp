@@ -22,7 +22,8 @@ struct Hasher::State {
   ~State() { EVP_MD_CTX_free(context); }
 };
 
-Hasher::Hasher(std::string_view like) : state_(std::make_unique<State>(like.starts_with("sha512:"))) {}
+Hasher::Hasher(std::string_view like)
+    : state_(std::make_unique<State>(like.starts_with("sha512:"))) {}
 Hasher::~Hasher() = default;
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;

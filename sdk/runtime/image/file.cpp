@@ -21,7 +21,8 @@ Fd open_resolving(int root, const char* path, int flags, std::uint64_t resolve) 
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
   how.resolve = resolve;
-  // EAGAIN: somebody renamed meanwhile and the kernel could not be sure. A few attempts always do here.
+  // EAGAIN: somebody renamed meanwhile and the kernel could not be sure. A few attempts always do
+  // here.
   for (int attempt = 0; attempt < 16; ++attempt) {
     const long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd >= 0 || errno != EAGAIN) return Fd{static_cast<int>(fd)};
@@ -43,14 +44,14 @@ sdk::Result<std::vector<Entry>> list(int directory) {
   Fd own{openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   std::unique_ptr<DIR, DirCloser> dir{own ? fdopendir(own.get()) : nullptr};
   if (!dir) return system_error("reading a directory", errno);
-  (void)std::exchange(own, Fd{});
+  (void)own.release();  // closedir closes it
   std::vector<Entry> out;
   while (const dirent* entry = readdir(dir.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     bool is_directory = entry->d_type == DT_DIR;
     if (entry->d_type == DT_UNKNOWN) {
-      struct stat status{};
+      struct stat status {};
       is_directory = fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
                      S_ISDIR(status.st_mode);
     }
@@ -59,7 +60,8 @@ sdk::Result<std::vector<Entry>> list(int directory) {
   return out;
 }
 
-// Empties `directory`, a child of `top` (or top itself): its own directories move up into top, for a later round.
+// Empties `directory`, a child of `top` (or top itself): its own directories move up into top, for
+// a later round.
 sdk::Result<void> empty_into(int top, int directory, std::uint64_t& serial) {
   auto entries = list(directory);
   if (!entries) return entries.error();
@@ -74,8 +76,8 @@ sdk::Result<void> empty_into(int top, int directory, std::uint64_t& serial) {
     if (unlinkat(directory, name, AT_REMOVEDIR) == 0) continue;
     if (errno != ENOTEMPTY && errno != EEXIST) return system_error("removing " + entry.name, errno);
     // A name that an image may have taken on purpose is passed over.
-    while (renameat(directory, name, top,
-                    (".berth-removed-" + std::to_string(serial++)).c_str()) != 0) {
+    while (renameat(directory, name, top, (".berth-removed-" + std::to_string(serial++)).c_str()) !=
+           0) {
       if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR) {
         return system_error("removing " + entry.name, errno);
       }
@@ -104,7 +106,8 @@ sdk::Error system_error(std::string_view what, int error) {
 }
 
 Fd open_in_root(int root, const char* path, int flags) {
-  return open_resolving(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+  return open_resolving(root, path, flags,
+                        RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
 }
 
 Fd open_without_links(int root, const char* path, int flags) {
@@ -161,8 +164,8 @@ sdk::Result<std::string> read_file(int directory, const char* name, std::size_t 
 sdk::Result<void> write_file(int directory, const std::string& name, std::string_view content,
                              Lasting lasting) {
   const std::string draft = name + ".new";
-  const Fd file{openat(directory, draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                       0600)};
+  const Fd file{openat(directory, draft.c_str(),
+                       O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (!file) return system_error(draft, errno);
   while (!content.empty()) {
     const ssize_t put = write(file.get(), content.data(), content.size());

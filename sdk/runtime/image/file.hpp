@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // File descriptors with an owner, and the few calls relative to them that this folder is made of.
 //
-// Threads: any. Errors: NO_CAPACITY for a full disk or quota, INVALID for names and links that cannot be followed,
-// INTERNAL for the rest; the message ends with the system's own words.
+// Threads: any. Errors: NO_CAPACITY for a full disk or quota, INVALID for names and links that
+// cannot be followed, INTERNAL for the rest; the message ends with the system's own words.
 #pragma once
 
 #include <string>
@@ -24,6 +24,7 @@ class Fd {
   }
   ~Fd();
   [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   explicit operator bool() const { return fd_ >= 0; }
 
  private:
@@ -33,15 +34,15 @@ class Fd {
 // What errno says, after "<what>: ".
 [[nodiscard]] sdk::Error system_error(std::string_view what, int error);
 
-// Opens `path` below `root` with open(2)'s flags: links are followed as if root were "/", mounts and magic links are not
-// crossed. -1 and errno where that fails.
+// Opens `path` below `root` with open(2)'s flags: links are followed as if root were "/", mounts
+// and magic links are not crossed. -1 and errno where that fails.
 [[nodiscard]] Fd open_in_root(int root, const char* path, int flags);
 
 // As open_in_root, but any link on the way is ELOOP.
 [[nodiscard]] Fd open_without_links(int root, const char* path, int flags);
 
-// Removes `name` in `parent` with all below it; missing is fine. Follows no link, crosses no mount, and needs neither
-// stack nor descriptors in proportion to the depth.
+// Removes `name` in `parent` with all below it; missing is fine. Follows no link, crosses no mount,
+// and needs neither stack nor descriptors in proportion to the depth.
 [[nodiscard]] sdk::Result<void> remove_tree(int parent, const char* name);
 
 // The whole file, if it is not longer than `most`.

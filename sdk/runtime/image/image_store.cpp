@@ -29,7 +29,8 @@ sdk::Result<void> check_format(int root) {
   if (format) {
     if (*format == kFormat) return {};
     return sdk::fail(BERTH_PRECONDITION,
-                     "the image store was written by another version of Berth; remove its directory to pull anew");
+                     "the image store was written by another version of Berth; remove its "
+                     "directory to pull anew");
   }
   if (format.error().status != BERTH_NOT_FOUND) return format.error();
   return write_file(root, "format", kFormat);
@@ -92,12 +93,13 @@ sdk::Result<Image> ImageStore::Impl::pull(const Reference& reference, const std:
                                           RegistryAccess& access, const PullOptions& options) {
   const auto local = catalogue->find(reference, options.platform);
   const bool have = local && is_whole(*local);
-  const bool content = options.behaviour == PullBehaviour::Once ||
-                       options.behaviour == PullBehaviour::PreferCached;
+  const bool content =
+      options.behaviour == PullBehaviour::Once || options.behaviour == PullBehaviour::PreferCached;
   if (have && content) return hand_out_local(*local, options);
 
   std::optional<LayerStore::Pin> pin;
-  auto record = pull_image({client, *layers, *catalogue, threads}, reference, name, access, options, pin);
+  auto record =
+      pull_image({client, *layers, *catalogue, threads}, reference, name, access, options, pin);
   if (record) return hand_out(*record, options);
   const bool may_fall_back =
       options.behaviour == PullBehaviour::Default && record.error().status != BERTH_CANCELLED;
@@ -122,7 +124,8 @@ sdk::Result<std::unique_ptr<ImageStore>> ImageStore::open(std::string directory,
   impl->root = Fd{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!impl->root) return system_error(directory, errno);
   if (fchmod(impl->root.get(), 0700) != 0) return system_error(directory, errno);
-  impl->lock = Fd{openat(impl->root.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  impl->lock =
+      Fd{openat(impl->root.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (!impl->lock) return system_error(directory + "/lock", errno);
   if (flock(impl->lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return sdk::fail(BERTH_PRECONDITION, directory + " is in use by another process");
@@ -146,9 +149,10 @@ sdk::Result<Image> ImageStore::pull(std::string_view text, RegistryAccess& acces
   if (!options.pinned_digest.empty()) {
     if (!is_digest(options.pinned_digest) ||
         (reference->by_digest() && reference->digest != options.pinned_digest)) {
-      return name_error(sdk::fail(BERTH_INVALID, "the digest " + options.pinned_digest.substr(0, 200) +
-                                                     " is not that of " + reference->to_string()),
-                        "");
+      return name_error(
+          sdk::fail(BERTH_INVALID, "the digest " + options.pinned_digest.substr(0, 200) +
+                                       " is not that of " + reference->to_string()),
+          "");
     }
     reference->digest = options.pinned_digest;
   }
@@ -172,7 +176,8 @@ std::optional<Image> ImageStore::find(std::string_view text, const Platform& pla
 
 sdk::Result<void> ImageStore::hold(const Image& image, std::string_view holder) {
   const auto record = impl_->catalogue->find_id(image.id, image.digest);
-  if (!record) return sdk::fail(BERTH_NOT_FOUND, "image " + image.reference + " is not in the store any more");
+  if (!record)
+    return sdk::fail(BERTH_NOT_FOUND, "image " + image.reference + " is not in the store any more");
   const auto pin = impl_->layers->pin(record->layers);
   if (!impl_->is_whole(*record)) {
     return sdk::fail(BERTH_NOT_FOUND, "image " + image.reference + " is not in the store any more");
@@ -180,9 +185,13 @@ sdk::Result<void> ImageStore::hold(const Image& image, std::string_view holder) 
   return impl_->catalogue->hold(*record, holder);
 }
 
-void ImageStore::release(std::string_view holder) { impl_->catalogue->release(holder); }
+void ImageStore::release(std::string_view holder) {
+  impl_->catalogue->release(holder);
+}
 
-std::vector<std::string> ImageStore::holders() const { return impl_->catalogue->holders(); }
+std::vector<std::string> ImageStore::holders() const {
+  return impl_->catalogue->holders();
+}
 
 std::optional<Image> ImageStore::held(std::string_view holder) const {
   const auto record = impl_->catalogue->held(holder);

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The images of one host: pulls them, keeps each layer once, unpacked, and removes only what nobody holds.
+// The images of one host: pulls them, keeps each layer once, unpacked, and removes only what nobody
+// holds.
 //
-// Invariants: 1. A layer's directory appears under its final name only once its blob had the right size and digest and its
-//   tar the right diff id. 2. Nothing outside the store's directory is ever written. 3. An image that is held, or
-//   being pulled, keeps its layers. 4. What survives a crash is whole: leftovers are swept at open.
+// Invariants: 1. A layer's directory appears under its final name only once its blob had the right
+// size and digest and its
+//   tar the right diff id. 2. Nothing outside the store's directory is ever written. 3. An image
+//   that is held, or being pulled, keeps its layers. 4. What survives a crash is whole: leftovers
+//   are swept at open.
 // Threads: any; several pulls at a time share layers that they have in common.
 // Errors: Error.reason is ECS's name ("CannotPullContainerError", "CannotPullContainerAuthError",
-//   "CannotPullECRContainerError", "CannotPullImageManifestError") and the message is "<name>: <why>", fit for a
-//   container's `reason`. Status: NOT_FOUND no such image or tag, DENIED credentials, UNAVAILABLE the registry,
-//   INVALID an image that is wrong or hostile, NO_CAPACITY disk full or over a limit, CANCELLED.
+//   "CannotPullECRContainerError", "CannotPullImageManifestError") and the message is "<name>:
+//   <why>", fit for a container's `reason`. Status: NOT_FOUND no such image or tag, DENIED
+//   credentials, UNAVAILABLE the registry, INVALID an image that is wrong or hostile, NO_CAPACITY
+//   disk full or over a limit, CANCELLED.
 // Owns: its directory. One store a directory: open refuses one that another process has open.
 #pragma once
 
@@ -36,7 +40,8 @@ struct PullLimits {
   std::uint32_t layers = 127;
 };
 
-// How far a pull is. Bytes are compressed ones, of the layers that are fetched, known once the manifest is.
+// How far a pull is. Bytes are compressed ones, of the layers that are fetched, known once the
+// manifest is.
 struct PullProgress {
   std::uint32_t layers_done = 0;
   std::uint32_t layers_total = 0;
@@ -55,13 +60,17 @@ enum class PullBehaviour {
 struct PullOptions {
   Platform platform = Platform::host();
   PullBehaviour behaviour = PullBehaviour::Default;
-  std::string pinned_digest{};       // the core's pin: fetched instead of the tag; must not contradict a digest in the name
+  std::string pinned_digest{};  // the core's pin: fetched instead of the tag; must not contradict a
+                                // digest in the name
   std::string execution_role_arn{};  // for the registry plugin
-  std::string credentials{};         // repositoryCredentials.credentialsParameter, for the registry plugin
-  std::string holder{};              // where set, the image is held under this name before pull returns (see hold)
+  std::string credentials{};  // repositoryCredentials.credentialsParameter, for the registry plugin
+  std::string
+      holder{};  // where set, the image is held under this name before pull returns (see hold)
   PullLimits limits{};
-  std::function<void(const PullProgress&)> on_progress{};  // from the pull's threads, one at a time; quick
-  std::function<void(const std::string& digest)> on_resolved{};  // the digest of the manifest is known, layers follow
+  std::function<void(const PullProgress&)>
+      on_progress{};  // from the pull's threads, one at a time; quick
+  std::function<void(const std::string& digest)>
+      on_resolved{};  // the digest of the manifest is known, layers follow
   std::stop_token cancel{};
 };
 
@@ -86,8 +95,9 @@ class ImageStore {
   [[nodiscard]] std::optional<Image> find(std::string_view reference,
                                           const Platform& platform = Platform::host()) const;
 
-  // Keeps an image's layers until release(holder), also over kill -9 of this process: containers outlive the agent.
-  // `holder` is a name of [A-Za-z0-9_.-]{1,200}, e.g. a container's id; holding again replaces.
+  // Keeps an image's layers until release(holder), also over kill -9 of this process: containers
+  // outlive the agent. `holder` is a name of [A-Za-z0-9_.-]{1,200}, e.g. a container's id; holding
+  // again replaces.
   [[nodiscard]] sdk::Result<void> hold(const Image& image, std::string_view holder);
   // Unknown holders are ignored.
   void release(std::string_view holder);
@@ -96,8 +106,8 @@ class ImageStore {
   // What that holder holds, e.g. for the tasks found again after a restart.
   [[nodiscard]] std::optional<Image> held(std::string_view holder) const;
 
-  // Removes up to max_images images, least recently pulled first, that nobody holds and nobody pulled within min_age; with
-  // them the layers that no image needs. Returns how many images went.
+  // Removes up to max_images images, least recently pulled first, that nobody holds and nobody
+  // pulled within min_age; with them the layers that no image needs. Returns how many images went.
   std::size_t remove_unused(std::chrono::seconds min_age, std::size_t max_images);
 
  private:

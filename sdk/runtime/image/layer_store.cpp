@@ -45,7 +45,9 @@ std::string boot_id() {
 }
 
 // sha256 has the bare digits as its name; another algorithm's are longer, so that names stay apart.
-std::string name_of(std::string_view diff_id) { return std::string{digest_hex(diff_id)}; }
+std::string name_of(std::string_view diff_id) {
+  return std::string{digest_hex(diff_id)};
+}
 
 sdk::Result<Fd> make_and_open(int parent, const char* name, mode_t mode) {
   if (mkdirat(parent, name, mode) != 0 && errno != EEXIST) return system_error(name, errno);
@@ -86,9 +88,9 @@ class LayerStore::Impl {
   std::condition_variable_any changed_;
   std::size_t free_slots_;
   std::uint64_t serial_ = 0;
-  std::set<std::string> present_;             // names
-  std::set<std::string> flights_;             // being unpacked
-  std::map<std::string, std::size_t> pins_;   // name -> how often
+  std::set<std::string> present_;            // names
+  std::set<std::string> flights_;            // being unpacked
+  std::map<std::string, std::size_t> pins_;  // name -> how often
   std::set<std::string> unsynced_;
   bool sync_wanted_ = false;
   std::string boot_;
@@ -133,7 +135,8 @@ sdk::Result<void> LayerStore::Impl::ensure(const Want& want, const OpenBlob& ope
   const std::string name = name_of(want.diff_id);
   {
     std::unique_lock lock{mutex_};
-    // Only success is shared: another image may claim this diff id for a blob that is something else.
+    // Only success is shared: another image may claim this diff id for a blob that is something
+    // else.
     const auto mine = [&] {
       return present_.contains(name) || (!flights_.contains(name) && free_slots_ > 0);
     };
@@ -174,8 +177,8 @@ sdk::Result<void> LayerStore::Impl::unpack(const Want& want, const OpenBlob& ope
     auto fd = make_and_open(drafts_.get(), draft.c_str(), 0700);
     if (!fd) return fd.error();
     result = unpack_into(fd->get(), want.diff_id, **blob, budget);
-    if (result && renameat(drafts_.get(), draft.c_str(), layers_.get(),
-                           name_of(want.diff_id).c_str()) != 0) {
+    if (result &&
+        renameat(drafts_.get(), draft.c_str(), layers_.get(), name_of(want.diff_id).c_str()) != 0) {
       result = system_error("keeping a layer", errno);
     }
     if (result) break;
@@ -253,21 +256,23 @@ sdk::Result<std::unique_ptr<LayerStore>> LayerStore::open(int root, std::string 
   if (!layers) return layers.error();
   auto drafts = make_and_open(root, "drafts", 0700);
   if (!drafts) return drafts.error();
-  auto impl = std::make_unique<Impl>(std::move(path), std::move(*layers), std::move(*drafts),
-                                     concurrent);
+  auto impl =
+      std::make_unique<Impl>(std::move(path), std::move(*layers), std::move(*drafts), concurrent);
   impl->sweep();
   return std::unique_ptr<LayerStore>{new LayerStore(std::move(impl))};
 }
 
-bool LayerStore::has(std::string_view diff_id) const { return impl_->has(diff_id); }
+bool LayerStore::has(std::string_view diff_id) const {
+  return impl_->has(diff_id);
+}
 
 std::string LayerStore::path(std::string_view diff_id) const {
   return impl_->path_ + "/layers/" + name_of(diff_id) + "/diff";
 }
 
 std::optional<LayerRecord> LayerStore::record(std::string_view diff_id) const {
-  const Fd layer = open_without_links(impl_->layers_.get(), name_of(diff_id).c_str(),
-                                      O_RDONLY | O_DIRECTORY);
+  const Fd layer =
+      open_without_links(impl_->layers_.get(), name_of(diff_id).c_str(), O_RDONLY | O_DIRECTORY);
   if (!layer) return {};
   const auto text = read_file(layer.get(), "layer.json", kMaxLayerRecord);
   if (!text) return {};
@@ -281,7 +286,9 @@ sdk::Result<void> LayerStore::ensure(const Want& want, const OpenBlob& open_blob
   return impl_->ensure(want, open_blob, budget, cancel);
 }
 
-void LayerStore::remove_unneeded(const Needed& needed) { impl_->remove_unneeded(needed); }
+void LayerStore::remove_unneeded(const Needed& needed) {
+  impl_->remove_unneeded(needed);
+}
 
 void LayerStore::sync_soon() {
   {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The unpacked layers of a store's directory: each once, whole, under the name of its diff id.
 //
-// On disk: layers/<hex of the diff id>/{diff/, layer.json, synced}; drafts/<number>/ while one is being unpacked.
-// Invariants: 1. A directory in layers/ is complete. Its content may still be on its way to the disk: `synced` says it has
-//   arrived, and one without it that stems from another boot is dropped at open. 2. A pinned layer is not removed.
+// On disk: layers/<hex of the diff id>/{diff/, layer.json, synced}; drafts/<number>/ while one is
+// being unpacked. Invariants: 1. A directory in layers/ is complete. Its content may still be on
+// its way to the disk: `synced` says it has
+//   arrived, and one without it that stems from another boot is dropped at open. 2. A pinned layer
+//   is not removed.
 // Threads: any.
 // Errors: as unpack_layer and the blob; CANCELLED.
 #pragma once
@@ -53,8 +55,9 @@ class LayerStore {
   };
   [[nodiscard]] Pin pin(std::vector<std::string> diff_ids);
 
-  // Makes sure of one layer: there already, being unpacked by somebody else, or unpacked here from what `open_blob` gives
-  // (called again, with the number of the attempt, for as long as it gives streams that turn out to be no good).
+  // Makes sure of one layer: there already, being unpacked by somebody else, or unpacked here from
+  // what `open_blob` gives (called again, with the number of the attempt, for as long as it gives
+  // streams that turn out to be no good).
   using OpenBlob = std::function<sdk::Result<std::unique_ptr<ByteSource>>(std::size_t attempt)>;
   struct Want {
     std::string diff_id;
@@ -63,8 +66,9 @@ class LayerStore {
   [[nodiscard]] sdk::Result<void> ensure(const Want& want, const OpenBlob& open_blob,
                                          UnpackBudget& budget, const std::stop_token& cancel);
 
-  // Removes all layers that are neither pinned nor among what `needed` gives, or none where that gives nothing. It is
-  // called with pins standing still, so that a layer is either still pinned or already needed.
+  // Removes all layers that are neither pinned nor among what `needed` gives, or none where that
+  // gives nothing. It is called with pins standing still, so that a layer is either still pinned or
+  // already needed.
   using Needed = std::function<std::optional<std::set<std::string>>()>;
   void remove_unneeded(const Needed& needed);
   // Brings what was unpacked to the disk, in the background, and marks it.

@@ -93,7 +93,8 @@ int set_attributes(int fd, const Entry& entry) {
   for (const auto& [name, value] : entry.xattrs) {
     if (!is_wanted_xattr(name)) continue;
     if (fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) == 0) continue;
-    // A file system without users' attributes or ACLs still holds the image; without capabilities programs would break.
+    // A file system without users' attributes or ACLs still holds the image; without capabilities
+    // programs would break.
     if (errno != ENOTSUP || name == "security.capability") return errno;
   }
   return 0;
@@ -109,14 +110,17 @@ std::pair<std::string, std::string> split(const std::string& path) {
 
 LayerWriter::LayerWriter(int root) : root_(root) {}
 
-// Directories are kept in mind until the end; a layer of nothing but long names must not take the host's memory.
+// Directories are kept in mind until the end; a layer of nothing but long names must not take the
+// host's memory.
 sdk::Result<void> LayerWriter::remember(const std::string& path) {
   remembered_bytes_ += path.size() + 64;
   if (remembered_bytes_ <= kMaxRemembered) return {};
-  return sdk::fail(BERTH_NO_CAPACITY, "the layer has more names of directories than fit into 256 MiB");
+  return sdk::fail(BERTH_NO_CAPACITY,
+                   "the layer has more names of directories than fit into 256 MiB");
 }
 
-// The directory of that (clean) path, made as needed. Kept open until the next: entries come folder by folder.
+// The directory of that (clean) path, made as needed. Kept open until the next: entries come folder
+// by folder.
 sdk::Result<int> LayerWriter::directory(const std::string& path) {
   if (path.empty()) return root_;
   if (open_directory_ && open_path_ == path) return open_directory_.get();
@@ -139,15 +143,17 @@ sdk::Result<void> LayerWriter::make_implied(const std::string& path) {
     end = std::min(path.find('/', from), path.size());
     const std::string name = path.substr(from, end - from);
     const std::string so_far = path.substr(0, end);
-    Fd next = open_in_root(root_, so_far.c_str(), O_RDONLY | O_DIRECTORY);
+    // From the parent, so that a deep path costs no square; from the root only through a link.
+    Fd next = open_without_links(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!next) next = open_in_root(root_, so_far.c_str(), O_RDONLY | O_DIRECTORY);
     if (!next) {
-      struct stat status{};
+      struct stat status {};
       const bool exists = fstatat(at.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
       const bool hides = exists && is_whiteout(status);
       if (exists && !hides) return refused(path, "goes through something that is no directory");
       if (hides && unlinkat(at.get(), name.c_str(), 0) != 0) return failed(so_far, errno);
       if (mkdirat(at.get(), name.c_str(), 0755) != 0) return failed(so_far, errno);
-      next = open_in_root(root_, so_far.c_str(), O_RDONLY | O_DIRECTORY);
+      next = open_without_links(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY);
       if (!next || fchown(next.get(), 0, 0) != 0 || fchmod(next.get(), 0755) != 0) {
         return failed(so_far, errno);
       }
@@ -177,7 +183,8 @@ sdk::Result<void> LayerWriter::add_whiteout(const std::string& parent_path, std:
   const std::string hidden{name.substr(kWhiteout.size())};
   if (mknodat(*parent, hidden.c_str(), S_IFCHR, makedev(0, 0)) == 0) return {};
   if (errno != EEXIST) return failed(hidden, errno);
-  // The same layer has something of that name. It stays, since whiteouts speak of lower layers; a directory must hide them.
+  // The same layer has something of that name. It stays, since whiteouts speak of lower layers; a
+  // directory must hide them.
   const Fd same = open_without_links(*parent, hidden.c_str(), O_RDONLY | O_DIRECTORY);
   if (same && fsetxattr(same.get(), "trusted.overlay.opaque", "y", 1, 0) != 0) {
     return failed(hidden, errno);
@@ -249,7 +256,8 @@ sdk::Result<void> LayerWriter::clear(const Place& place) {
   if (errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return failed(place.path, errno);
   open_path_ = kNoPath;
-  std::erase_if(implied_, [&](const std::string& path) { return path.starts_with(place.path + "/"); });
+  std::erase_if(implied_,
+                [&](const std::string& path) { return path.starts_with(place.path + "/"); });
   return remove_tree(place.parent, place.name.c_str());
 }
 
@@ -257,7 +265,7 @@ sdk::Result<void> LayerWriter::make_directory(const Place& place, const Entry& e
   const char* name = place.name.c_str();
   bool hides = false;
   if (mkdirat(place.parent, name, 0700) != 0) {
-    struct stat status{};
+    struct stat status {};
     if (errno != EEXIST || fstatat(place.parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return failed(entry.path, errno);
     }
@@ -304,10 +312,10 @@ sdk::Result<void> LayerWriter::make_other(const Place& place, const Entry& entry
   } else {
     result = mknodat(place.parent, name, S_IFCHR | 0600, entry.device);
   }
-  // No descriptor: opening a FIFO or a device has effects. The name is ours and nobody else writes here.
+  // No descriptor: opening a FIFO or a device has effects. The name is ours and nobody else writes
+  // here.
   const timespec times[2] = {entry.mtime, entry.mtime};
-  if (result != 0 ||
-      fchownat(place.parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+  if (result != 0 || fchownat(place.parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
       (entry.kind != EntryKind::Symlink &&
        fchmodat(place.parent, name, entry.mode & 07777, 0) != 0) ||
       utimensat(place.parent, name, times, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -324,7 +332,7 @@ sdk::Result<void> LayerWriter::make_hard_link(const Place& place, const Entry& e
   const Fd from = target_parent.empty()
                       ? Fd{fcntl(root_, F_DUPFD_CLOEXEC, 3)}
                       : open_in_root(root_, target_parent.c_str(), O_RDONLY | O_DIRECTORY);
-  struct stat status{};
+  struct stat status {};
   if (!from || fstatat(from.get(), target_name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return refused(entry.path, "is a hard link to " + quoted(entry.target) +
                                    ", which this layer does not have");
@@ -332,7 +340,7 @@ sdk::Result<void> LayerWriter::make_hard_link(const Place& place, const Entry& e
   if (S_ISDIR(status.st_mode) || is_whiteout(status)) {
     return refused(entry.path, "is a hard link to something that is no file");
   }
-  struct stat here{};
+  struct stat here {};
   if (fstatat(place.parent, place.name.c_str(), &here, AT_SYMLINK_NOFOLLOW) == 0) {
     if (here.st_ino == status.st_ino) return {};  // to itself, or again
     if (S_ISDIR(here.st_mode)) return refused(entry.path, "replaces a directory by a hard link");

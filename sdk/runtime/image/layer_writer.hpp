@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the entries of one layer below one directory, whatever their names and links try.
 //
-// Invariants: 1. Every path is resolved by the kernel with the layer's directory as root, so no name, link or
-//   earlier entry leads out of it. 2. Nothing that exists is opened for writing: files are made anew or replaced.
+// Invariants: 1. Every path is resolved by the kernel with the layer's directory as root, so no
+// name, link or
+//   earlier entry leads out of it. 2. Nothing that exists is opened for writing: files are made
+//   anew or replaced.
 //   3. Whiteouts become what overlayfs understands: a character device 0:0, or an opaque directory.
 // What is taken and what is not:
 //   - ".." in a name refuses the layer; a leading "/" is dropped.
 //   - Hard links lead to files of the same layer only.
-//   - Of devices only those that every container gets (null, zero, full, random, urandom, tty, ptmx) are made. Others are
+//   - Of devices only those that every container gets (null, zero, full, random, urandom, tty,
+//   ptmx) are made. Others are
 //     skipped below dev/, where containers never see them, and refuse the layer elsewhere.
-//   - Of extended attributes user.*, security.capability and POSIX ACLs are set; the rest belongs to the host and is dropped,
+//   - Of extended attributes user.*, security.capability and POSIX ACLs are set; the rest belongs
+//   to the host and is dropped,
 //     most of all overlayfs's own.
-//   - AUFS's ".wh..wh.*" is skipped; a ".wh." that names nothing, or that has entries below it, refuses the layer.
+//   - AUFS's ".wh..wh.*" is skipped; a ".wh." that names nothing, or that has entries below it,
+//   refuses the layer.
 // Threads: one at a time.
 // Errors: INVALID for what is refused, naming the entry; NO_CAPACITY.
 #pragma once

@@ -16,7 +16,9 @@ namespace json = boost::json;
 
 constexpr std::size_t kMaxEntries = 1024;  // of any list in these documents that we walk
 
-sdk::Error malformed(const std::string& what) { return sdk::fail(BERTH_INVALID, what); }
+sdk::Error malformed(const std::string& what) {
+  return sdk::fail(BERTH_INVALID, what);
+}
 
 // For messages: what a stranger wrote, cut and on one line.
 std::string quoted(std::string_view text) {
@@ -172,7 +174,8 @@ std::vector<std::string> strings_of(const json::object& object, const char* key)
   std::vector<std::string> out;
   if (const json::array* list = array_of(object, key)) {
     for (const json::value& value : *list) {
-      if (const json::string* text = value.if_string()) out.emplace_back(text->data(), text->size());
+      if (const json::string* text = value.if_string())
+        out.emplace_back(text->data(), text->size());
     }
   }
   return out;
@@ -216,7 +219,8 @@ ImageConfig config_of(const json::object& object) {
   return out;
 }
 
-// How well `have` runs on `want`: 0 not at all, more is better. "v8" is what arm64 has where none is said.
+// How well `have` runs on `want`: 0 not at all, more is better. "v8" is what arm64 has where none
+// is said.
 int fit(const Platform& have, const Platform& want) {
   if (have.os != want.os || have.architecture != want.architecture) return 0;
   const auto level = [](const Platform& platform) {
@@ -257,8 +261,9 @@ sdk::Result<std::variant<Index, Manifest>> parse_manifest(std::string_view text,
   if (!type) return type.error();
   const json::value* version = object->if_contains("schemaVersion");
   if (!version || !version->is_int64() || version->get_int64() != 2) {
-    return sdk::fail(BERTH_UNIMPLEMENTED,
-                     "the manifest is not of schema version 2 (push the image again with a newer tool)");
+    return sdk::fail(
+        BERTH_UNIMPLEMENTED,
+        "the manifest is not of schema version 2 (push the image again with a newer tool)");
   }
   if (is_index_type(*type)) {
     const json::array* list = array_of(*object, "manifests");

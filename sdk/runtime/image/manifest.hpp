@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Image manifests, indexes and configurations (OCI 1, Docker v2.2), from a stranger's JSON to checked values.
+// Image manifests, indexes and configurations (OCI 1, Docker v2.2), from a stranger's JSON to
+// checked values.
 //
 // Threads: any; pure functions.
-// Errors: INVALID for what is malformed, UNIMPLEMENTED for kinds that cannot be run (schema 1, artifacts).
+// Errors: INVALID for what is malformed, UNIMPLEMENTED for kinds that cannot be run (schema 1,
+// artifacts).
 #pragma once
 
 #include <cstddef>
@@ -28,9 +30,9 @@ inline constexpr std::string_view kManifestTypes =
 
 struct Descriptor {
   std::string media_type;
-  std::string digest;      // is_digest holds
+  std::string digest;  // is_digest holds
   std::uint64_t size = 0;
-  Platform platform{};     // of entries of an index
+  Platform platform{};  // of entries of an index
 };
 
 struct Index {

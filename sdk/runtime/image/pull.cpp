@@ -87,7 +87,8 @@ sdk::Error in_manifest(sdk::Error error) {
   return error;
 }
 
-// What is here already under this name, if the registry still says the same. A cheap question: one HEAD.
+// What is here already under this name, if the registry still says the same. A cheap question: one
+// HEAD.
 std::optional<ImageRecord> Pull::unchanged() {
   const auto local = parts_.catalogue.find(reference_, options_.platform);
   if (!local) return {};
@@ -300,7 +301,7 @@ sdk::Error name_error(sdk::Error error, const std::string& registry) {
   if (error.reason != "CannotPullImageManifestError") {
     const bool ecr = registry.find(".dkr.ecr.") != std::string::npos;
     const bool credentials = error.field == "credentials";
-    error.reason = credentials && ecr                         ? "CannotPullECRContainerError"
+    error.reason = credentials && ecr                            ? "CannotPullECRContainerError"
                    : credentials || error.status == BERTH_DENIED ? "CannotPullContainerAuthError"
                                                                  : "CannotPullContainerError";
   }

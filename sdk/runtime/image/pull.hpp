@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pull: resolve the name, fetch manifest and configuration, make sure of the layers, write the record.
+// One pull: resolve the name, fetch manifest and configuration, make sure of the layers, write the
+// record.
 //
 // Threads: run() is called once and blocks; it uses threads of its own for the layers.
 // Errors: as ImageStore::pull.
@@ -25,8 +26,8 @@ struct PullParts {
   std::size_t threads = 4;  // of one pull
 };
 
-// Pulls `reference` (its digest, where it has one, already being the pin). `name` is what was asked for, for the record.
-// `pin` keeps the layers until the caller has held the image.
+// Pulls `reference` (its digest, where it has one, already being the pin). `name` is what was asked
+// for, for the record. `pin` keeps the layers until the caller has held the image.
 [[nodiscard]] sdk::Result<ImageRecord> pull_image(PullParts parts, const Reference& reference,
                                                   const std::string& name, RegistryAccess& access,
                                                   const PullOptions& options,

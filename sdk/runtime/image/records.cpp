@@ -13,9 +13,8 @@ namespace json = boost::json;
 constexpr std::int64_t kVersion = 1;
 
 json::object platform_json(const Platform& platform) {
-  return {{"os", platform.os},
-          {"architecture", platform.architecture},
-          {"variant", platform.variant}};
+  return {
+      {"os", platform.os}, {"architecture", platform.architecture}, {"variant", platform.variant}};
 }
 
 std::string text_of(const json::value& value) {
@@ -90,8 +89,7 @@ sdk::Result<ImageRecord> decode_image(std::string_view text) {
     }
     for (const json::value& value : from.at("directories").as_array()) {
       const json::object& one = value.as_object();
-      to.directories.push_back({text_of(one.at("path")),
-                                one.at("mode").to_number<std::uint32_t>(),
+      to.directories.push_back({text_of(one.at("path")), one.at("mode").to_number<std::uint32_t>(),
                                 one.at("uid").to_number<std::uint32_t>(),
                                 one.at("gid").to_number<std::uint32_t>()});
     }
@@ -101,7 +99,8 @@ sdk::Result<ImageRecord> decode_image(std::string_view text) {
   if (!record) return record;
   // Layers' names become paths.
   for (const std::string& layer : record->layers) {
-    if (!is_digest(layer)) return sdk::fail(BERTH_INVALID, "the record names a layer that is no digest");
+    if (!is_digest(layer))
+      return sdk::fail(BERTH_INVALID, "the record names a layer that is no digest");
   }
   if (digest_of(record->config, record->config_digest) != record->config_digest) {
     return sdk::fail(BERTH_INVALID, "the record's configuration is damaged");

@@ -10,8 +10,12 @@ namespace {
 constexpr std::size_t kMaxName = 255;  // host and path together, as common clients have it
 constexpr std::size_t kMaxTag = 128;
 
-bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-bool is_alnum(char c) { return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z'); }
+bool is_lower_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+bool is_alnum(char c) {
+  return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z');
+}
 
 bool all_hex(std::string_view text) {
   return std::ranges::all_of(
@@ -32,8 +36,8 @@ bool is_path_part(std::string_view part) {
     const std::size_t from = at;
     while (at < part.size() && part[at] == separator) ++at;
     const std::size_t run = at - from;
-    const bool separates = (separator == '-') || (separator == '.' && run == 1) ||
-                           (separator == '_' && run <= 2);
+    const bool separates =
+        (separator == '-') || (separator == '.' && run == 1) || (separator == '_' && run <= 2);
     if (!separates || !word()) return false;
   }
   return true;
@@ -158,7 +162,8 @@ sdk::Result<Reference> parse_reference(std::string_view text) {
   }
   out.repository = rest;
   if (!is_repository(out.repository)) {
-    return wrong(text, "names are lower-case letters and digits, joined by '/', '.', '_', '__', '-'");
+    return wrong(text,
+                 "names are lower-case letters and digits, joined by '/', '.', '_', '__', '-'");
   }
   if (out.registry.empty() || out.registry == "index.docker.io") out.registry = "docker.io";
   if (out.registry == "docker.io" && out.repository.find('/') == std::string::npos) {

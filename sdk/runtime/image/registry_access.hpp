@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a pull learns where an image may come from and with which credentials: the registry plugin, seen from a host.
+// How a pull learns where an image may come from and with which credentials: the registry plugin,
+// seen from a host.
 //
 // The agent implements it by asking the control plane; tests by a table.
 // Threads: any, several at a time; both calls block until there is an answer or none will come.
-// Errors: whatever the plugin answered. DENIED for credentials that are refused or cannot be had; a retryable
-// status makes the pull ask again.
+// Errors: whatever the plugin answered. DENIED for credentials that are refused or cannot be had; a
+// retryable status makes the pull ask again.
 #pragma once
 
 #include "berth/result.hpp"

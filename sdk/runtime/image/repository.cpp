@@ -73,8 +73,10 @@ sdk::Error refusal(http::Stream& stream, const std::string& what) {
                                          : words + " (" + std::to_string(status) + ")";
   if (status == 404) return sdk::fail(BERTH_NOT_FOUND, what + ": not found: " + tail);
   if (status == 401 || status == 403) {
-    return sdk::fail(BERTH_DENIED, what + ": access denied, repository does not exist or may require "
-                                          "other credentials: " + tail);
+    return sdk::fail(BERTH_DENIED, what +
+                                       ": access denied, repository does not exist or may require "
+                                       "other credentials: " +
+                                       tail);
   }
   if (status == 429) return sdk::fail(BERTH_UNAVAILABLE, what + ": toomanyrequests: " + tail);
   return sdk::fail(status >= 500 ? BERTH_UNAVAILABLE : BERTH_INVALID, what + ": " + tail);
@@ -228,7 +230,8 @@ http::Request Repository::Impl::request(const Endpoint& endpoint, const std::str
           .cancel = options_.cancel};
 }
 
-// Sends with credentials; what comes back is any answer that is neither a passing fault nor asks for credentials.
+// Sends with credentials; what comes back is any answer that is neither a passing fault nor asks
+// for credentials.
 sdk::Result<http::Stream> Repository::Impl::open(Endpoint& endpoint, http::Request request,
                                                  std::uint32_t attempts) {
   auto header = header_for(endpoint);
@@ -351,13 +354,15 @@ class Repository::BlobStream : public ByteSource {
   sdk::Result<void> connect(std::uint32_t attempts) {
     stream_.reset();
     auto request = repository_.request(endpoint_, "/blobs/" + blob_.digest);
-    if (offset_ > 0) request.headers.emplace_back("Range", "bytes=" + std::to_string(offset_) + "-");
+    if (offset_ > 0)
+      request.headers.emplace_back("Range", "bytes=" + std::to_string(offset_) + "-");
     auto stream = repository_.open(endpoint_, std::move(request), attempts);
     if (!stream) return stream.error();
     const http::Response& response = stream->response();
     if (response.status == 206 && offset_ > 0) {
       if (range_start(response.header("content-range")) != offset_) {
-        return sdk::fail(BERTH_INVALID, what() + ": the registry gave another range than asked for");
+        return sdk::fail(BERTH_INVALID,
+                         what() + ": the registry gave another range than asked for");
       }
       skip_ = 0;
     } else if (response.status == 200) {
@@ -383,8 +388,8 @@ class Repository::BlobStream : public ByteSource {
   std::function<void(std::size_t)> on_bytes_;
   Hasher hasher_;
   std::optional<http::Stream> stream_;
-  std::uint64_t offset_ = 0;  // of the next byte to give
-  std::uint64_t skip_ = 0;    // bytes that were given already and come again
+  std::uint64_t offset_ = 0;    // of the next byte to give
+  std::uint64_t skip_ = 0;      // bytes that were given already and come again
   std::uint32_t failures_ = 0;  // since a byte came
   bool ended_ = false;
 };
@@ -401,7 +406,9 @@ sdk::Result<std::unique_ptr<Repository>> Repository::find(http::Client& client,
   return std::unique_ptr<Repository>{new Repository(std::move(impl))};
 }
 
-std::size_t Repository::endpoints() const { return impl_->endpoints_.size(); }
+std::size_t Repository::endpoints() const {
+  return impl_->endpoints_.size();
+}
 
 std::vector<std::size_t> Repository::order() const {
   std::vector<std::size_t> out{impl_->preferred_.load()};
@@ -414,7 +421,8 @@ std::vector<std::size_t> Repository::order() const {
 sdk::Result<std::string> Repository::resolve() {
   const Reference& reference = impl_->reference();
   return impl_->at_each<std::string>(
-      reference.by_digest(), [&](Endpoint& endpoint, std::uint32_t attempts) -> sdk::Result<std::string> {
+      reference.by_digest(),
+      [&](Endpoint& endpoint, std::uint32_t attempts) -> sdk::Result<std::string> {
         auto request = impl_->request(endpoint, "/manifests/" + reference.selector());
         request.method = "HEAD";
         request.headers.emplace_back("Accept", kManifestTypes);
@@ -430,7 +438,8 @@ sdk::Result<std::string> Repository::resolve() {
 
 sdk::Result<FetchedManifest> Repository::manifest(std::string_view selector) {
   const bool by_digest = is_digest(selector);
-  const auto fetch = [&](Endpoint& endpoint, std::uint32_t attempts) -> sdk::Result<FetchedManifest> {
+  const auto fetch = [&](Endpoint& endpoint,
+                         std::uint32_t attempts) -> sdk::Result<FetchedManifest> {
     const std::string what = impl_->what(endpoint) + ": manifest " + std::string{selector};
     auto request = impl_->request(endpoint, "/manifests/" + std::string{selector});
     request.headers.emplace_back("Accept", kManifestTypes);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One repository as a pull sees it: its endpoints in order, each with its credentials, and the distribution protocol.
+// One repository as a pull sees it: its endpoints in order, each with its credentials, and the
+// distribution protocol.
 //
-// Every answer is checked before it is given out: manifests and small blobs by digest and size, a streamed blob when it
-// ends. Passing faults (429, 5xx, broken connections) are retried with growing pauses, a broken download goes on where it
-// broke, and a refused header is renewed once.
+// Every answer is checked before it is given out: manifests and small blobs by digest and size, a
+// streamed blob when it ends. Passing faults (429, 5xx, broken connections) are retried with
+// growing pauses, a broken download goes on where it broke, and a refused header is renewed once.
 // Threads: any; several blobs at a time.
 // Errors: NOT_FOUND, DENIED, UNAVAILABLE, INVALID, CANCELLED; messages without ECS's names.
 #pragma once
@@ -54,7 +55,8 @@ class Repository {
   Repository(const Repository&) = delete;
   Repository& operator=(const Repository&) = delete;
 
-  // What the registry calls the digest of the reference's tag or digest now; empty where it does not say.
+  // What the registry calls the digest of the reference's tag or digest now; empty where it does
+  // not say.
   [[nodiscard]] sdk::Result<std::string> resolve();
   // By tag or digest; a digest is verified.
   [[nodiscard]] sdk::Result<FetchedManifest> manifest(std::string_view selector);
@@ -64,8 +66,7 @@ class Repository {
   [[nodiscard]] std::size_t endpoints() const;
   // The blob as a stream from one endpoint. `on_bytes` hears of each piece. Must not outlive this.
   [[nodiscard]] sdk::Result<std::unique_ptr<ByteSource>> blob(
-      const Descriptor& blob, std::size_t endpoint,
-      std::function<void(std::size_t)> on_bytes);
+      const Descriptor& blob, std::size_t endpoint, std::function<void(std::size_t)> on_bytes);
   // The endpoints to try for a blob, that which gave the manifest first.
   [[nodiscard]] std::vector<std::size_t> order() const;
 

@@ -44,9 +44,10 @@ sdk::Result<void> make_path(const std::string& path) {
   }
 }
 
-// The new upper looks like the root below it, and like the directories that no layer describes well.
+// The new upper looks like the root below it, and like the directories that no layer describes
+// well.
 sdk::Result<void> prepare_upper(int upper, const Image& image) {
-  struct stat root{};
+  struct stat root {};
   if (stat(image.layers.back().c_str(), &root) != 0) {
     return system_error(image.layers.back(), errno);
   }
@@ -86,9 +87,11 @@ std::string mount_options(const std::vector<Part>& lowers, const Part& upper, co
 
 sdk::Error mount_failed(const std::string& target, int error) {
   if (error == EINVAL || error == ENOTSUP) {
-    return sdk::fail(BERTH_PRECONDITION,
-                     target + ": an overlay cannot be mounted here; the data directory has to lie on ext4, "
-                              "xfs, btrfs or tmpfs, and not on another overlay");
+    return sdk::fail(
+        BERTH_PRECONDITION,
+        target +
+            ": an overlay cannot be mounted here; the data directory has to lie on ext4, "
+            "xfs, btrfs or tmpfs, and not on another overlay");
   }
   return system_error("mounting an overlay on " + target, error);
 }
@@ -158,7 +161,8 @@ sdk::Result<void> unmount_rootfs(const std::string& directory) {
       continue;
     }
     if (errno != EBUSY) return system_error("unmounting " + target, errno);
-    // Its processes are gone; what keeps it busy is being torn down, or looks on from another mount namespace.
+    // Its processes are gone; what keeps it busy is being torn down, or looks on from another mount
+    // namespace.
     if (umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
       return system_error("unmounting " + target, errno);
     }
@@ -175,7 +179,8 @@ sdk::Result<void> remove_rootfs(const std::string& directory) {
   const Fd parent{open(slash == 0 ? "/" : directory.substr(0, slash).c_str(),
                        O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!parent) {
-    return errno == ENOENT ? sdk::Result<void>{} : system_error("opening what holds " + directory, errno);
+    return errno == ENOENT ? sdk::Result<void>{}
+                           : system_error("opening what holds " + directory, errno);
   }
   return remove_tree(parent.get(), directory.substr(slash + 1).c_str());
 }

@@ -22,7 +22,8 @@ struct ArchiveFree {
 };
 using Archive = std::unique_ptr<archive, ArchiveFree>;
 
-// The tar as libarchive takes it: hashed and counted as it goes by; keeps the first error, which libarchive cannot carry.
+// The tar as libarchive takes it: hashed and counted as it goes by; keeps the first error, which
+// libarchive cannot carry.
 class TarStream {
  public:
   TarStream(ByteSource& source, const std::string& diff_id, UnpackBudget& budget)
@@ -71,7 +72,8 @@ sdk::Error broken(archive* archive, const TarStream& stream) {
   const char* words = archive_error_string(archive);
   std::string why = "the layer is not a whole tar archive: ";
   for (const char* c = words ? words : "damaged"; *c != 0 && why.size() < 300; ++c) {
-    why += static_cast<unsigned char>(*c) < 0x20 || static_cast<unsigned char>(*c) > 0x7e ? '?' : *c;
+    why +=
+        static_cast<unsigned char>(*c) < 0x20 || static_cast<unsigned char>(*c) > 0x7e ? '?' : *c;
   }
   return sdk::fail(BERTH_INVALID, std::move(why));
 }
@@ -184,9 +186,8 @@ sdk::Result<void> untar(TarStream& stream, LayerWriter& writer, UnpackBudget& bu
     auto entry = entry_of(raw);
     if (!entry) return entry.error();
     const la_int64_t size = archive_entry_size(raw);
-    const auto added = writer.add(*entry, [&](int fd) {
-      return copy_data(archive.get(), stream, size, fd);
-    });
+    const auto added =
+        writer.add(*entry, [&](int fd) { return copy_data(archive.get(), stream, size, fd); });
     if (!added) return added;
   }
   return writer.finish();
@@ -208,7 +209,8 @@ sdk::Result<UnpackedLayer> unpack_layer(ByteSource& blob, const std::string& dif
   }
   const std::string found = stream.digest();
   if (found != diff_id) {
-    return sdk::fail(BERTH_INVALID, "the layer unpacks to " + found + " but the image's configuration says " + diff_id);
+    return sdk::fail(BERTH_INVALID, "the layer unpacks to " + found +
+                                        " but the image's configuration says " + diff_id);
   }
   return UnpackedLayer{stream.size(), writer.implied(), writer.root_is_opaque()};
 }

@@ -2,8 +2,9 @@
 // One layer, from its blob to a directory, in one streaming pass: decompress, hash, untar.
 //
 // Threads: any, one at a time for one directory.
-// Errors: INVALID for layers that are damaged, hostile or not what their diff id says; NO_CAPACITY where the disk or the
-// budget is used up; else the blob's own. After an error the directory holds rubbish, all of it inside.
+// Errors: INVALID for layers that are damaged, hostile or not what their diff id says; NO_CAPACITY
+// where the disk or the budget is used up; else the blob's own. After an error the directory holds
+// rubbish, all of it inside.
 #pragma once
 
 #include <atomic>
@@ -28,7 +29,8 @@ struct UnpackedLayer {
   bool opaque = false;            // it hides all that lies below it
 };
 
-// Reads `blob` to its end, so that the blob's own check of size and digest has been made when this succeeds.
+// Reads `blob` to its end, so that the blob's own check of size and digest has been made when this
+// succeeds.
 [[nodiscard]] sdk::Result<UnpackedLayer> unpack_layer(ByteSource& blob, const std::string& diff_id,
                                                       int directory, UnpackBudget& budget);
 

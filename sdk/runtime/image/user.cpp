@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <optional>
 
@@ -37,7 +37,7 @@ bool is_number(std::string_view text) {
 sdk::Result<std::string> content(int root, const char* path) {
   // Not blocking: the image may have put a FIFO there.
   const Fd file = open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  struct stat status{};
+  struct stat status {};
   if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::string{};
   std::string out;
   char buffer[16 << 10];
@@ -47,7 +47,8 @@ sdk::Result<std::string> content(int root, const char* path) {
     if (got == 0) return out;
     out.append(buffer, static_cast<std::size_t>(got));
     if (out.size() > kMaxFile) {
-      return sdk::fail(BERTH_INVALID, std::string{"the image's "} + path + " is longer than 16 MiB");
+      return sdk::fail(BERTH_INVALID,
+                       std::string{"the image's "} + path + " is longer than 16 MiB");
     }
   }
 }
@@ -107,7 +108,8 @@ sdk::Result<void> find_user(std::string_view passwd, std::string_view wanted, Pr
   });
   if (found) return {};
   if (!id) {
-    if (is_number(wanted)) return sdk::fail(BERTH_INVALID, "the user's number is out of range", "user");
+    if (is_number(wanted))
+      return sdk::fail(BERTH_INVALID, "the user's number is out of range", "user");
     return unknown("user", wanted);
   }
   out.uid = *id;
@@ -122,7 +124,8 @@ sdk::Result<void> find_group(std::string_view groups, std::string_view wanted, P
   });
   if (!found) found = number(wanted);
   if (!found) {
-    if (is_number(wanted)) return sdk::fail(BERTH_INVALID, "the group's number is out of range", "user");
+    if (is_number(wanted))
+      return sdk::fail(BERTH_INVALID, "the group's number is out of range", "user");
     return unknown("group", wanted);
   }
   out.gid = *found;
