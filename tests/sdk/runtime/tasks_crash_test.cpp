@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kills an agent by SIGKILL at every named point of a task's life and looks at what really ran: each start of a container
+// connects to this test, so no record of Berth's is asked.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "tests/sdk/runtime/task_host_support.hpp"
+#include "tests/sdk/runtime/task_support.hpp"
+
+namespace berth::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::IsEmpty;
+using testing::kTaskId;
+using testing::Place;
+using testing::Registry;
+using testing::request_of;
+
+constexpr std::chrono::seconds kPatience{20};
+
+// Counts the starts of programs by the line that each sends, and how many still live: each keeps its connection as long as it
+// runs. One that says "first" is let go at once.
+class StartMarks {
+ public:
+  StartMarks() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    ::listen(listener_, 16);
+    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { run(); });
+  }
+  ~StartMarks() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+    for (const int fd : connections_) ::close(fd);
+  }
+  StartMarks(const StartMarks&) = delete;
+  StartMarks& operator=(const StartMarks&) = delete;
+
+  [[nodiscard]] int port() const { return port_; }
+  int starts(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return starts_[name];
+  }
+  std::size_t living() {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(connections_, [](int fd) {
+      char byte = 0;
+      const bool gone = ::recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+      if (gone) ::close(fd);
+      return gone;
+    });
+    return connections_.size();
+  }
+
+ private:
+  void run() {
+    for (int fd = 0; (fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
+      std::string line;
+      for (char byte = 0; ::read(fd, &byte, 1) == 1 && byte != '\n';) line += byte;
+      const std::lock_guard lock(mutex_);
+      ++starts_[line];
+      if (line == "web") {
+        connections_.push_back(fd);
+      } else {
+        ::close(fd);
+      }
+    }
+  }
+  int listener_;
+  int port_ = 0;
+  std::mutex mutex_;
+  std::map<std::string, int> starts_;
+  std::vector<int> connections_;
+  std::thread thread_;
+};
+
+// The agent, a process of its own.
+class Agent {
+ public:
+  Agent(const Place& place, const Registry& registry, const std::string& failpoint) {
+    int in[2];
+    int out[2];
+    if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) std::abort();
+    const std::string data = place.data_dir();
+    const std::string url = registry.url();
+    const std::string armed = "BERTH_FAILPOINT=" + failpoint;
+    const char* const args[] = {BERTH_TEST_AGENT, data.c_str(), BERTH_TEST_MONITOR, place.name().c_str(), url.c_str(), nullptr};
+    std::vector<const char*> environment;
+    for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+    if (!failpoint.empty()) environment.push_back(armed.c_str());
+    environment.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, in[0], 0);
+    ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    if (::posix_spawn(&pid_, BERTH_TEST_AGENT, &actions, nullptr, const_cast<char**>(args),
+                      const_cast<char**>(environment.data())) != 0) {
+      std::abort();
+    }
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::close(in[0]);
+    ::close(out[1]);
+    in_ = in[1];
+    out_ = out[0];
+  }
+  ~Agent() {
+    ::close(in_);
+    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+    ::close(out_);
+  }
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  void tell(const std::string& line) {
+    const std::string text = line + "\n";
+    (void)!::write(in_, text.data(), text.size());
+  }
+  // Reads on until the line comes. False: the agent is gone, or time is up.
+  bool await(const std::string& line) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+      if (const auto found = lines_.find(line); found != lines_.end()) return true;
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      pollfd out{out_, POLLIN, 0};
+      if (left.count() <= 0 || ::poll(&out, 1, static_cast<int>(left.count())) != 1 || !read_more()) return false;
+    }
+  }
+  bool await_phase(v1::TaskPhase phase) {
+    return await("report " + std::to_string(phase) + " " + kTaskId);
+  }
+  // Whether it died by SIGKILL; waits for its end.
+  bool was_killed() {
+    int status = 0;
+    while (read_more()) continue;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+  }
+  [[nodiscard]] std::string transcript() const { return all_; }
+
+ private:
+  bool read_more() {
+    char buffer[4096];
+    const ssize_t got = ::read(out_, buffer, sizeof buffer);
+    if (got <= 0) return false;
+    all_.append(buffer, static_cast<std::size_t>(got));
+    rest_.append(buffer, static_cast<std::size_t>(got));
+    for (std::size_t end = 0; (end = rest_.find('\n')) != std::string::npos; rest_.erase(0, end + 1)) {
+      lines_.insert(rest_.substr(0, end));
+    }
+    return true;
+  }
+  pid_t pid_ = -1;
+  int in_ = -1;
+  int out_ = -1;
+  std::string rest_;
+  std::string all_;
+  std::set<std::string> lines_;
+};
+
+class TasksCrash : public ::testing::TestWithParam<const char*> {
+ protected:
+  static void SetUpTestSuite() { registry_ = new Registry(BERTH_TEST_REGISTRY); }
+  static void TearDownTestSuite() {
+    delete registry_;
+    registry_ = nullptr;
+  }
+  void SetUp() override {
+    ::signal(SIGPIPE, SIG_IGN);
+    ASSERT_TRUE(registry_->works());
+    auto request = request_of({{.name = "first", .essential = false}, {.name = "web", .needs = {{"first", "SUCCESS"}}}});
+    request.mutable_definition()->set_network_mode("host");
+    for (auto& container : *request.mutable_definition()->mutable_container_definitions()) {
+      container.set_image(registry_->image());
+      container.set_memory(32);
+      container.add_command("/bin/sh");
+      container.add_command("-c");
+    }
+    const std::string port = std::to_string(marks_.port());
+    request.mutable_definition()->mutable_container_definitions(0)->add_command(
+        "echo first | nc 127.0.0.1 " + port);
+    request.mutable_definition()->mutable_container_definitions(1)->add_command(
+        "trap 'exit 5' TERM; (echo web; exec sleep 1000) | nc 127.0.0.1 " + port + " & wait");
+    fs::create_directories(place_.data_dir());
+    file_ = place_.data_dir() / "request";
+    std::ofstream(file_, std::ios::binary) << request.SerializeAsString();
+  }
+
+  static Registry* registry_;
+  Place place_{"crash", BERTH_TEST_MONITOR};
+  StartMarks marks_;
+  fs::path file_;
+};
+Registry* TasksCrash::registry_ = nullptr;
+
+// Drives a task from its start to its removal. The agent dies at the point, and another one takes over where it was.
+TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
+  const std::string point = GetParam();
+  bool was_stopping = false;
+  {
+    Agent agent(place_, *registry_, point);
+    agent.tell("start " + file_.string());
+    if (agent.await_phase(v1::TASK_PHASE_RUNNING)) {
+      was_stopping = true;
+      ASSERT_TRUE(testing::eventually([&] { return marks_.living() == 1; }));
+      agent.tell(std::string("stop ") + kTaskId);
+    }
+    ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
+  }
+  Agent agent(place_, *registry_, "");
+  ASSERT_TRUE(agent.await("open")) << agent.transcript();
+  agent.tell("start " + file_.string());  // as the control plane would, which has heard no answer
+  ASSERT_TRUE(agent.await("ok")) << agent.transcript();
+  if (!was_stopping) {
+    ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_RUNNING)) << agent.transcript();
+    ASSERT_TRUE(testing::eventually([&] { return marks_.living() == 1; }));
+  }
+  agent.tell(std::string("stop ") + kTaskId);
+  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
+  EXPECT_EQ(marks_.starts("first"), 1);
+  EXPECT_EQ(marks_.starts("web"), 1);
+  EXPECT_TRUE(testing::eventually([&] { return marks_.living() == 0; }));
+  agent.tell(std::string("forget ") + kTaskId);
+  agent.tell("quit");
+  EXPECT_FALSE(agent.was_killed());
+  EXPECT_THAT(place_.leftovers(), IsEmpty());
+}
+
+std::string test_name(const ::testing::TestParamInfo<const char*>& info) {
+  std::string name = info.param;
+  std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == ':'; }, '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AtEachPoint, TasksCrash,
+    ::testing::Values("task.before_commit", "task.after_commit", "task.before_commit:2", "task.after_commit:2",
+                      "task.before_commit:3", "task.after_commit:3", "task.before_commit:4", "task.after_commit:4",
+                      "task.before_commit:5", "task.after_commit:5", "task.before_pull", "task.after_pull",
+                      "task.before_launch", "task.before_attach", "task.after_attach", "task.before_create",
+                      "task.after_create", "task.after_launch", "task.before_launch:2", "task.before_create:2",
+                      "task.after_create:2", "task.after_launch:2", "task.before_signal", "task.after_signal",
+                      "task.before_remove", "task.after_runtime_remove", "task.after_remove", "task.before_remove:2",
+                      "task.after_runtime_remove:2", "task.after_remove:2", "task.before_cleanup", "task.after_cleanup"),
+    test_name);
+
+}  // namespace
+}  // namespace berth::runtime

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks on this very host: a real registry, a real OCI runtime, real namespaces. Needs root.
+#include "sdk/runtime/task/tasks.hpp"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "tests/sdk/runtime/task_host_support.hpp"
+#include "tests/sdk/runtime/task_support.hpp"
+
+namespace berth::runtime {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+using testing::Box;
+using testing::kTaskId;
+using testing::Place;
+using testing::PlainAccess;
+using testing::Registry;
+using testing::request_of;
+
+constexpr std::chrono::seconds kPatience{30};
+
+// The body of an HTTP answer from this host's loopback; empty: nobody answered.
+std::string http_get(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  timeval patience{5, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+    const std::string request = "GET / HTTP/1.0\r\n\r\n";
+    (void)!::write(fd, request.data(), request.size());
+    char buffer[4096];
+    for (ssize_t got = 0; (got = ::read(fd, buffer, sizeof buffer)) > 0;) answer.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(fd);
+  const auto body = answer.find("\r\n\r\n");
+  return body == std::string::npos ? "" : answer.substr(body + 4);
+}
+
+class TasksOnHost : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { registry_ = new Registry(BERTH_TEST_REGISTRY); }
+  static void TearDownTestSuite() {
+    delete registry_;
+    registry_ = nullptr;
+  }
+  void SetUp() override {
+    ASSERT_EQ(::geteuid(), 0U) << "needs root";
+    ASSERT_TRUE(registry_->works()) << "no registry";
+    access_ = std::make_unique<PlainAccess>(registry_->url());
+    open();
+  }
+  void TearDown() override {
+    if (tasks_) {
+      for (const auto& report : tasks_->list()) stop(report.task_id(), true);
+      for (const auto& report : tasks_->list()) EXPECT_TRUE(stopped(report.task_id())) << report.task_id();
+    }
+    EXPECT_THAT(place_.leftovers(), IsEmpty());
+    tasks_.reset();
+  }
+  void open() {
+    auto tasks = Tasks::open(place_.config(), {.report = [this](const v1::TaskReport& report) {
+                                                 const std::lock_guard lock(mutex_);
+                                                 reports_[report.task_id()].push_back(report);
+                                                 moved_.notify_all();
+                                               },
+                                               .registry = *access_});
+    ASSERT_TRUE(tasks) << tasks.error().message;
+    tasks_ = std::move(*tasks);
+  }
+
+  v1::StartTaskRequest request(const std::vector<Box>& boxes, const std::string& id = kTaskId) {
+    auto out = request_of(boxes, id);
+    for (auto& container : *out.mutable_definition()->mutable_container_definitions()) {
+      container.set_image(registry_->image());
+      container.set_memory(64);
+    }
+    return out;
+  }
+  static v1::ecs::ContainerDefinition& container(v1::StartTaskRequest& request, int i) {
+    return *request.mutable_definition()->mutable_container_definitions(i);
+  }
+  static void sh(v1::StartTaskRequest& request, int i, const std::string& script) {
+    container(request, i).clear_command();
+    for (const char* word : {"/bin/sh", "-c", script.c_str()}) container(request, i).add_command(word);
+  }
+
+  // The first report in the phase, or later.
+  std::optional<v1::TaskReport> reached(v1::TaskPhase phase, const std::string& id = kTaskId) {
+    std::unique_lock lock(mutex_);
+    std::optional<v1::TaskReport> found;
+    moved_.wait_for(lock, kPatience, [&] {
+      for (const auto& report : reports_[id]) {
+        if (report.phase() < phase) continue;
+        found = report;
+        return true;
+      }
+      return false;
+    });
+    return found;
+  }
+  std::optional<v1::TaskReport> stopped(const std::string& id = kTaskId) { return reached(v1::TASK_PHASE_STOPPED, id); }
+  v1::TaskReport run_to_end(const v1::StartTaskRequest& request) {
+    auto started = tasks_->start(request);
+    EXPECT_TRUE(started) << started.error().message;
+    const auto last = stopped(request.task_id());
+    EXPECT_TRUE(last);
+    return last.value_or(v1::TaskReport{});
+  }
+  void stop(const std::string& id, bool force = false) {
+    v1::StopTaskRequest request;
+    request.set_task_id(id);
+    request.set_reason("stopped by the test");
+    request.set_force(force);
+    EXPECT_TRUE(tasks_->stop(request));
+  }
+  std::vector<std::string> log_lines(v1::LogsRequest request) {
+    request.set_task_id(kTaskId);
+    std::vector<std::string> lines;
+    auto count = tasks_->logs(
+        request, [&](const v1::LogRecord& record) { return lines.push_back(record.data()), true; }, {});
+    EXPECT_TRUE(count) << count.error().message;
+    return lines;
+  }
+
+  static Registry* registry_;
+  Place place_{"tasks", BERTH_TEST_MONITOR};
+  std::unique_ptr<PlainAccess> access_;
+  std::mutex mutex_;
+  std::condition_variable moved_;
+  std::map<std::string, std::vector<v1::TaskReport>> reports_;
+  std::unique_ptr<Tasks> tasks_;
+};
+Registry* TasksOnHost::registry_ = nullptr;
+
+TEST_F(TasksOnHost, TwoContainersOfATaskBothListenOnPort80) {
+  auto two = request({{.name = "one", .stop_timeout = 1}, {.name = "two", .stop_timeout = 1}});
+  for (int i = 0; i < 2; ++i) {
+    sh(two, i, "hostname > /www/index.html; exec httpd -f -p 80 -h /www");
+    auto* port = container(two, i).add_port_mappings();
+    port->set_container_port(80);
+  }
+  container(two, 0).set_hostname("first");
+  container(two, 1).set_hostname("second");
+  ASSERT_TRUE(tasks_->start(two));
+  const auto running = reached(v1::TASK_PHASE_RUNNING);
+  ASSERT_TRUE(running);
+  ASSERT_EQ(running->phase(), v1::TASK_PHASE_RUNNING) << running->stopped_reason();
+  std::vector<std::string> bodies;
+  for (int i = 0; i < 2; ++i) {
+    const auto& report = running->containers(i);
+    EXPECT_THAT(report.image_digest(), StartsWith("sha256:"));
+    ASSERT_EQ(report.network_bindings_size(), 1) << "container " << i;
+    EXPECT_EQ(report.network_bindings(0).container_port(), 80);
+    const auto port = static_cast<std::uint16_t>(report.network_bindings(0).host_port());
+    std::string body;
+    testing::eventually([&] { return !(body = http_get(port)).empty(); });
+    bodies.push_back(body);
+  }
+  EXPECT_THAT(bodies, ElementsAre("first\n", "second\n"));
+  stop(kTaskId);
+  const auto last = stopped();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->stopped_reason(), "stopped by the test");
+  EXPECT_TRUE(last->has_pull_started_at() && last->has_pull_stopped_at() && last->has_started_at() &&
+              last->has_execution_stopped_at() && last->has_stopped_at());
+}
+
+TEST_F(TasksOnHost, RunsAChainOfContainersThatWaitForSuccess) {
+  auto chain = request({{.name = "a", .essential = false},
+                        {.name = "b", .essential = false, .needs = {{"a", "SUCCESS"}}},
+                        {.name = "c", .needs = {{"b", "SUCCESS"}}}});
+  for (int i = 0; i < 3; ++i) sh(chain, i, "echo " + std::string(1, static_cast<char>('a' + i)));
+  const auto last = run_to_end(chain);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_ESSENTIAL_CONTAINER_EXITED);
+  for (const auto& report : last.containers()) EXPECT_EQ(report.exit_code(), 0) << report.name();
+  EXPECT_THAT(log_lines({}), ElementsAre("a", "b", "c")) << "merged by time";
+}
+
+TEST_F(TasksOnHost, DoesNotStartWhatWaitsForAFailure) {
+  auto chain = request({{.name = "init", .essential = false}, {.name = "web", .needs = {{"init", "SUCCESS"}}}});
+  sh(chain, 0, "exit 7");
+  sh(chain, 1, "echo never");
+  const auto last = run_to_end(chain);
+  EXPECT_EQ(last.containers(0).exit_code(), 7);
+  EXPECT_EQ(last.containers(1).exit_code(), 143);
+  EXPECT_THAT(last.containers(1).reason(), StartsWith("CannotStartContainerError: "));
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_TASK_FAILED_TO_START);
+}
+
+TEST_F(TasksOnHost, TellsAContainerThatWasKilledForMemory) {
+  auto task = request({{.name = "hog"}});
+  container(task, 0).set_memory(8);
+  sh(task, 0, "exec dd if=/dev/zero of=/dev/null bs=100M");
+  const auto last = run_to_end(task);
+  EXPECT_EQ(last.containers(0).exit_code(), 137);
+  EXPECT_EQ(last.containers(0).reason(), "OutOfMemoryError: Container killed due to memory usage");
+}
+
+TEST_F(TasksOnHost, KillsForTheMemoryOfTheTask) {
+  auto task = request({{.name = "hog"}});
+  container(task, 0).clear_memory();
+  task.mutable_definition()->set_memory("8");
+  task.mutable_definition()->set_cpu("256");
+  sh(task, 0, "exec dd if=/dev/zero of=/dev/null bs=100M");
+  const auto last = run_to_end(task);
+  EXPECT_EQ(last.containers(0).exit_code(), 137);
+  EXPECT_EQ(last.containers(0).reason(), "OutOfMemoryError: Container killed due to memory usage");
+}
+
+TEST_F(TasksOnHost, StopsBySignalAndThenByForce) {
+  auto task = request({{.name = "polite"}, {.name = "deaf", .stop_timeout = 1}});
+  sh(task, 0, "trap 'echo bye; exit 3' TERM; echo up; while true; do sleep 0.05; done");
+  sh(task, 1, "trap '' TERM; echo up; while true; do sleep 0.05; done");
+  ASSERT_TRUE(tasks_->start(task));
+  ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
+  // Both have set their traps.
+  ASSERT_TRUE(testing::eventually([&] { return log_lines({}).size() == 2; }));
+  stop(kTaskId);
+  const auto last = stopped();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->containers(0).exit_code(), 3);
+  EXPECT_EQ(last->containers(1).exit_code(), 137);
+  EXPECT_THAT(log_lines({}), Contains("bye"));
+}
+
+TEST_F(TasksOnHost, TellsAProgramThatDoesNotExist) {
+  auto task = request({{.name = "web"}});
+  container(task, 0).add_command("/no/such/program");
+  const auto last = run_to_end(task);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_TASK_FAILED_TO_START);
+  EXPECT_THAT(last.containers(0).reason(), HasSubstr("/no/such/program"));
+  EXPECT_THAT(last.containers(0).reason(), StartsWith("Cannot"));
+  EXPECT_FALSE(last.containers(0).has_exit_code());
+}
+
+TEST_F(TasksOnHost, TellsAnImageThatDoesNotExist) {
+  auto task = request({{.name = "web"}});
+  container(task, 0).set_image(registry_->image() + "-not");
+  const auto last = run_to_end(task);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_TASK_FAILED_TO_START);
+  EXPECT_THAT(last.stopped_reason(), StartsWith("CannotPull"));
+  EXPECT_EQ(last.containers(0).reason(), last.stopped_reason());
+  EXPECT_FALSE(last.containers(0).has_exit_code());
+}
+
+TEST_F(TasksOnHost, GivesTheProgramWhatTheDefinitionSays) {
+  auto task = request({{.name = "web"}});
+  sh(task, 0, "id -u; id -g; pwd; echo $A $FROM_IMAGE $HOME $AWS_EXECUTION_ENV; hostname; touch /x || echo read-only");
+  auto& web = container(task, 0);
+  web.set_user("app");
+  web.set_working_directory("/tmp");
+  web.set_readonly_root_filesystem(true);
+  web.set_hostname("name");
+  auto* pair = web.add_environment();
+  pair->set_name("A");
+  pair->set_value("b");
+  task.set_launch_type("EC2");
+  EXPECT_EQ(run_to_end(task).containers(0).exit_code(), 0);
+  v1::LogsRequest out;
+  auto lines = log_lines(out);
+  std::erase_if(lines, [](const std::string& line) { return line.starts_with("touch:"); });
+  EXPECT_THAT(lines, ElementsAre("1234", "1234", "/tmp", "b yes /home/app AWS_ECS_EC2", "name", "read-only"));
+}
+
+TEST_F(TasksOnHost, RunsWithoutNetworkAndWithTheHosts) {
+  auto none = request({{.name = "web"}});
+  none.mutable_definition()->set_network_mode("none");
+  sh(none, 0, "ls /sys/class/net");
+  EXPECT_EQ(run_to_end(none).containers(0).exit_code(), 0);
+  EXPECT_THAT(log_lines({}), ElementsAre("lo"));
+  auto host = request({{.name = "web"}}, "11111111111111111111111111111111");
+  host.mutable_definition()->set_network_mode("host");
+  sh(host, 0, "exec sleep 1000");
+  container(host, 0).add_port_mappings()->set_container_port(4321);
+  ASSERT_TRUE(tasks_->start(host));
+  const auto running = reached(v1::TASK_PHASE_RUNNING, host.task_id());
+  ASSERT_TRUE(running);
+  ASSERT_EQ(running->containers(0).network_bindings_size(), 1) << running->stopped_reason();
+  EXPECT_EQ(running->containers(0).network_bindings(0).host_port(), 4321);
+}
+
+TEST_F(TasksOnHost, FollowsLogsUntilTheTaskEnds) {
+  auto task = request({{.name = "web"}});
+  sh(task, 0, "echo one; sleep 0.3; echo two >&2; sleep 0.3; echo three");
+  ASSERT_TRUE(tasks_->start(task));
+  v1::LogsRequest follow;
+  follow.set_follow(true);
+  EXPECT_THAT(log_lines(follow), ElementsAre("one", "two", "three"));
+  ASSERT_TRUE(stopped());
+  v1::LogsRequest tail;
+  tail.set_tail_lines(1);
+  EXPECT_THAT(log_lines(tail), ElementsAre("three"));
+  tasks_->forget({kTaskId});
+  EXPECT_THAT(log_lines(tail), ElementsAre("three")) << "logs outlive the record";
+}
+
+TEST_F(TasksOnHost, EndsFollowingWhenTheReaderGoes) {
+  auto task = request({{.name = "web"}});
+  sh(task, 0, "exec sleep 1000");
+  ASSERT_TRUE(tasks_->start(task));
+  v1::LogsRequest follow;
+  follow.set_task_id(kTaskId);
+  follow.set_follow(true);
+  std::stop_source cancel;
+  std::thread reader([&] {
+    EXPECT_TRUE(tasks_->logs(follow, [](const v1::LogRecord&) { return true; }, cancel.get_token()));
+  });
+  cancel.request_stop();
+  reader.join();
+}
+
+TEST_F(TasksOnHost, KeepsContainersRunningOverARestart) {
+  auto task = request({{.name = "web", .stop_timeout = 1}});
+  sh(task, 0, "exec httpd -f -p 80 -h /www");
+  container(task, 0).add_port_mappings()->set_container_port(80);
+  ASSERT_TRUE(tasks_->start(task));
+  const auto running = reached(v1::TASK_PHASE_RUNNING);
+  ASSERT_TRUE(running);
+  ASSERT_EQ(running->containers(0).network_bindings_size(), 1) << running->stopped_reason();
+  const auto port = static_cast<std::uint16_t>(running->containers(0).network_bindings(0).host_port());
+  ASSERT_TRUE(testing::eventually([&] { return http_get(port) == "hello\n"; }));
+  tasks_.reset();
+  EXPECT_EQ(http_get(port), "hello\n") << "while no agent is there";
+  open();
+  ASSERT_EQ(tasks_->list().size(), 1U);
+  EXPECT_EQ(tasks_->list()[0].phase(), v1::TASK_PHASE_RUNNING);
+  EXPECT_EQ(http_get(port), "hello\n");
+  stop(kTaskId);
+  const auto last = stopped();
+  ASSERT_TRUE(last);
+  EXPECT_TRUE(last->containers(0).has_exit_code());
+}
+
+TEST_F(TasksOnHost, RefusesASecondAgentOnItsDirectory) {
+  auto second = Tasks::open(place_.config(), {.report = [](const v1::TaskReport&) {}, .registry = *access_});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().status, BERTH_PRECONDITION);
+}
+
+}  // namespace
+}  // namespace berth::runtime
