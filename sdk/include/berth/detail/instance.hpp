@@ -102,18 +102,8 @@ class Instance {
     }
   }
 
-  // Opens the operation of a call that the SDK itself answers.
-  template <typename Message, typename Work>
-  berth_status serve(const Call& call, const Work& work) {
-    Message request;
-    if (!parse(request, call.request)) return BERTH_INVALID;
-    if (!link_->open(call.operation)) return BERTH_INVALID;
-    guarded(*link_, call.operation, [&] { work(request); });
-    return BERTH_OK;
-  }
-
   berth_status describe(const Call& call) {
-    return serve<v1::Empty>(call, [&](const v1::Empty&) {
+    return open_and_run<v1::Empty, v1::Manifest>(link_, call, [&](const auto&, const auto& done) {
       const std::lock_guard lock(describing_);
       v1::Manifest manifest;
       manifest.set_name(about_.name);
@@ -122,18 +112,15 @@ class Instance {
       manifest.set_license(about_.license);
       manifest.set_url(about_.url);
       std::apply([&](auto&... role) { (add_interface(*role, manifest), ...); }, roles_);
-      link_->finish(call.operation, BERTH_OK, manifest.SerializeAsString());
+      done.ok(manifest);
     });
   }
 
   berth_status activate(const Call& call) {
-    return serve<v1::Empty>(call, [&](const v1::Empty&) {
-      if (active_.exchange(true)) {
-        link_->finish(call.operation, fail(BERTH_PRECONDITION, "active already"));
-        return;
-      }
+    return open_and_run<v1::Empty, v1::Empty>(link_, call, [&](const auto&, const auto& done) {
+      if (active_.exchange(true)) return done.fail(fail(BERTH_PRECONDITION, "active already"));
       link_->set_active();
-      activate_next<0>(Completion<v1::Empty>(link_, call.operation, call.timeout_ms));
+      activate_next<0>(done);
     });
   }
 
@@ -152,44 +139,47 @@ class Instance {
       } else {
         // Once the instance is ending the call counts as cancelled: `this` is not touched then.
         role.activate(done.then([this, done] {
-          if (done.is_cancelled())
+          if (done.is_cancelled()) {
             return done.fail(fail(BERTH_CANCELLED, "the instance is ending"));
-          activate_next<index + 1>(done);
+          }
+          guarded([&] { activate_next<index + 1>(done); },
+                  [&](const Error& error) { done.fail(error); });
         }));
       }
     }
   }
 
   berth_status answer(const Call& call) {
-    return serve<v1::Answer>(call, [&](const v1::Answer& answer) {
-      const berth_status status = link_->answer(answer);
-      end_call(call, status, "no such question is open");
-    });
+    return open_and_run<v1::Answer, v1::Empty>(
+        link_, call, [&](const v1::Answer& answer, const auto& done) {
+          end_call(done, link_->answer(answer), "no such question is open");
+        });
   }
 
   berth_status write(const Call& call) {
-    return serve<v1::StreamWrite>(call, [&](const v1::StreamWrite& write) {
-      const std::shared_ptr<StreamSink> stream = link_->stream(write.stream_id());
-      if (!stream) return end_call(call, BERTH_NOT_FOUND, "no such stream is open");
-      end_call(call, stream->on_write(call.request), "too much input lies unread");
-    });
+    return open_and_run<v1::StreamWrite, v1::Empty>(
+        link_, call, [&](const v1::StreamWrite& write, const auto& done) {
+          const std::shared_ptr<StreamSink> stream = link_->stream(write.stream_id());
+          if (!stream) return end_call(done, BERTH_NOT_FOUND, "no such stream is open");
+          const berth_status status = stream->on_write(call.request);
+          end_call(
+              done, status,
+              status == BERTH_INVALID ? "more than 64 KiB at once" : "too much input lies unread");
+        });
   }
 
   berth_status credit(const Call& call) {
-    return serve<v1::StreamCredit>(call, [&](const v1::StreamCredit& credit) {
-      const std::shared_ptr<StreamSink> stream = link_->stream(credit.stream_id());
-      if (!stream) return end_call(call, BERTH_NOT_FOUND, "no such stream is open");
-      stream->on_credit(credit.bytes());
-      end_call(call, BERTH_OK, "");
-    });
+    return open_and_run<v1::StreamCredit, v1::Empty>(
+        link_, call, [&](const v1::StreamCredit& credit, const auto& done) {
+          const std::shared_ptr<StreamSink> stream = link_->stream(credit.stream_id());
+          if (!stream) return end_call(done, BERTH_NOT_FOUND, "no such stream is open");
+          stream->on_credit(credit.bytes());
+          done.ok();
+        });
   }
 
-  void end_call(const Call& call, berth_status status, const char* words) {
-    if (status == BERTH_OK) {
-      link_->finish(call.operation, BERTH_OK, {});
-    } else {
-      link_->finish(call.operation, fail(status, words));
-    }
+  static void end_call(const Completion<v1::Empty>& done, berth_status status, const char* words) {
+    status == BERTH_OK ? done.ok() : done.fail(fail(status, words));
   }
 
   std::shared_ptr<Link> link_;

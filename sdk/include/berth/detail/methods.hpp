@@ -33,43 +33,48 @@ template <typename Message>
          message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }
 
-// Runs what a plugin does for an open operation; what it throws becomes the operation's end.
-template <typename Work>
-void guarded(Link& link, std::uint64_t operation, const Work& work) {
+// Runs what a plugin does for an open operation; what it throws goes to `failed`.
+template <typename Work, typename Fail>
+void guarded(const Work& work, const Fail& failed) {
   try {
     work();
   } catch (const std::exception& problem) {
-    link.finish(operation, fail(BERTH_INTERNAL, problem.what()));
+    failed(fail(BERTH_INTERNAL, problem.what()));
   } catch (...) {
-    link.finish(operation, fail(BERTH_INTERNAL, "the plugin threw something unknown"));
+    failed(fail(BERTH_INTERNAL, "the plugin threw something unknown"));
   }
+}
+
+// Opens the operation of a call, and runs `work` with its request and its completion.
+template <typename Request, typename Response, typename Work>
+berth_status open_and_run(const std::shared_ptr<Link>& link, const Call& call, const Work& work) {
+  Request request;
+  if (!parse(request, call.request)) return BERTH_INVALID;
+  if (!link->open(call.operation)) return BERTH_INVALID;
+  // A copy of ours, so that what the plugin throws comes before the end of its last copy.
+  const Completion<Response> done(link, call.operation, call.timeout_ms);
+  guarded([&] { work(request, done); }, [&](const Error& error) { done.fail(error); });
+  return BERTH_OK;
 }
 
 template <typename Role, typename Request, typename Response>
 berth_status invoke(Role& role, void (Role::*method)(Request, Completion<Response>),
                     const std::shared_ptr<Link>& link, const Call& call) {
-  Request request;
-  if (!parse(request, call.request)) return BERTH_INVALID;
-  if (!link->open(call.operation)) return BERTH_INVALID;
-  guarded(*link, call.operation, [&] {
-    if constexpr (std::is_same_v<Request, v1::ListOwnedRequest>) role.inventory().resend();
-    (role.*method)(std::move(request), Completion<Response>(link, call.operation, call.timeout_ms));
-  });
-  return BERTH_OK;
+  return open_and_run<Request, Response>(
+      link, call, [&](Request& request, const Completion<Response>& done) {
+        if constexpr (std::is_same_v<Request, v1::ListOwnedRequest>) role.inventory().resend();
+        (role.*method)(std::move(request), done);
+      });
 }
 
 template <typename Role, typename Request, typename Response>
 berth_status invoke(Role& role, void (Role::*method)(Request, Stream, Completion<Response>),
                     const std::shared_ptr<Link>& link, const Call& call) {
-  Request request;
-  if (!parse(request, call.request)) return BERTH_INVALID;
-  if (!link->open(call.operation)) return BERTH_INVALID;
-  guarded(*link, call.operation, [&] {
-    Stream stream(link, request.stream_id(), request.credit_bytes());
-    (role.*method)(std::move(request), std::move(stream),
-                   Completion<Response>(link, call.operation, call.timeout_ms));
-  });
-  return BERTH_OK;
+  return open_and_run<Request, Response>(
+      link, call, [&](Request& request, const Completion<Response>& done) {
+        Stream stream(link, request.stream_id(), request.credit_bytes());
+        (role.*method)(std::move(request), std::move(stream), done);
+      });
 }
 
 template <typename Base>
