@@ -6,6 +6,7 @@
 #pragma once
 
 #include <spawn.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,6 +23,7 @@
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/image/registry_access.hpp"
 #include "sdk/runtime/network/task_network.hpp"
+#include "sdk/runtime/oci/container_runtime.hpp"
 #include "sdk/runtime/task/tasks.hpp"
 
 namespace berth::runtime::testing {
@@ -105,7 +108,15 @@ class Place {
  public:
   explicit Place(const char* name, std::string monitor)
       : directory_(new_directory(name)), name_("bt" + std::to_string(::getpid())), monitor_(std::move(monitor)) {}
+  // What a failed test left, too.
   ~Place() {
+    auto runtime = ContainerRuntime::open({.runtime = "crun", .state_root = data_dir() / "runtime", .monitor = monitor_});
+    if (runtime) {
+      if (auto ids = (*runtime)->list()) {
+        for (const auto& id : *ids) (void)(*runtime)->remove(id);
+      }
+    }
+    for (const auto& mount : mounts()) ::umount2(mount.c_str(), MNT_DETACH);
     if (auto network = TaskNetwork::open({.state_dir = directory_ / "data/network", .bridge = name_, .subnet = {}})) {
       (void)(*network)->sweep({});
       (void)(*network)->tear_down();
@@ -131,10 +142,7 @@ class Place {
   // What of stopped tasks is still on the host, in words; empty: nothing but logs.
   [[nodiscard]] std::vector<std::string> leftovers() const {
     std::vector<std::string> found;
-    std::ifstream mounts("/proc/self/mountinfo");
-    for (std::string line; std::getline(mounts, line);) {
-      if (line.find(directory_.string()) != std::string::npos) found.push_back("mount: " + line);
-    }
+    for (const auto& mount : mounts()) found.push_back("mount: " + mount);
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
       if (entry.path().filename().string().starts_with(name_ + "-")) found.push_back(entry.path());
@@ -152,6 +160,17 @@ class Place {
   }
 
  private:
+  [[nodiscard]] std::vector<std::string> mounts() const {
+    std::vector<std::string> found;
+    std::ifstream table("/proc/self/mountinfo");
+    for (std::string line; std::getline(table, line);) {
+      std::istringstream fields(line);
+      std::string point;
+      for (int i = 0; i < 5; ++i) fields >> point;
+      if (point.starts_with(directory_.string())) found.push_back(point);
+    }
+    return found;
+  }
   // Monitors carry their state directory on their command line.
   void add_processes(std::vector<std::string>& found) const {
     std::error_code error;

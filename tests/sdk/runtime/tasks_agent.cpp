@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent in miniature for tests that kill it: Tasks, told what to do by lines on its standard input.
 //
-//   tasks_agent DATA_DIR MONITOR NAME REGISTRY_URL
+//   tasks_agent DATA_DIR MONITOR NAME REGISTRY_URL SUBNET
 //   start FILE | stop ID | forget ID | quit     answered "ok" or "error WHY"; "open" comes first
 //   report PHASE ID                             on each report, unasked
 #include <cstdio>
@@ -47,12 +47,13 @@ void stop(Tasks& tasks, const std::string& id) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 6) return 2;
   TasksConfig config;
   config.data_dir = argv[1];
   config.monitor = argv[2];
   config.bridge = argv[3];
   config.cgroup_parent = argv[3];
+  config.subnet = argv[5];
   berth::runtime::testing::PlainAccess access(argv[4]);
   auto tasks = Tasks::open(config, {.report =
                                         [](const v1::TaskReport& report) {

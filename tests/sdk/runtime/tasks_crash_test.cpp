@@ -27,16 +27,21 @@ using testing::Registry;
 using testing::request_of;
 
 constexpr std::chrono::seconds kPatience{20};
+constexpr const char* kSubnet = "10.213.77.0/24";
+constexpr const char* kGateway = "10.213.77.1";
 
 // Counts the starts of programs by the line that each sends, and how many still live: each keeps its connection as long as it
 // runs. One that says "first" is let go at once.
 class StartMarks {
  public:
-  StartMarks() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // The address need not exist yet.
+  explicit StartMarks(const std::string& on) : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::inet_pton(AF_INET, on.c_str(), &address.sin_addr);
     socklen_t size = sizeof address;
+    const int yes = 1;
+    ::setsockopt(listener_, IPPROTO_IP, IP_FREEBIND, &yes, sizeof yes);
     ::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address);
     ::listen(listener_, 16);
     ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
@@ -100,7 +105,8 @@ class Agent {
     const std::string data = place.data_dir();
     const std::string url = registry.url();
     const std::string armed = "BERTH_FAILPOINT=" + failpoint;
-    const char* const args[] = {BERTH_TEST_AGENT, data.c_str(), BERTH_TEST_MONITOR, place.name().c_str(), url.c_str(), nullptr};
+    const char* const args[] = {BERTH_TEST_AGENT, data.c_str(), BERTH_TEST_MONITOR, place.name().c_str(), url.c_str(),
+                                kSubnet,          nullptr};
     std::vector<const char*> environment;
     for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
     if (!failpoint.empty()) environment.push_back(armed.c_str());
@@ -185,36 +191,41 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
     ::signal(SIGPIPE, SIG_IGN);
     ASSERT_TRUE(registry_->works());
     auto request = request_of({{.name = "first", .essential = false}, {.name = "web", .needs = {{"first", "SUCCESS"}}}});
-    request.mutable_definition()->set_network_mode("host");
+    request.mutable_definition()->set_network_mode(bridge_ ? "bridge" : "host");
+    if (bridge_) {
+      request.mutable_definition()->mutable_container_definitions(1)->add_port_mappings()->set_container_port(80);
+    }
     for (auto& container : *request.mutable_definition()->mutable_container_definitions()) {
       container.set_image(registry_->image());
       container.set_memory(32);
       container.add_command("/bin/sh");
       container.add_command("-c");
     }
-    const std::string port = std::to_string(marks_.port());
+    const std::string where = std::string(bridge_ ? kGateway : "127.0.0.1") + " " + std::to_string(marks_.port());
     request.mutable_definition()->mutable_container_definitions(0)->add_command(
-        "echo first | nc 127.0.0.1 " + port);
+        "echo first | nc " + where);
     request.mutable_definition()->mutable_container_definitions(1)->add_command(
-        "trap 'exit 5' TERM; (echo web; exec sleep 1000) | nc 127.0.0.1 " + port + " & wait");
+        "trap 'exit 5' TERM; (echo web; exec sleep 1000) | nc " + where + " & wait");
     fs::create_directories(place_.data_dir());
     file_ = place_.data_dir() / "request";
     std::ofstream(file_, std::ios::binary) << request.SerializeAsString();
   }
 
   static Registry* registry_;
+  static constexpr std::string_view kBridge = "bridge ";
+  const bool bridge_ = std::string_view(GetParam()).starts_with(kBridge);
+  const std::string point_ = GetParam() + (bridge_ ? kBridge.size() : 0);
   Place place_{"crash", BERTH_TEST_MONITOR};
-  StartMarks marks_;
+  StartMarks marks_{bridge_ ? kGateway : "127.0.0.1"};
   fs::path file_;
 };
 Registry* TasksCrash::registry_ = nullptr;
 
 // Drives a task from its start to its removal. The agent dies at the point, and another one takes over where it was.
 TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
-  const std::string point = GetParam();
   bool was_stopping = false;
   {
-    Agent agent(place_, *registry_, point);
+    Agent agent(place_, *registry_, point_);
     agent.tell("start " + file_.string());
     if (agent.await_phase(v1::TASK_PHASE_RUNNING)) {
       was_stopping = true;
@@ -244,7 +255,7 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
 
 std::string test_name(const ::testing::TestParamInfo<const char*>& info) {
   std::string name = info.param;
-  std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == ':'; }, '_');
+  std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == ':' || c == ' '; }, '_');
   return name;
 }
 
@@ -257,7 +268,10 @@ INSTANTIATE_TEST_SUITE_P(
                       "task.after_create", "task.after_launch", "task.before_launch:2", "task.before_create:2",
                       "task.after_create:2", "task.after_launch:2", "task.before_signal", "task.after_signal",
                       "task.before_remove", "task.after_runtime_remove", "task.after_remove", "task.before_remove:2",
-                      "task.after_runtime_remove:2", "task.after_remove:2", "task.before_cleanup", "task.after_cleanup"),
+                      "task.after_runtime_remove:2", "task.after_remove:2", "task.before_cleanup", "task.after_cleanup",
+                      "bridge task.before_attach", "bridge task.after_attach", "bridge task.before_create",
+                      "bridge task.after_create", "bridge task.after_launch:2", "bridge task.after_runtime_remove:2",
+                      "bridge task.before_cleanup"),
     test_name);
 
 }  // namespace
