@@ -329,6 +329,10 @@ class Parser {
       fail(begin, "expected a value");
       return std::nullopt;
     }
+    if (open != 0) {
+      fail(begin, "a bracket of this value has no other; put the value in quotation marks");
+      return std::nullopt;
+    }
     return text_.substr(begin, at_ - begin);
   }
 

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/core/placement/oracle.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/placement/query.hpp"
+
+namespace berth::placement::testing {
+namespace {
+
+using Node = Oracle::Node;
+
+class Facts final : public NodeFacts {
+ public:
+  explicit Facts(const Node& node) : node_(node) {}
+  [[nodiscard]] std::optional<std::string_view> attribute(std::string_view name) const override {
+    std::optional<std::string_view> out;
+    for (const Attribute& a : node_.spec.attributes) {
+      if (a.name == name) out = a.value;
+    }
+    return out;
+  }
+  [[nodiscard]] bool agent_connected() const override { return node_.spec.connected; }
+  [[nodiscard]] std::string_view agent_version() const override { return node_.spec.agent_version; }
+  [[nodiscard]] std::string_view ec2_instance_id() const override {
+    return node_.spec.ec2_instance_id;
+  }
+  [[nodiscard]] std::int64_t registered_at_ms() const override {
+    return node_.spec.registered_at_ms;
+  }
+  [[nodiscard]] std::int64_t running_tasks() const override {
+    return std::count_if(node_.tasks.begin(), node_.tasks.end(),
+                         [](const auto& task) { return task.counted; });
+  }
+  [[nodiscard]] bool any_group(const GroupTest& test) const override {
+    return std::any_of(node_.tasks.begin(), node_.tasks.end(),
+                       [&](const auto& task) { return task.counted && test(task.group); });
+  }
+
+ private:
+  const Node& node_;
+};
+
+template <typename Take>
+std::int64_t left(const Node& node, std::int64_t total, const Take& take) {
+  for (const Oracle::Task& task : node.tasks) total -= take(task.needs);
+  return total;
+}
+
+bool has_port(const Node& node, Port port) {
+  const auto holds = [&](const std::vector<Port>& ports) {
+    return std::find(ports.begin(), ports.end(), port) != ports.end();
+  };
+  return holds(node.spec.reserved_ports) ||
+         std::any_of(node.tasks.begin(), node.tasks.end(),
+                     [&](const auto& task) { return holds(task.needs.ports); });
+}
+
+std::int64_t amount_of(const Needs& needs, const std::string& name) {
+  for (const Amount& amount : needs.amounts) {
+    if (amount.name == name) return amount.value;
+  }
+  return 0;
+}
+
+// Of one device: how it is used by the node's tasks and by `more`.
+struct Use {
+  bool any = false;
+  bool whole = false;
+  std::int64_t share = 0;
+  std::int64_t memory = 0;
+};
+Use use_of(const Node& node, const std::vector<DeviceGrant>& more, const std::string& id) {
+  Use out;
+  const auto add = [&](const std::vector<DeviceGrant>& grants) {
+    for (const DeviceGrant& grant : grants) {
+      if (grant.device_id != id) continue;
+      out.any = true;
+      out.whole = out.whole || grant.whole;
+      out.share += grant.share_milli;
+      out.memory += grant.memory_mib;
+    }
+  };
+  for (const Oracle::Task& task : node.tasks) add(task.devices);
+  add(more);
+  return out;
+}
+
+const Device* device(const Node& node, const std::string& id) {
+  for (const Device& d : node.spec.devices) {
+    if (d.id == id) return &d;
+  }
+  return nullptr;
+}
+
+bool is_within(const Node& node, const Device& inner, const Device& outer) {
+  for (const Device* up = &inner; up != nullptr; up = device(node, up->parent)) {
+    if (up->id == outer.id) return true;
+  }
+  return false;
+}
+
+std::string grant_objection(const Node& node, const std::vector<DeviceGrant>& before,
+                            const DeviceNeed& need, const DeviceGrant& grant) {
+  const Device* d = device(node, grant.device_id);
+  if (d == nullptr) return "no such device";
+  if (d->type != need.type || (!need.model.empty() && need.model != d->model))
+    return "another type or model";
+  if (!d->healthy) return "unhealthy";
+  for (const Device& other : node.spec.devices) {
+    const bool related =
+        other.id != d->id && (is_within(node, other, *d) || is_within(node, *d, other));
+    if (related && use_of(node, before, other.id).any) return "a relative is in use";
+  }
+  const Use use = use_of(node, before, d->id);
+  if (grant.whole != (need.count > 0)) return "whole for part";
+  if (grant.whole) {
+    if (use.any) return "in use";
+    return d->memory_mib < need.memory_mib ? "too little memory" : "";
+  }
+  if (use.whole) return "given whole";
+  if (d->share_milli == 0) return "not to be shared";
+  if (grant.share_milli != need.share_milli || grant.memory_mib != need.memory_mib)
+    return "another part";
+  if (use.share + grant.share_milli > d->share_milli) return "share above the device";
+  if (grant.memory_mib > 0 && use.memory + grant.memory_mib > d->memory_mib)
+    return "memory above the device";
+  return "";
+}
+
+// The sequence that README.md gives for Random.
+std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+std::uint64_t roll(std::uint64_t dice, std::uint64_t i, std::uint64_t below) {
+  return mix(mix(dice) + (i + 1) * 0x9E3779B97F4A7C15) % below;
+}
+
+}  // namespace
+
+std::int64_t cpu_left(const Node& node) {
+  return left(node, node.spec.cpu, [](const Needs& needs) { return needs.cpu; });
+}
+std::int64_t memory_left(const Node& node) {
+  return left(node, node.spec.memory_mib, [](const Needs& needs) { return needs.memory_mib; });
+}
+std::int64_t eni_left(const Node& node) {
+  return left(node, node.spec.eni_slots, [](const Needs& needs) { return needs.eni_slots; });
+}
+std::int64_t amount_left(const Node& node, const std::string& name) {
+  std::int64_t total = 0;
+  for (const Capacity& capacity : node.spec.capacities)
+    total += capacity.name == name ? capacity.total : 0;
+  return left(node, total, [&](const Needs& needs) { return amount_of(needs, name); });
+}
+
+std::uint32_t Oracle::add_node(NodeSpec spec) {
+  std::uint32_t at = 0;
+  while (at < nodes.size() && nodes[at]) ++at;
+  if (at == nodes.size()) nodes.emplace_back();
+  nodes[at] = Node{std::move(spec), {}};
+  return at;
+}
+
+const Needs* Oracle::needs(const Request& request, std::uint32_t node) const {
+  for (const OwnerNeeds& one : request.needs) {
+    if (one.owner == nodes[node]->spec.owner) return &one.needs;
+  }
+  return nullptr;
+}
+
+std::optional<std::string> Oracle::value(std::uint32_t node, const std::string& attribute) const {
+  const auto found = Facts(*nodes[node]).attribute(attribute);
+  return found ? std::optional(std::string(*found)) : std::nullopt;
+}
+
+std::int64_t Oracle::counted(const Request& request, std::uint32_t node) const {
+  const auto& tasks = nodes[node]->tasks;
+  return std::count_if(tasks.begin(), tasks.end(), [&](const Task& task) {
+    return task.counted && (request.service.empty() ? task.group == request.group
+                                                    : task.service == request.service);
+  });
+}
+
+bool Oracle::can_grant(std::uint32_t node, const Needs& needs, std::size_t need, std::int64_t taken,
+                       std::vector<DeviceGrant>& grants) const {
+  if (need == needs.devices.size()) return true;
+  const DeviceNeed& want = needs.devices[need];
+  if (taken == std::max<std::int64_t>(1, want.count))
+    return can_grant(node, needs, need + 1, 0, grants);
+  for (const Device& d : nodes[node]->spec.devices) {
+    const bool whole = want.count > 0;
+    const DeviceGrant grant{static_cast<std::uint32_t>(need), d.id, whole ? 0 : want.share_milli,
+                            whole ? 0 : want.memory_mib, whole};
+    if (!grant_objection(*nodes[node], grants, want, grant).empty()) continue;
+    grants.push_back(grant);
+    const bool rest = can_grant(node, needs, need, taken + 1, grants);
+    grants.pop_back();
+    if (rest) return true;
+  }
+  return false;
+}
+
+std::string Oracle::objection(std::uint32_t node, const Needs& needs,
+                              const std::vector<DeviceGrant>& grants) const {
+  std::vector<DeviceGrant> before;
+  std::map<std::uint32_t, std::int64_t> given;
+  for (const DeviceGrant& grant : grants) {
+    if (grant.need >= needs.devices.size()) return "no such need";
+    const std::string why = grant_objection(*nodes[node], before, needs.devices[grant.need], grant);
+    if (!why.empty()) return grant.device_id + ": " + why;
+    before.push_back(grant);
+    ++given[grant.need];
+  }
+  for (std::uint32_t i = 0; i < needs.devices.size(); ++i) {
+    if (given[i] != std::max<std::int64_t>(1, needs.devices[i].count)) return "a need is not met";
+  }
+  return "";
+}
+
+std::optional<Reason> Oracle::refusal(const Request& request, std::uint32_t node) const {
+  const Node& n = *nodes[node];
+  const Needs* want = needs(request, node);
+  const bool provider =
+      request.capacity_provider.empty() || request.capacity_provider == n.spec.capacity_provider;
+  if (want == nullptr || !provider) return Reason::Owner;
+  if (n.spec.state != NodeSpec::State::Active) return Reason::Inactive;
+  if (!n.spec.connected) return Reason::Agent;
+  const auto zone = value(node, std::string(kZoneAttribute));
+  const auto& zones = request.zones;
+  if (!zones.empty() && (!zone || std::find(zones.begin(), zones.end(), *zone) == zones.end()))
+    return Reason::Location;
+  for (const Attribute& a : want->attributes) {
+    const auto has = value(node, a.name);
+    if (!has || (!a.value.empty() && a.value != *has)) return Reason::Attribute;
+  }
+  if (want->cpu > 0 && cpu_left(n) < want->cpu) return Reason::Cpu;
+  if (want->memory_mib > 0 && memory_left(n) < want->memory_mib) return Reason::Memory;
+  for (const Port port : want->ports) {
+    if (has_port(n, port)) return Reason::Ports;
+  }
+  if (want->eni_slots > 0 && eni_left(n) < want->eni_slots) return Reason::Eni;
+  std::vector<DeviceGrant> grants;
+  if (!can_grant(node, *want, 0, 0, grants)) return Reason::Device;
+  for (const Amount& amount : want->amounts) {
+    if (amount.value == 0) continue;
+    for (const Capacity& c : n.spec.capacities) {
+      if (c.name == amount.name && c.per_task_limit > 0 && amount.value > c.per_task_limit)
+        return Reason::Amount;
+    }
+    if (amount_left(n, amount.name) < amount.value) return Reason::Amount;
+  }
+  for (const Constraint& constraint : request.constraints) {
+    if (constraint.kind != Constraint::Kind::MemberOf) continue;
+    if (!Query::parse(constraint.expression)->matches(Facts(n))) return Reason::MemberOf;
+  }
+  for (const Constraint& constraint : request.constraints) {
+    const bool distinct = constraint.kind == Constraint::Kind::DistinctInstance;
+    if (distinct && counted(request, node) > 0) return Reason::DistinctInstance;
+  }
+  return std::nullopt;
+}
+
+std::int64_t Oracle::key(const Strategy& strategy, const Request& request,
+                         std::uint32_t node) const {
+  switch (strategy.kind) {
+    case Strategy::Kind::BinpackCpu:
+      return cpu_left(*nodes[node]);
+    case Strategy::Kind::BinpackMemory:
+      return memory_left(*nodes[node]);
+    case Strategy::Kind::SpreadInstance:
+      return counted(request, node);
+    case Strategy::Kind::SpreadAttribute: {
+      std::int64_t out = 0;
+      for (std::uint32_t other = 0; other < nodes.size(); ++other) {
+        const bool same =
+            nodes[other] && value(other, strategy.attribute) == value(node, strategy.attribute);
+        if (same) out += counted(request, other);
+      }
+      return out;
+    }
+    case Strategy::Kind::Random:
+      break;
+  }
+  return 0;
+}
+
+std::optional<std::uint32_t> Oracle::decide(const Request& request, std::uint64_t dice) const {
+  std::vector<std::uint32_t> rest;
+  for (std::uint32_t node = 0; node < nodes.size(); ++node) {
+    if (nodes[node] && !refusal(request, node)) rest.push_back(node);
+  }
+  if (rest.empty()) return std::nullopt;
+  auto strategies = request.strategies;
+  if (strategies.empty())
+    strategies =
+        request.service.empty() ? run_task_default_strategies() : service_default_strategies();
+  for (std::size_t i = 0; i < strategies.size(); ++i) {
+    if (strategies[i].kind == Strategy::Kind::Random) {
+      for (std::uint64_t probe = 0; i == 0 && probe < 32; ++probe) {
+        const auto node = static_cast<std::uint32_t>(roll(dice, probe, nodes.size()));
+        if (std::find(rest.begin(), rest.end(), node) != rest.end()) return node;
+      }
+      return rest[roll(dice, 32, rest.size())];
+    }
+    std::int64_t least = INT64_MAX;
+    for (const std::uint32_t node : rest)
+      least = std::min(least, key(strategies[i], request, node));
+    std::erase_if(rest,
+                  [&](std::uint32_t node) { return key(strategies[i], request, node) != least; });
+  }
+  return rest.front();
+}
+
+}  // namespace berth::placement::testing
