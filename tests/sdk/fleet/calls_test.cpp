@@ -197,6 +197,7 @@ TEST_F(FleetCalls, AWriterWithoutCreditIsLetGoWhenTheCallEnds) {
   });
   server_.server->cancel(id);
   writer.join();
+  ASSERT_TRUE(outcome.ended());
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().status, BERTH_CANCELLED);
 }
