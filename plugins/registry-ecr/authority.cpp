@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/registry-ecr/authority.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "plugins/registry-ecr/token_fetch.hpp"
+
+namespace berth::registry_ecr {
+namespace {
+
+using runtime::http::parse_url;
+
+constexpr std::size_t kMaxLearned = 4096;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+// As the distribution specification has it; it becomes part of a scope.
+bool is_repository(const std::string& name) {
+  return !name.empty() && name.size() <= 255 && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '_' ||
+           c == '-';
+  });
+}
+
+sdk::Error denied(std::string why) {
+  return sdk::fail(BERTH_DENIED, std::move(why));
+}
+
+v1::AuthorizeResponse response_of(const Token& token) {
+  v1::AuthorizeResponse out;
+  out.set_header(token.header);
+  out.set_expires_at_ms(
+      std::chrono::duration_cast<std::chrono::milliseconds>(token.expires.time_since_epoch())
+          .count());
+  return out;
+}
+
+// Bearer where both are offered: it is what the registry's operator set up besides.
+std::optional<Challenge> best_of(const std::vector<Challenge>& challenges) {
+  for (const char* scheme : {"bearer", "basic"}) {
+    const auto it = std::ranges::find(challenges, scheme, &Challenge::scheme);
+    if (it != challenges.end()) return *it;
+  }
+  return {};
+}
+
+}  // namespace
+
+Authority::Authority(Config config, std::string region)
+    : config_(std::move(config)), region_(std::move(region)) {}
+
+sdk::Result<v1::MirrorsResponse> Authority::mirrors(const v1::MirrorsRequest& request) const {
+  const auto places = places_of(config_, request.registry());
+  if (!places) return places.error();
+  v1::MirrorsResponse out;
+  for (const Place& place : *places) {
+    auto trust = trust_of(config_, place.host);
+    if (!trust) return trust.error();
+    v1::Endpoint& endpoint = *out.add_endpoints();
+    endpoint.set_url(place.url);
+    endpoint.set_ca_pem(std::move(*trust));
+    endpoint.set_insecure_tls(config_.of(place.host).insecure_tls);
+    endpoint.set_resolve_tags(place.resolve_tags);
+  }
+  return out;
+}
+
+sdk::Result<Place> Authority::place_of(const v1::AuthorizeRequest& request) const {
+  if (!is_repository(request.repository())) {
+    return sdk::fail(BERTH_INVALID, "not a repository's name", "repository");
+  }
+  const auto places = places_of(config_, request.registry());
+  if (!places) return places.error();
+  for (const Place& place : *places) {
+    if (place.url == request.endpoint_url()) return place;
+  }
+  return denied("'" + request.endpoint_url().substr(0, 200) + "' is no endpoint of " +
+                request.registry());
+}
+
+// The container's own credentials, where it names some, else the operator's for that host. A mirror
+// is told its own only.
+sdk::Result<Login> Authority::login_of(const v1::AuthorizeRequest& request,
+                                       const Place& place) const {
+  if (request.credentials().empty() || place.is_mirror) return config_.of(place.host).login;
+  const auto it = config_.credentials.find(request.credentials());
+  if (it != config_.credentials.end()) return it->second;
+  const std::string name = request.credentials().substr(0, 200);
+  return denied("the credentials " + name +
+                " are not known; set plugins.registry-ecr.credentials.\"" + name +
+                "\".username and password_file");
+}
+
+void Authority::authorize(const v1::AuthorizeRequest& request, const Answer& answer) {
+  const auto place = place_of(request);
+  if (!place) return answer(place.error());
+  const auto login = login_of(request, *place);
+  if (!login) return answer(login.error());
+  const bool ecr = config_.of(place->host).ecr || (is_ecr_host(place->host) && !login->is_set());
+  if (ecr && request.credentials().empty()) return authorize_ecr(request, answer);
+
+  std::optional<Challenge> challenge;
+  const std::string learned_key = place->url;
+  if (!request.challenge().empty()) {
+    challenge = best_of(parse_challenges(request.challenge()));
+    if (!challenge) {
+      return answer(
+          denied(place->url + " asks for a kind of credentials that Berth does not have"));
+    }
+    const std::lock_guard lock{mutex_};
+    if (learned_.size() >= kMaxLearned) learned_.clear();
+    learned_[learned_key] = *challenge;
+  } else {
+    const std::lock_guard lock{mutex_};
+    const auto it = learned_.find(learned_key);
+    if (it != learned_.end()) challenge = it->second;
+  }
+  if (!challenge ||
+      (challenge->scheme == "basic" && request.challenge().empty() && !login->is_set())) {
+    return answer(v1::AuthorizeResponse{});  // go without, until it asks
+  }
+  if (challenge->scheme == "basic") return authorize_basic(request, *place, *login, answer);
+  authorize_bearer(request, *place, *login, *challenge, answer);
+}
+
+void Authority::authorize_basic(const v1::AuthorizeRequest& request, const Place& place,
+                                const Login& login, const Answer& answer) const {
+  if (!login.is_set()) {
+    return answer(denied(
+        place.url + " asks for a user name and password; set plugins.registry-ecr.registries.\"" +
+        place.host + "\".username and password_file"));
+  }
+  auto header = login.basic();
+  if (!header) return answer(header.error());
+  if (*header == request.rejected_header()) {
+    return answer(denied(place.url + " refused the user name and password set for " + place.host));
+  }
+  v1::AuthorizeResponse out;
+  out.set_header(std::move(*header));
+  answer(out);
+}
+
+void Authority::authorize_bearer(const v1::AuthorizeRequest& request, const Place& place,
+                                 const Login& login, const Challenge& challenge,
+                                 const Answer& answer) {
+  const RegistrySettings& settings = config_.of(place.host);
+  const auto endpoint = parse_url(place.url);
+  const auto realm = parse_url(challenge.realm);
+  if (!endpoint || !realm || (endpoint->scheme == "https" && realm->scheme != "https")) {
+    return answer(denied(place.url + " names a token service that is no https URL"));
+  }
+  BearerRequest fetch{.realm = challenge.realm,
+                      .service = challenge.service,
+                      .repository = request.repository(),
+                      .basic = {},
+                      .ca_pem = {},
+                      .insecure_tls = settings.insecure_tls && realm->host == endpoint->host};
+  if (login.is_set()) {
+    if (!may_hear_password(*endpoint, *realm, settings)) {
+      return answer(denied(place.url + " sends us to " + realm->for_people() +
+                           " for a token, which is not of its domain; if that is right, set "
+                           "plugins.registry-ecr.registries.\"" +
+                           place.host + "\".token_realm"));
+    }
+    auto basic = login.basic();
+    if (!basic) return answer(basic.error());
+    fetch.basic = std::move(*basic);
+  }
+  auto trust = trust_of(config_, place.host);
+  if (!trust) return answer(trust.error());
+  fetch.ca_pem = std::move(*trust);
+  // Whoever has another password, or is sent elsewhere, has another token.
+  const std::string key = "bearer\n" + place.url + "\n" + fetch.realm + "\n" + fetch.service +
+                          "\n" + fetch.repository + "\n" + fetch.basic;
+  tokens_.get(
+      key, request.rejected_header(),
+      [this, fetch = std::move(fetch)](const std::stop_token& stop) {
+        return fetch_bearer(client_, fetch, stop);
+      },
+      [answer](const sdk::Result<Token>& token) {
+        if (!token) return answer(token.error());
+        answer(response_of(*token));
+      });
+}
+
+sdk::Result<runtime::http::AwsSigning> Authority::signing_for(const std::string& registry) const {
+  runtime::http::AwsSigning out{.access_key_id = config_.ecr.access_key_id,
+                                .secret_access_key = config_.ecr.secret_access_key,
+                                .session_token = config_.ecr.session_token,
+                                .region = config_.ecr.region,
+                                .service = "ecr"};
+  if (!config_.ecr.secret_access_key_file.empty()) {
+    auto secret = read_secret(config_.ecr.secret_access_key_file);
+    if (!secret) return secret.error();
+    out.secret_access_key = std::move(*secret);
+  }
+  if (out.access_key_id.empty()) {
+    out.access_key_id = environment("AWS_ACCESS_KEY_ID");
+    out.secret_access_key = environment("AWS_SECRET_ACCESS_KEY");
+    out.session_token = environment("AWS_SESSION_TOKEN");
+  }
+  if (out.access_key_id.empty() || out.secret_access_key.empty()) {
+    return denied(
+        "there are no credentials for ECR; set plugins.registry-ecr.ecr.access_key_id and "
+        "secret_access_key_file, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for berthd");
+  }
+  for (const std::string& region : {ecr_region(registry), environment("AWS_REGION"),
+                                    environment("AWS_DEFAULT_REGION"), region_}) {
+    if (out.region.empty()) out.region = region;
+  }
+  return out;
+}
+
+void Authority::authorize_ecr(const v1::AuthorizeRequest& request, const Answer& answer) {
+  auto signing = signing_for(request.registry());
+  if (!signing) return answer(signing.error());
+  EcrRequest fetch{.endpoint = config_.ecr.endpoint.empty()
+                                   ? "https://api.ecr." + signing->region + ".amazonaws.com"
+                                   : config_.ecr.endpoint,
+                   .signing = std::move(*signing),
+                   .ca_pem = {}};
+  auto trust = read_certificates({config_.ca_file, config_.ecr.ca_file});
+  if (!trust) return answer(trust.error());
+  fetch.ca_pem = std::move(*trust);
+  const std::string key =
+      "ecr\n" + fetch.endpoint + "\n" + fetch.signing.region + "\n" + fetch.signing.access_key_id;
+  tokens_.get(
+      key, request.rejected_header(),
+      [this, fetch = std::move(fetch)](const std::stop_token& stop) {
+        return fetch_ecr(client_, fetch, stop);
+      },
+      [answer](const sdk::Result<Token>& token) {
+        if (!token) return answer(token.error());
+        answer(response_of(*token));
+      });
+}
+
+}  // namespace berth::registry_ecr
