@@ -16,6 +16,7 @@ import threading
 import time
 
 import images
+from api import Api
 
 BIN = os.environ["BERTH_BIN"]
 
@@ -203,12 +204,15 @@ class Stack:
     def await_status(self, arn, status, seconds=60.0):
         order = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
 
+        # By the bare client: starting the AWS CLI takes a second.
+        api = Api(self._port())
+
         def there():
-            task = self.task(arn)
+            task = api.call("DescribeTasks", tasks=[arn])["tasks"][0]
             if order.index(task["lastStatus"]) < order.index(status):
                 return None
             assert task["lastStatus"] == status, f"wanted {status}: {json.dumps(task, indent=1)}\n{self.tail()}"
-            return task
+            return self.task(arn)
         return until(f"task {arn} is {status}\n{self.tail()}", there, seconds)
 
     def tail(self):
