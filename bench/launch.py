@@ -71,7 +71,7 @@ class Bare:
 class Berth:
     def __init__(self, stack, image):
         from api import Api
-        self.api = Api(int(open(stack.data + "/api.port", encoding="ascii").read()))
+        self.api = Api(stack.port())
         self.api.call("RegisterTaskDefinition", family="bench", networkMode="host", containerDefinitions=[
             {"name": "main", "image": image, "memory": 16, "command": ["/bin/sleep", "1000"], "stopTimeout": 1}])
         self.phases = []

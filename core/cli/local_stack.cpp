@@ -148,12 +148,14 @@ Result<void> LocalStack::write_agent_config() const {
 }
 
 Result<void> LocalStack::start_agent(bool detach) {
-  if (agent()) return {};
-  if (auto written = write_agent_config(); !written) return written;
-  const auto started = spawn({.command = {(program_dir() / "berth-agent").string(), "--config", agent_config().string()},
-                              .log = data_dir_ / "agent.log",
-                              .detach = detach});
-  if (!started) return tl::unexpected(started.error());
+  if (!agent()) {
+    if (auto written = write_agent_config(); !written) return written;
+    const auto started = spawn({.command = {(program_dir() / "berth-agent").string(), "--config",
+                                            agent_config().string()},
+                                .log = data_dir_ / "agent.log",
+                                .detach = detach});
+    if (!started) return tl::unexpected(started.error());
+  }
   return await_agent();
 }
 

@@ -14,6 +14,7 @@ class RunTask(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.scene = Scene()
+        cls.addClassCleanup(cls.scene.check_closed)
         cls.plain = cls.scene.registry("plain")
         cls.secured = cls.scene.registry("secured", tls=True, user="reader", password="s3cret pass")
         cls.image = f"{cls.plain.host}/tools:1"
@@ -25,11 +26,6 @@ username = "reader"
 password = "s3cret pass"
 ca_file = "{cls.secured.ca}"
 ''')
-
-    @classmethod
-    def tearDownClass(cls):
-        left = cls.scene.close()
-        assert left == {}, f"left behind: {left}"
 
     def sh(self, script, name="main", **members):
         return {"name": name, "image": self.image, "memory": 32, "command": ["/bin/sh", "-c", script], **members}

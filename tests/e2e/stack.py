@@ -145,10 +145,10 @@ class Stack:
 
     def up(self, check=True, failpoint=None, gate=None):
         env = {**self.env, **({"BERTH_FAILPOINT": failpoint, "BERTH_FAILPOINT_GATE": gate} if failpoint else {})}
-        return run([BIN + "/berth", "up", "--detach", "--data-dir", self.data, "--api", f"127.0.0.1:{self._port()}", "--config",
+        return run([BIN + "/berth", "up", "--detach", "--data-dir", self.data, "--api", f"127.0.0.1:{self.port()}", "--config",
                     self.config_file], check=check, env=env)
 
-    def _port(self):
+    def port(self):
         """The same port again after a restart: clients keep their URL."""
         try:
             with open(self.data + "/api.port", encoding="ascii") as port:
@@ -161,7 +161,7 @@ class Stack:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self._port()}"
+        return f"http://127.0.0.1:{self.port()}"
 
     def pid(self, name):
         with open(f"{self.data}/{name}.pid", encoding="ascii") as pid:
@@ -205,7 +205,7 @@ class Stack:
         order = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
 
         # By the bare client: starting the AWS CLI takes a second.
-        api = Api(self._port())
+        api = Api(self.port())
 
         def there():
             task = api.call("DescribeTasks", tasks=[arn])["tasks"][0]
@@ -291,6 +291,10 @@ class Scene:
         self.stack = Stack(self.directory, config)
         self.stack.up()
         return self.stack
+
+    def check_closed(self):
+        left = self.close()
+        assert left == {}, f"left behind: {left}"
 
     def close(self):
         try:
