@@ -346,6 +346,25 @@ TEST_F(TasksOnHost, KeepsContainersRunningOverARestart) {
   EXPECT_TRUE(last->containers(0).has_exit_code());
 }
 
+TEST_F(TasksOnHost, RunsManyTasksSideBySide) {
+  constexpr int kTasks = 24;
+  const auto id_of = [](int i) { return std::string(30, 'a') + std::to_string(10 + i); };
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < kTasks; ++i) {
+    auto task = request({{.name = "web"}}, id_of(i));
+    task.mutable_definition()->set_network_mode("host");
+    sh(task, 0, "exec sleep 1000");
+    ASSERT_TRUE(tasks_->start(task));
+  }
+  for (int i = 0; i < kTasks; ++i) {
+    const auto running = reached(v1::TASK_PHASE_RUNNING, id_of(i));
+    ASSERT_TRUE(running);
+    EXPECT_EQ(running->phase(), v1::TASK_PHASE_RUNNING) << running->stopped_reason();
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  RecordProperty("containers_per_second", std::to_string(kTasks / took.count()));
+}
+
 TEST_F(TasksOnHost, RefusesASecondAgentOnItsDirectory) {
   auto second = Tasks::open(place_.config(), {.report = [](const v1::TaskReport&) {}, .registry = *access_});
   ASSERT_FALSE(second);
