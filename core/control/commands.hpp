@@ -59,11 +59,13 @@ struct Failure {
 struct RunTaskAnswer {
   std::vector<TaskPtr> tasks;
   std::vector<Failure> failures;
+  std::vector<ContainerInstancePtr> instances{};  // beside tasks; null where the node is none
 };
 struct WatchTaskAnswer {
   TaskPtr task;
   std::uint64_t cursor = 0;             // grows with each change of what this answer shows
   std::vector<v1::PullProgress> pulls;  // newest; not stored
+  ContainerInstancePtr instance{};      // that the task runs on; null where its node is none
 };
 
 // The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr, RunTaskAnswer,

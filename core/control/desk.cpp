@@ -6,6 +6,19 @@
 #include "core/model/stored.hpp"
 
 namespace berth::control {
+namespace {
+
+// An answer shows what tasks run on beside them: looking it up later would cost a second visit to the loop.
+void add_instances(const State& state, Answer& answer) {
+  if (auto* ran = std::get_if<RunTaskAnswer>(&answer)) {
+    for (const TaskPtr& task : ran->tasks) ran->instances.push_back(state.instance(task->node));
+  }
+  if (auto* watched = std::get_if<WatchTaskAnswer>(&answer)) {
+    watched->instance = state.instance(watched->task->node);
+  }
+}
+
+}  // namespace
 
 using store::Kind;
 
@@ -113,6 +126,7 @@ Result<void> Desk::restore_one(const store::Record& record) {
 }
 
 void Desk::answer(const Reply& reply, Result<Answer> answer) {
+  if (answer) add_instances(state_, *answer);
   outbox_.after([reply, answer = std::move(answer)] { reply(answer); });
 }
 

@@ -28,24 +28,19 @@ void watch_task(const Call& call) {
   if (!id) return call.refuse(id.error());
   const std::chrono::seconds timeout(request.has_timeout_seconds() ? request.timeout_seconds()
                                                                    : kDefaultTimeout);
-  call.submit(
-      control::WatchTask{.cluster = cluster->str(),
-                         .task = *id,
-                         .cursor = static_cast<std::uint64_t>(request.cursor()),
-                         .deadline = call.backend().now() + timeout},
-      [](const Call& answered, control::Answer answer) {
-        auto watched = std::make_shared<control::WatchTaskAnswer>(
-            std::move(std::get<control::WatchTaskAnswer>(answer)));
-        answered.query(
-            [watched](const control::State& state) { return task_view(state, watched->task); },
-            [watched](const Call& last, const TaskView& view) {
-              model::WatchTaskResponse response;
-              *response.mutable_task() = show_task(view, last.realm(), Tags::Show);
-              response.set_cursor(static_cast<std::int64_t>(watched->cursor));
-              for (const auto& pull : watched->pulls) show_pull(pull, *response.add_pulls());
-              last.reply(response);
-            });
-      });
+  call.submit(control::WatchTask{.cluster = cluster->str(),
+                                 .task = *id,
+                                 .cursor = static_cast<std::uint64_t>(request.cursor()),
+                                 .deadline = call.backend().now() + timeout},
+              [](const Call& answered, const control::Answer& answer) {
+                const auto& watched = std::get<control::WatchTaskAnswer>(answer);
+                model::WatchTaskResponse response;
+                *response.mutable_task() =
+                    show_task({watched.task, watched.instance}, answered.realm(), Tags::Show);
+                response.set_cursor(static_cast<std::int64_t>(watched.cursor));
+                for (const auto& pull : watched.pulls) show_pull(pull, *response.add_pulls());
+                answered.reply(response);
+              });
 }
 
 }  // namespace berth::api

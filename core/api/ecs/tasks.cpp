@@ -134,18 +134,6 @@ Result<void> check_run(const Call& call, model::RunTaskRequest& request) {
   return check_sizes(request);
 }
 
-// Composes what a reply about a task shows: the container instance is looked up for its ARN.
-template <typename Then>
-void with_views(const Call& call, std::vector<TaskPtr> tasks, Then then) {
-  call.query(
-      [tasks = std::move(tasks)](const control::State& state) {
-        std::vector<TaskView> views;
-        for (const TaskPtr& task : tasks) views.push_back(task_view(state, task));
-        return views;
-      },
-      std::move(then));
-}
-
 struct TaskFilter {
   ClusterName cluster;
   std::optional<NodeId> node;
@@ -228,22 +216,19 @@ void run_task(const Call& call) {
   model::RunTaskRequest request;
   if (!call.read(request)) return;
   if (auto checked = check_run(call, request); !checked) return call.refuse(checked.error());
-  call.submit(control::RunTask{std::move(request)},
-              [](const Call& answered, control::Answer answer) {
-                auto& ran = std::get<control::RunTaskAnswer>(answer);
-                with_views(answered, std::move(ran.tasks),
-                           [failures = std::move(ran.failures)](
-                               const Call& last, const std::vector<TaskView>& views) {
-                             model::RunTaskResponse response;
-                             for (const auto& view : views) {
-                               *response.add_tasks() = show_task(view, last.realm(), Tags::Show);
-                             }
-                             for (const auto& failure : failures) {
-                               *response.add_failures() = show_failure(failure);
-                             }
-                             last.reply(response);
-                           });
-              });
+  call.submit(control::RunTask{std::move(request)}, [](const Call& answered,
+                                                       const control::Answer& answer) {
+    const auto& ran = std::get<control::RunTaskAnswer>(answer);
+    model::RunTaskResponse response;
+    for (std::size_t i = 0; i < ran.tasks.size(); ++i) {
+      const TaskView view{ran.tasks[i], i < ran.instances.size() ? ran.instances[i] : nullptr};
+      *response.add_tasks() = show_task(view, answered.realm(), Tags::Show);
+    }
+    for (const auto& failure : ran.failures) {
+      *response.add_failures() = show_failure(failure);
+    }
+    answered.reply(response);
+  });
 }
 
 void stop_task(const Call& call) {
@@ -257,12 +242,13 @@ void stop_task(const Call& call) {
   request.set_task(*id);
   call.submit(control::StopTask{std::move(request)}, [](const Call& answered,
                                                         const control::Answer& answer) {
-    with_views(answered, {std::get<TaskPtr>(answer)},
-               [](const Call& last, const std::vector<TaskView>& views) {
-                 model::StopTaskResponse response;
-                 *response.mutable_task() = show_task(views.front(), last.realm(), Tags::Hide);
-                 last.reply(response);
-               });
+    answered.query([task = std::get<TaskPtr>(answer)](
+                       const control::State& state) { return task_view(state, task); },
+                   [](const Call& last, const TaskView& view) {
+                     model::StopTaskResponse response;
+                     *response.mutable_task() = show_task(view, last.realm(), Tags::Hide);
+                     last.reply(response);
+                   });
   });
 }
 
