@@ -296,9 +296,9 @@ void Books::touch(std::uint32_t node) {
   log_.push_back(node);
 }
 
-std::optional<std::span<const std::uint32_t>> Books::changes_since(std::uint64_t seen) const {
-  if (seen < log_begin_) return std::nullopt;
-  return std::span(log_).subspan(static_cast<std::size_t>(seen - log_begin_));
+Books::Changes Books::changes_since(std::uint64_t seen) const {
+  if (seen == kNothingSeen || seen < log_begin_) return Changes{};
+  return Changes{false, std::span(log_).subspan(static_cast<std::size_t>(seen - log_begin_))};
 }
 
 }  // namespace berth::placement

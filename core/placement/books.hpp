@@ -125,11 +125,14 @@ class Books {
   Tally& tally() { return tally_; }
   [[nodiscard]] const Tally& tally() const { return tally_; }
 
-  // ---- Changes: nodes whose attributes, owner, state or existence changed, oldest first, from
-  // number `seen` on. Nothing where the log no longer reaches back so far: then all may have
-  // changed.
-  [[nodiscard]] std::optional<std::span<const std::uint32_t>> changes_since(
-      std::uint64_t seen) const;
+  // ---- Changes of what nodes are: attributes, owner, state, existence.
+  struct Changes {
+    bool all = true;  // the log does not reach back so far: any node may have changed
+    std::span<const std::uint32_t> nodes{};
+  };
+  // Those from number `seen` on, oldest first; kNothingSeen: all.
+  static constexpr std::uint64_t kNothingSeen = ~std::uint64_t{0};
+  [[nodiscard]] Changes changes_since(std::uint64_t seen) const;
   [[nodiscard]] std::uint64_t change_count() const { return log_begin_ + log_.size(); }
 
  private:

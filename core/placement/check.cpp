@@ -149,18 +149,16 @@ void refresh_one(const Compiled& compiled, OwnerPlan& plan, const Books& books,
 }  // namespace
 
 void refresh_lasting(Compiled& compiled, const Books& books) {
-  if (!compiled.fresh && compiled.seen == books.change_count()) return;
-  const auto changes = compiled.fresh ? std::nullopt : books.changes_since(compiled.seen);
+  if (compiled.seen == books.change_count()) return;
+  const Books::Changes changes = books.changes_since(compiled.seen);
   for (OwnerPlan& plan : compiled.owners) {
     plan.lasting.resize(books.padded() / 64);
-    if (changes) {
-      for (const std::uint32_t node : *changes) refresh_one(compiled, plan, books, node);
-    } else {
-      for (std::uint32_t node = 0; node < books.node_end(); ++node)
-        refresh_one(compiled, plan, books, node);
+    for (const std::uint32_t node : changes.nodes) refresh_one(compiled, plan, books, node);
+    if (!changes.all) continue;
+    for (std::uint32_t node = 0; node < books.node_end(); ++node) {
+      refresh_one(compiled, plan, books, node);
     }
   }
-  compiled.fresh = false;
   compiled.seen = books.change_count();
 }
 

@@ -51,8 +51,8 @@ struct Compiled {
   bool distinct_instance = false;
   bool expressions_read_tasks = false;
   std::vector<Strategy> strategies{};
-  std::uint64_t seen = 0;  // changes of the books that `lasting` has taken in
-  bool fresh = true;       // `lasting` was never filled
+  // Changes of the books that `lasting` has taken in.
+  std::uint64_t seen = Books::kNothingSeen;
 };
 
 // What a node says, short of words.

@@ -6,18 +6,14 @@
 namespace berth::placement {
 
 void ValueColumn::refresh(const Books& books) {
-  if (!fresh_ && seen_ == books.change_count()) return;
-  const auto changes = fresh_ ? std::nullopt : books.changes_since(seen_);
+  if (seen_ == books.change_count()) return;
+  const Books::Changes changes = books.changes_since(seen_);
   of_node_.resize(books.padded());
   const auto update = [&](std::uint32_t node) {
     set(node, books.is_live(node) ? books.row(node).attribute(attribute_) : nullptr);
   };
-  if (changes) {
-    for (const std::uint32_t node : *changes) update(node);
-  } else {
-    for (std::uint32_t node = 0; node < books.node_end(); ++node) update(node);
-  }
-  fresh_ = false;
+  for (const std::uint32_t node : changes.nodes) update(node);
+  for (std::uint32_t node = 0; changes.all && node < books.node_end(); ++node) update(node);
   seen_ = books.change_count();
 }
 

@@ -36,8 +36,7 @@ class ValueColumn {
   std::vector<const std::string*> values_{nullptr};        // by number: keys of numbers_
   std::vector<std::uint32_t> holders_{0};                  // by number
   std::vector<std::int32_t> free_;
-  std::uint64_t seen_ = 0;
-  bool fresh_ = true;
+  std::uint64_t seen_ = Books::kNothingSeen;
 };
 
 }  // namespace berth::placement
