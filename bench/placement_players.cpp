@@ -185,8 +185,9 @@ std::optional<std::uint32_t> ScanPlayer::decide(const Step& step) {
         return zones[static_cast<std::size_t>(left_.zone[node])];
       };
       if (plan_ == Plan::SpreadZone) return first_least(step.group, tasks);
-      return first_least(
-          shape, [&](std::uint32_t node) { return std::pair(tasks(node), left_.memory[node]); });
+      return first_least(step.group, [&](std::uint32_t node) {
+        return std::pair(tasks(node), left_.memory[node]);
+      });
     }
     case Plan::Random: {
       std::uint32_t fitting = 0;
