@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/image/reference.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <cstddef>
 
@@ -54,11 +56,8 @@ bool is_port(std::string_view text) {
 }
 
 bool is_ipv6(std::string_view text) {
-  return text.size() >= 2 && text.find(':') != std::string_view::npos &&
-         std::ranges::all_of(text, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
-                  c == ':' || c == '.';
-         });
+  in6_addr address{};
+  return inet_pton(AF_INET6, std::string{text}.c_str(), &address) == 1;
 }
 
 bool is_dns_name(std::string_view text) {
