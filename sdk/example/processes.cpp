@@ -72,8 +72,8 @@ class Processes final : public sdk::LaunchType {
       if (pidfd < 0) return done.fail(sdk::fail(BERTH_UNAVAILABLE, "no process can be made"));
       const int patience_s = container.has_stop_timeout() ? container.stop_timeout() : 30;
       processes_[id] = {pid, std::chrono::seconds(patience_s)};
-      done.ok();
       book_.add_running(request);
+      done.ok();
       worker_.when_readable(pidfd, [this, id, name = container.name()] { ended(id, name); });
     });
   }

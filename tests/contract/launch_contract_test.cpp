@@ -41,7 +41,18 @@ class LaunchContract : public ::testing::TestWithParam<Plugin> {
   }
   v1::StartTaskRequest endless() { return task("forever", "exec sleep 1000"); }
 
+  // A test that fails leaves no process behind.
+  void TearDown() override {
+    if (!started_) return;
+    plugin.until([&] { return plugin.report(kTask).has_value(); });
+    const auto newest = plugin.report(kTask);
+    if (!newest || newest->phase() == v1::TASK_PHASE_STOPPED) return;
+    EXPECT_TRUE(stop(kTask, true));
+    EXPECT_TRUE(plugin.until_phase(kTask, v1::TASK_PHASE_STOPPED));
+  }
+
   Result<v1::Empty> start(const v1::StartTaskRequest& request) {
+    started_ = true;
     return plugin.call<v1::Empty>(v1::METHOD_LAUNCH_START, request);
   }
   Result<v1::Empty> stop(const std::string& id, bool force = false) {
@@ -62,6 +73,9 @@ class LaunchContract : public ::testing::TestWithParam<Plugin> {
   }
 
   Harness plugin;
+
+ private:
+  bool started_ = false;
 };
 
 TEST_P(LaunchContract, DescribesItselfBeforeActivate) {

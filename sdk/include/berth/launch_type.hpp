@@ -27,7 +27,8 @@ class LaunchType : public Role {
   // A pure function of the request: what the task needs, or refusals. Answer at once.
   virtual void plan(v1::PlanRequest request, Completion<v1::PlanResponse> done) = 0;
 
-  // Completes once the task is taken over; all later news are host().report(TaskReport).
+  // Completes once the task is taken over: from then on list_owned shows it. All later news are
+  // host().report(TaskReport).
   virtual void start(v1::StartTaskRequest request, Completion<v1::Empty> done) = 0;
 
   // Completes once the wish is noted; the task's end is reported. NotFound for a task that is not

@@ -16,8 +16,9 @@ class CountedTasks : public sdk::LaunchType {
   explicit CountedTasks(sdk::Host host) : LaunchType(host), book_(host) {}
 
   void start(v1::StartTaskRequest request, sdk::Completion<v1::Empty> done) override {
+    const bool added = book_.add_running(request);
     done.ok();
-    if (!book_.add_running(request)) return;
+    if (!added) return;
     for (const auto& container : request.definition().container_definitions()) {
       if (!container.image().starts_with("exit-")) continue;
       book_.container_exited(request.task_id(), container.name(),
