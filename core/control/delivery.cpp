@@ -85,10 +85,10 @@ void Delivery::pursue_all(const PluginName& plugin) {
 void Delivery::send_start(const TaskPtr& task, Post& post) {
   post.in_flight = true;
   desk_.outbox().after([this, task] {
-    // Its stop may have come while the batch was written: then it need not begin.
+    // A stop or a report may have come while the batch was written: then it is no more to begin.
     const TaskPtr latest = desk_.state().task(task->id);
     Post& post = posts_[task->id];
-    if (!latest || (latest->desired_status == DesiredStatus::Stopped && !post.sent)) {
+    if (!latest || latest->desired_status == DesiredStatus::Stopped || latest->start_acknowledged) {
       desk_.input([this, id = task->id] {
         posts_[id].in_flight = false;
         pursue(id);

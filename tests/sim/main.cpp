@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// sim --plugin LIB [--seed N] [--steps N] | --seeds FILE | --defects
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "tests/sim/simulation.hpp"
+
+namespace {
+
+using namespace berth;
+
+constexpr std::uint64_t kRound = 2000;  // steps between two changes of the weather
+
+struct Arguments {
+  std::string plugin;
+  std::uint64_t seed = 1;
+  std::uint64_t steps = 100'000;
+  std::string seeds;
+  bool defects = false;
+};
+
+// True where every promise held.
+bool run(const sim::Options& options, std::uint64_t steps, bool quiet) {
+  sim::Simulation simulation(options);
+  std::uint64_t done = 0;
+  try {
+    while (done < steps) {
+      simulation.change_weather();
+      for (std::uint64_t i = 0; i < kRound && done < steps; ++i, ++done) simulation.step();
+      simulation.expect_convergence();
+    }
+  } catch (const sim::Violation& violation) {
+    if (quiet) return false;
+    for (const std::string& line : simulation.history()) std::printf("  %s\n", line.c_str());
+    std::printf("seed %llu, step %llu: %s\nreplay: --seed %llu --steps %llu\n",
+                static_cast<unsigned long long>(options.seed), static_cast<unsigned long long>(done),
+                violation.what(), static_cast<unsigned long long>(options.seed),
+                static_cast<unsigned long long>(steps));
+    return false;
+  }
+  const sim::Tally& tally = simulation.tally();
+  if (!quiet) {
+    std::printf("seed %llu: %llu steps, %llu calls answered, %llu tasks placed, %llu pruned, "
+                "%llu crashes, %llu plugin restarts\n",
+                static_cast<unsigned long long>(options.seed), static_cast<unsigned long long>(steps),
+                static_cast<unsigned long long>(tally.runs_answered),
+                static_cast<unsigned long long>(tally.tasks_placed),
+                static_cast<unsigned long long>(tally.pruned),
+                static_cast<unsigned long long>(tally.crashes),
+                static_cast<unsigned long long>(tally.plugin_restarts));
+  }
+  // A run in which nothing happened has proved nothing.
+  if (steps >= 20'000 && (tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0)) {
+    std::printf("seed %llu: too little happened\n", static_cast<unsigned long long>(options.seed));
+    return false;
+  }
+  return true;
+}
+
+bool replay(const Arguments& arguments) {
+  std::ifstream file(arguments.seeds);
+  if (!file) {
+    std::printf("cannot read %s\n", arguments.seeds.c_str());
+    return false;
+  }
+  bool good = true;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream in(line);
+    std::uint64_t seed = 0;
+    std::uint64_t steps = 0;
+    if (line.empty() || line[0] == '#' || !(in >> seed >> steps)) continue;
+    good = run({arguments.plugin, seed}, steps, false) && good;
+  }
+  return good;
+}
+
+// Each planted defect must be found; a check that finds nothing is none.
+bool find_defects(const Arguments& arguments) {
+  bool all = true;
+  for (const sim::Defect defect : sim::kDefects) {
+    std::uint64_t seed = 1;
+    while (seed <= 10 && run({arguments.plugin, seed, defect}, 10'000, true)) ++seed;
+    const bool found = seed <= 10;
+    std::printf("%-24s %s\n", sim::to_string(defect),
+                found ? ("found by seed " + std::to_string(seed)).c_str() : "NOT FOUND");
+    all = all && found;
+  }
+  return all;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    const char* value = i + 1 < argc ? argv[i + 1] : "";
+    if (name == "--defects") {
+      arguments.defects = true;
+      continue;
+    }
+    ++i;
+    if (name == "--plugin") {
+      arguments.plugin = value;
+    } else if (name == "--seed") {
+      arguments.seed = std::strtoull(value, nullptr, 10);
+    } else if (name == "--steps") {
+      arguments.steps = std::strtoull(value, nullptr, 10);
+    } else if (name == "--seeds") {
+      arguments.seeds = value;
+    } else {
+      std::printf("sim: unknown option %s\n", name.c_str());
+      return 2;
+    }
+  }
+  if (arguments.plugin.empty()) arguments.plugin = BERTH_SIM_PLUGIN;
+  if (arguments.defects) return find_defects(arguments) ? 0 : 1;
+  if (!arguments.seeds.empty()) return replay(arguments) ? 0 : 1;
+  return run({arguments.plugin, arguments.seed}, arguments.steps, false) ? 0 : 1;
+}
