@@ -34,7 +34,7 @@ const char* to_string(Defect defect) {
     case Defect::LostTokens: return "lost tokens";
     case Defect::LostEnds: return "lost ends";
     case Defect::TimeoutMeansNo: return "timeout means no";
-    case Defect::TimeoutMeansYes: return "timeout means yes";
+    case Defect::SecondStarts: return "second starts";
     case Defect::StopsUnsent: return "stops unsent";
     case Defect::DoubledCapacity: return "doubled capacity";
     case Defect::StaleReports: return "stale reports";
@@ -149,6 +149,12 @@ void Simulation::call(const PluginName&, std::uint32_t method, std::string reque
   if (options_.defect == Defect::StopsUnsent && method == v1::METHOD_LAUNCH_STOP) return later("");
   const std::uint64_t number = ++last_operation_;
   operations_[number] = {method, now_ + timeout, std::move(done)};
+  if (options_.defect == Defect::SecondStarts && method == v1::METHOD_LAUNCH_START && odds(30)) {
+    v1::StartTaskRequest second;
+    second.ParseFromString(request);
+    second.mutable_task_id()->front() = 'x';
+    plugin_.call(method, second.SerializeAsString(), ++last_operation_);
+  }
   const berth_status status = plugin_.call(method, request, number);
   if (status == BERTH_OK) return;
   const auto refused = operations_.extract(number);
@@ -212,11 +218,9 @@ void Simulation::end_overdue_calls() {
       continue;
     }
     Result<std::string> result = tl::unexpected(Error{Errc::Deadline, "no answer"});
-    if (at->second.method == v1::METHOD_LAUNCH_START) {
-      if (options_.defect == Defect::TimeoutMeansNo) {
-        result = tl::unexpected(Error{Errc::Precondition, "no answer"});
-      }
-      if (options_.defect == Defect::TimeoutMeansYes) result = "";
+    if (options_.defect == Defect::TimeoutMeansNo &&
+        at->second.method == v1::METHOD_LAUNCH_START) {
+      result = tl::unexpected(Error{Errc::Precondition, "no answer"});
     }
     posted_.push_back([done = std::move(at->second.done), result] { done(result); });
     at = operations_.erase(at);

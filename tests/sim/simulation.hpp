@@ -46,14 +46,14 @@ enum class Defect {
   LostTokens,            // client tokens are not stored
   LostEnds,              // that a task stopped is not stored
   TimeoutMeansNo,        // a start that was not answered is taken for refused
-  TimeoutMeansYes,       // ... for done
+  SecondStarts,          // a start is sometimes sent twice, the second under another id
   StopsUnsent,           // stops are answered, but not passed on
   DoubledCapacity,       // the core believes in twice the CPU
   StaleReports,          // old reports come with new sequence numbers
 };
 inline constexpr std::array kDefects = {
     Defect::EarlyAcknowledgement, Defect::LostTokens,  Defect::LostEnds,        Defect::TimeoutMeansNo,
-    Defect::TimeoutMeansYes,      Defect::StopsUnsent, Defect::DoubledCapacity, Defect::StaleReports};
+    Defect::SecondStarts,         Defect::StopsUnsent, Defect::DoubledCapacity, Defect::StaleReports};
 [[nodiscard]] const char* to_string(Defect defect);
 
 struct Options {
