@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may include and link whom, as design says it: the table that tidy.py enforces.
+
+A folder not listed falls under its parent's line. `own` are folders of ours; `headers` are single headers of folders or libraries
+that are otherwise closed (an interface, a hash); `third` are keys of THIRD_PARTY; `posix` says whether the system's headers may be used.
+"""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layer:
+    own: frozenset = frozenset()
+    headers: frozenset = frozenset()
+    third: frozenset = frozenset()
+    posix: bool = True
+
+
+def layer(own=(), headers=(), third=(), posix=True):
+    return Layer(frozenset(own), frozenset(headers), frozenset(third), posix)
+
+
+# Header prefixes of each library.
+THIRD_PARTY = {
+    "asio": ("boost/asio/",),
+    "beast": ("boost/beast/",),
+    "json": ("boost/json.hpp", "boost/json/"),
+    "dll": ("boost/dll/",),
+    "process": ("boost/process/",),
+    "protobuf": ("google/protobuf/",),
+    "expected": ("tl/expected.hpp",),
+    "spdlog": ("spdlog/", "fmt/"),
+    "openssl": ("openssl/",),
+    "curl": ("curl/",),
+    "sqlite": ("sqlite3.h",),
+    "toml": ("toml++/",),
+    "cli11": ("CLI/",),
+    "prometheus": ("prometheus/",),
+    "archive": ("archive.h", "archive_entry.h"),
+    "compress": ("zlib.h", "zstd.h", "libdeflate.h"),
+    "netlink": ("netlink/",),
+    "nftables": ("nftables/",),
+    "seccomp": ("seccomp.h",),
+    "capability": ("sys/capability.h",),
+    "intrinsics": ("immintrin.h",),
+}
+
+# The contract's own parts, and what protoc makes of the .proto files of a folder: prefixes of "berth/..." and the folder each belongs to.
+GENERATED = (
+    ("berth/model/", "core/model"),
+    ("berth/fleet/", "sdk/fleet"),
+    ("berth/runtime/", "sdk/runtime"),
+    ("berth/v1/", "sdk/proto"),
+    ("berth/", "sdk/include"),
+)
+
+_RUNTIME = ("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "sqlite", "toml", "cli11", "archive",
+            "compress", "netlink", "nftables", "seccomp", "capability", "process")
+
+LAYERS = {
+    # The core, from the bottom up.
+    "core/placement": layer(third=("intrinsics",), posix=False),
+    "core/model": layer(own=("sdk/proto",), third=("protobuf", "expected"), posix=False),
+    "core/store": layer(own=("core/model", "sdk/proto"), third=("protobuf", "expected", "sqlite", "openssl", "curl")),
+    "core/plugins": layer(own=("core/model", "sdk/proto"), headers=("berth/plugin_abi.h",),
+                          third=("protobuf", "expected", "dll", "spdlog", "asio")),
+    "core/control": layer(own=("core/model", "core/placement", "sdk/proto"), headers=("core/store/store.hpp", "openssl/sha.h"),
+                          third=("protobuf", "expected"), posix=False),
+    "core/api": layer(own=("core/model", "core/control", "sdk/proto"),
+                      third=("protobuf", "expected", "asio", "beast", "json", "openssl", "spdlog", "prometheus")),
+    "core/cli": layer(own=("core/model", "sdk/proto"),
+                      third=("protobuf", "expected", "asio", "beast", "json", "openssl", "curl", "cli11", "toml", "process")),
+    "core/daemon": layer(own=("core/model", "core/placement", "core/store", "core/plugins", "core/control", "core/api", "sdk/proto"),
+                         third=("protobuf", "expected", "asio", "beast", "json", "openssl", "curl", "cli11", "toml", "spdlog",
+                                "prometheus", "sqlite", "dll", "process")),
+    # The contract, and the toolkit beside it.
+    "sdk/include": layer(own=("sdk/proto",), third=("protobuf",)),
+    "sdk/proto": layer(third=("protobuf",)),
+    "sdk/isolation": layer(headers=("berth/plugin_abi.h",)),
+    "sdk/check": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
+    "sdk/example": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
+    "sdk/fleet": layer(own=("sdk/include", "sdk/proto", "sdk/runtime"), third=_RUNTIME),
+    "sdk/runtime": layer(own=("sdk/include", "sdk/proto", "sdk/fleet"), third=_RUNTIME),
+    "sdk": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
+    # Plugins: the SDK, and never each other.
+    "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/runtime"),
+                      third=("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "toml", "sqlite")),
+}
+
+# Folders whose answers are functions of what they are given.
+PURE = ("core/model", "core/placement", "core/control")
+
+# sdk/isolation moves bytes: its programs link no Protobuf at all.
+NO_PROTOBUF = ("sdk/isolation",)
+
+
+def folder_of(path):
+    """The layer that a file of the repository belongs to ("core/api", "plugins/ec2"), or None."""
+    parts = path.split("/")
+    if parts[0] == "plugins" and len(parts) > 2:
+        return "/".join(parts[:2])
+    for size in (2, 1):
+        name = "/".join(parts[:size])
+        if name in LAYERS and len(parts) > size:
+            return name
+    return None
+
+
+def layer_of(folder):
+    return LAYERS["plugins/"] if folder.startswith("plugins/") else LAYERS[folder]
+
+
+def may_link(folder):
+    """Folders that a library of this one may link: what it may include, and what those may."""
+    seen, todo = set(), [folder]
+    while todo:
+        one = todo.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        todo.extend(layer_of(one).own if one in LAYERS or one.startswith("plugins/") else ())
+    return seen
