@@ -44,7 +44,7 @@ struct Place {
     if (fd < 0 || !write_file(fd, "witness", "untouched", Lasting::WhileHostLives)) abort();
   }
   ~Place() {
-    (void)remove_tree(AT_FDCWD, path.c_str());
+    if (!remove_tree(fd, "witness") || rmdir(path.c_str()) != 0) abort();
     close(fd);
   }
   void check() const {

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   if (!again || !(*again == *reference)) abort();
   const auto url = http::parse_url("https://" + reference->registry + "/v2/" +
                                    reference->repository + "/manifests/" + reference->selector());
-  if (!url || !url->query.empty() || url->path.find("..") != std::string::npos ||
+  if (!url || !url->query.empty() ||
       url->path != "/v2/" + reference->repository + "/manifests/" + reference->selector()) {
     abort();
   }

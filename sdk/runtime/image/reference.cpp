@@ -57,7 +57,8 @@ bool is_port(std::string_view text) {
 
 bool is_ipv6(std::string_view text) {
   in6_addr address{};
-  return inet_pton(AF_INET6, std::string{text}.c_str(), &address) == 1;
+  return text.find('\0') == std::string_view::npos &&
+         inet_pton(AF_INET6, std::string{text}.c_str(), &address) == 1;
 }
 
 bool is_dns_name(std::string_view text) {
