@@ -15,6 +15,8 @@ namespace {
 using v1::ecs::ContainerDefinition;
 using v1::ecs::ContainerOverride;
 
+constexpr std::int64_t kLeastMemoryMiB = 6;  // as the agent's: a container does not begin with less
+
 class Planner {
  public:
   explicit Planner(const v1::PlanRequest& request) : request_(request), definition_(request.definition()) {}
@@ -85,6 +87,7 @@ class Planner {
           own.has_memory_reservation() ? own.memory_reservation() : container.memory_reservation();
       if (units < 0) refuse(path(i, "cpu"), "The CPU of a container is not negative.");
       if (limit < 0 || reserved < 0) refuse(path(i, "memory"), "The memory of a container is not negative.");
+      if (limit > 0 && limit < kLeastMemoryMiB) refuse(path(i, "memory"), "A container needs at least 6 MiB of memory.");
       if (limit > 0 && reserved > limit) {
         refuse(path(i, "memoryReservation"), "The memoryReservation of a container is at most its memory.");
       }
@@ -99,8 +102,20 @@ class Planner {
     const auto mib = memory.empty() ? memory_sum : read_memory_mib(memory).value_or(-1);
     if (units < 0 && !cpu.empty()) refuse("cpu", "'" + cpu + "' is not an amount of CPU.");
     if (mib < 0 && !memory.empty()) refuse("memory", "'" + memory + "' is not an amount of memory.");
+    if (!memory.empty() && mib >= 0) check_memory_of_task(mib);
     response_.mutable_requirement()->set_cpu(units);
     response_.mutable_requirement()->set_memory_mib(mib);
+  }
+
+  // A limit of the task is one of all its containers.
+  void check_memory_of_task(std::int64_t mib) {
+    if (mib < kLeastMemoryMiB) refuse("memory", "A task needs at least 6 MiB of memory.");
+    for (int i = 0; i < definition_.container_definitions_size(); ++i) {
+      const auto& container = definition_.container_definitions(i);
+      const auto& own = override_of(container);
+      if ((own.has_memory() ? own.memory() : container.memory()) <= mib) continue;
+      refuse(path(i, "memory"), "The container's memory is more than the task's.");
+    }
   }
 
   // Fixed host ports; dynamic ones are not placement's to reserve.
@@ -112,6 +127,10 @@ class Planner {
       for (int p = 0; p < container.port_mappings_size(); ++p) {
         const auto& mapping = container.port_mappings(p);
         const std::string member = path(i, "portMappings[" + std::to_string(p) + "]");
+        if (mapping.container_port() < 1 || mapping.container_port() > 65535) {
+          refuse(member, "A port is a number from 1 to 65535.");
+          continue;
+        }
         if (definition_.network_mode() == "none") {
           refuse(member, "A task without a network has no portMappings.");
           continue;

@@ -24,10 +24,16 @@ bool is_other_system(const TaskDefinition& d) {
   return !family.empty() && family != "LINUX";
 }
 
+bool is_other_architecture(const TaskDefinition& d) {
+  const auto& architecture = d.runtime_platform().cpu_architecture();
+  return !architecture.empty() && architecture != "X86_64" && architecture != "ARM64";
+}
+
 constexpr Member<TaskDefinition> kTaskMembers[] = {
     {"networkMode", [](const TaskDefinition& d) { return d.network_mode() == "awsvpc"; }},
     {"volumes", [](const TaskDefinition& d) { return d.volumes_size() > 0; }},
     {"runtimePlatform.operatingSystemFamily", is_other_system},
+    {"runtimePlatform.cpuArchitecture", is_other_architecture},
     {"inferenceAccelerators", [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
     {"pidMode", [](const TaskDefinition& d) { return d.has_pid_mode(); }},
     {"ipcMode", [](const TaskDefinition& d) { return d.has_ipc_mode(); }},
@@ -44,7 +50,6 @@ bool has_other_options(const ContainerDefinition& c) {
 }
 
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
-    {"repositoryCredentials", [](const ContainerDefinition& c) { return c.has_repository_credentials(); }},
     {"links", [](const ContainerDefinition& c) { return c.links_size() > 0; }},
     {"restartPolicy",
      [](const ContainerDefinition& c) {

@@ -83,6 +83,22 @@ Result<void> refuse_any(const std::vector<Unsupported>& list, const std::string&
   return {};
 }
 
+#if defined(__aarch64__)
+constexpr const char* kOwnArchitecture = "ARM64";
+#else
+constexpr const char* kOwnArchitecture = "X86_64";
+#endif
+
+// Placement chose the host by it; a task that came here all the same would only fail to run.
+Result<void> check_architecture(const v1::ecs::TaskDefinition& definition) {
+  const std::string& wanted = definition.runtime_platform().cpu_architecture();
+  if (wanted.empty() || wanted == kOwnArchitecture) return {};
+  const bool known = wanted == "X86_64" || wanted == "ARM64";
+  return sdk::fail(known ? BERTH_INVALID : BERTH_UNIMPLEMENTED,
+                   "This host's architecture is " + std::string(kOwnArchitecture) + ", not " + wanted + ".",
+                   "runtimePlatform.cpuArchitecture");
+}
+
 Result<void> check_task_members(const v1::StartTaskRequest& task) {
   const auto& definition = task.definition();
   const auto& platform = definition.runtime_platform();
@@ -106,12 +122,14 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
       {{"links", container.links_size() > 0},
-       {"restartPolicy", container.restart_policy().enabled()},
+       {"restartPolicy", container.has_restart_policy() && (!container.restart_policy().has_enabled() ||
+                                                            container.restart_policy().enabled())},
        {"environmentFiles", container.environment_files_size() > 0},
        {"mountPoints", container.mount_points_size() > 0},
        {"volumesFrom", container.volumes_from_size() > 0},
        {"linuxParameters", container.has_linux_parameters()},
        {"secrets", container.secrets_size() > 0},
+       {"versionConsistency", container.has_version_consistency()},
        {"disableNetworking", container.disable_networking()},
        {"privileged", container.privileged()},
        {"dockerSecurityOptions", container.docker_security_options_size() > 0},
@@ -139,17 +157,19 @@ Result<void> check_environment(const google::protobuf::RepeatedPtrField<v1::ecs:
 Result<void> check_overrides(const v1::StartTaskRequest& task) {
   std::set<std::string> names;
   for (const auto& container : task.definition().container_definitions()) names.insert(container.name());
-  for (const auto& changes : task.overrides().container_overrides()) {
+  for (int i = 0; i < task.overrides().container_overrides_size(); ++i) {
+    const auto& changes = task.overrides().container_overrides(i);
+    const std::string field = "overrides.containerOverrides[" + std::to_string(i) + "].";
     if (!names.contains(changes.name())) {
-      return wrong("overrides.containerOverrides.name", "There is no container '" + changes.name() + "'.");
+      return wrong(field + "name", "There is no container '" + changes.name() + "'.");
     }
     if (auto fine = refuse_any({{"environmentFiles", changes.environment_files_size() > 0},
                                 {"resourceRequirements", changes.resource_requirements_size() > 0}},
-                               "overrides.containerOverrides.");
+                               field);
         !fine) {
       return fine;
     }
-    if (auto fine = check_environment(changes.environment(), "overrides.containerOverrides.environment"); !fine) {
+    if (auto fine = check_environment(changes.environment(), field + "environment"); !fine) {
       return fine;
     }
   }
@@ -286,6 +306,7 @@ Result<LogTarget> read_log_options(const v1::StartTaskRequest& task, std::size_t
 
 Result<void> check_supported(const v1::StartTaskRequest& task) {
   if (auto fine = check_task_members(task); !fine) return fine;
+  if (auto fine = check_architecture(task.definition()); !fine) return fine;
   if (auto fine = check_overrides(task); !fine) return fine;
   if (auto limits = read_task_limits(task, std::chrono::milliseconds(100)); !limits) return limits.error();
   if (auto mode = read_network_mode(task); !mode) return mode.error();

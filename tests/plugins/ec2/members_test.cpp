@@ -54,6 +54,7 @@ bool is_row_of(const std::string& row, const std::string& path) {
 const std::map<std::string, std::string> kRefusedValues = {
     {"networkMode", "awsvpc"},
     {"runtimePlatform.operatingSystemFamily", "WINDOWS_SERVER_2022_CORE"},
+    {"runtimePlatform.cpuArchitecture", "MIPS"},
     {"containerDefinitions[].logConfiguration.logDriver", "awslogs"},
     {"containerDefinitions[].dependsOn[].condition", "HEALTHY"},
 };
@@ -62,17 +63,25 @@ const std::map<std::string, std::string> kPlainValues = {
     {"memory", "512"},
     {"overrides.cpu", "256"},
     {"overrides.memory", "512"},
-    {"runtimePlatform.cpuArchitecture", "ARM64"},
     {"containerDefinitions[].name", "main"},
+    {"containerDefinitions[].dependsOn[].containerName", "other"},
     {"containerDefinitions[].portMappings[].protocol", "udp"},
     {"overrides.containerOverrides[].name", "main"},
 };
+#if defined(__aarch64__)
+constexpr const char* kOwnArchitecture = "ARM64";
+#else
+constexpr const char* kOwnArchitecture = "X86_64";
+#endif
 const std::map<std::string, std::string> kAllowedValues = {
+    {"runtimePlatform.cpuArchitecture", kOwnArchitecture},
     {"networkMode", "bridge"},
     {"runtimePlatform.operatingSystemFamily", "LINUX"},
     {"containerDefinitions[].logConfiguration.logDriver", "json-file"},
     {"containerDefinitions[].dependsOn[].condition", "SUCCESS"},
 };
+
+constexpr int kNumber = 8;  // an amount of MiB that a container can live with, as well as a port
 
 struct Member {
   std::string path;
@@ -108,8 +117,8 @@ void set_leaf(Message& message, const FieldDescriptor* field, const std::string&
   const bool many = field->is_repeated();
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING: return many ? r->AddString(&message, field, word) : r->SetString(&message, field, word);
-    case FieldDescriptor::CPPTYPE_INT32: return many ? r->AddInt32(&message, field, 1) : r->SetInt32(&message, field, 1);
-    case FieldDescriptor::CPPTYPE_INT64: return many ? r->AddInt64(&message, field, 1) : r->SetInt64(&message, field, 1);
+    case FieldDescriptor::CPPTYPE_INT32: return many ? r->AddInt32(&message, field, kNumber) : r->SetInt32(&message, field, kNumber);
+    case FieldDescriptor::CPPTYPE_INT64: return many ? r->AddInt64(&message, field, kNumber) : r->SetInt64(&message, field, kNumber);
     case FieldDescriptor::CPPTYPE_BOOL: return many ? r->AddBool(&message, field, true) : r->SetBool(&message, field, true);
     case FieldDescriptor::CPPTYPE_MESSAGE: r->MutableMessage(&message, field); return;
     default: FAIL() << "no value for " << field->full_name();
@@ -149,16 +158,34 @@ class Ec2Members : public Ec2Test {
     if (member.path.find("logConfiguration.") != std::string::npos && !member.path.ends_with("logDriver")) {
       container.mutable_log_configuration()->set_log_driver("json-file");
     }
-    if (member.path.starts_with("overrides.containerOverrides")) {
-      request.mutable_overrides()->add_container_overrides()->set_name("main");
+    const auto below = [&member](const char* list) { return member.path.starts_with(list); };
+    if (below("containerDefinitions[].portMappings[]")) container.add_port_mappings()->set_container_port(kNumber);
+    if (below("containerDefinitions[].environment[]")) container.add_environment()->set_name("A");
+    if (below("containerDefinitions[].dependsOn[]")) {
+      auto& other = *request.mutable_definition()->add_container_definitions();
+      other.set_name("other");
+      other.set_image("web");
+      other.set_memory(128);
+      other.set_essential(false);
+      auto& dependency = *request.mutable_definition()->mutable_container_definitions(0)->add_depends_on();
+      dependency.set_container_name("other");
+      dependency.set_condition("START");
+    }
+    if (below("overrides.containerOverrides")) {
+      auto& changes = *request.mutable_overrides()->add_container_overrides();
+      changes.set_name("main");
+      if (below("overrides.containerOverrides[].environment[]")) changes.add_environment()->set_name("A");
     }
     return request;
   }
-  std::set<std::string> refused(const Member& member, bool in_overrides, const std::string& word) {
+  static v1::PlanRequest request_with(const Member& member, bool in_overrides, const std::string& word) {
     v1::PlanRequest request = base(member);
     set(in_overrides ? static_cast<Message&>(*request.mutable_overrides()) : *request.mutable_definition(), member, word);
+    return request;
+  }
+  std::set<std::string> refused(const Member& member, bool in_overrides, const std::string& word) {
     std::set<std::string> found;
-    const v1::PlanResponse response = plan(request);
+    const v1::PlanResponse response = plan(request_with(member, in_overrides, word));
     for (const auto& refusal : response.refusals()) {
       EXPECT_EQ(refusal.error(), v1::Refusal::ERROR_UNSUPPORTED_FEATURE) << member.path << ": " << refusal.message();
       EXPECT_NE(refusal.message().find(refusal.member()), std::string::npos) << "the message names the member";
@@ -211,6 +238,36 @@ TEST_F(Ec2Members, ThatAreNotRefusedAreInTheReadmeAsActedOn) {
     EXPECT_TRUE(found) << member.path << " is neither refused nor in the table of what is acted on";
   });
   EXPECT_EQ(seen, table);
+}
+
+// "member: unsupported" or "member: wrong" of the first refusal; empty where there is none.
+std::string first_refusal(Harness& plugin, const v1::PlanRequest& request) {
+  auto response = plugin.call<v1::PlanResponse>(v1::METHOD_LAUNCH_PLAN, request);
+  if (!response) return response.error().message;
+  if (response->refusals_size() == 0) return "";
+  const auto& refusal = response->refusals(0);
+  const bool unsupported = refusal.error() == v1::Refusal::ERROR_UNSUPPORTED_FEATURE;
+  std::string member = without_numbers(refusal.member());
+  if (member.ends_with(".options[]")) member.resize(member.size() - 2);  // the agent says which option
+  return member + (unsupported ? ": unsupported" : ": wrong");
+}
+
+TEST_F(Ec2Members, AreRefusedByTheAgentExactlyWherePlanRefusesThem) {
+  Harness agent{BERTH_AGENT_CHECK};
+  agent.activate();
+  int refused = 0;
+  each([&](const Member& member, bool in_overrides) {
+    std::set<std::string> words = {word_for(member)};
+    if (const auto at = kAllowedValues.find(member.path); at != kAllowedValues.end()) words.insert(at->second);
+    for (const std::string& word : words) {
+      const auto request = request_with(member, in_overrides, word);
+      const std::string planned = first_refusal(plugin, request);
+      EXPECT_EQ(first_refusal(agent, request), planned) << "(agent, plan) " << member.path << " = " << word;
+      refused += !planned.empty();
+    }
+  });
+  EXPECT_GT(refused, 50);
+  agent.end();
 }
 
 TEST_F(Ec2Members, RotationIsAnOptionOfJsonFileLogsAndOthersAreNot) {

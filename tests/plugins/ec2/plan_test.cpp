@@ -167,6 +167,22 @@ TEST_F(Ec2Plan, RefusesAmountsThatAreNone) {
 }
 
 // All that the first slice promises, in one definition.
+TEST_F(Ec2Plan, RefusesMemoryThatTheAgentWouldRefuse) {
+  auto& web = container("a", 0, 5);
+  EXPECT_THAT(refusal(), HasSubstr("containerDefinitions[0].memory: A container needs at least 6 MiB"));
+  web.set_memory(64);
+  definition().set_memory("32");
+  EXPECT_THAT(refusal(), HasSubstr("containerDefinitions[0].memory: The container's memory is more than the task's"));
+  web.clear_memory();
+  definition().set_memory("4");
+  EXPECT_THAT(refusal(), HasSubstr("memory: A task needs at least 6 MiB"));
+}
+
+TEST_F(Ec2Plan, RefusesAContainerPortThatIsNone) {
+  map_port(container("a", 0, 64), 0, 80);
+  EXPECT_THAT(refusal(), HasSubstr("portMappings[0]: A port is a number"));
+}
+
 TEST_F(Ec2Plan, RunsWhatItPromises) {
   auto& web = container("web", 256, 256);
   web.add_entry_point("/bin/sh");

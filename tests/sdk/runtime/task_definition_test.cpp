@@ -213,6 +213,16 @@ TEST_F(TaskDefinition, RefusesByNameWhatItDoesNotActOn) {
   EXPECT_EQ(refused_member(), "volumes");
 }
 
+TEST_F(TaskDefinition, RefusesATaskMadeForAnotherArchitecture) {
+  auto& platform = *request.mutable_definition()->mutable_runtime_platform();
+  std::string refused;
+  for (const char* architecture : {"X86_64", "ARM64"}) {
+    platform.set_cpu_architecture(architecture);
+    refused += refused_member();
+  }
+  EXPECT_EQ(refused, "runtimePlatform.cpuArchitecture") << "one of the two is this host's";
+}
+
 TEST_F(TaskDefinition, RefusesEnvironmentThatWouldBreakOut) {
   add_env(*definition().mutable_environment(), "A=B", "x");
   EXPECT_EQ(refused_member(), "containerDefinitions[0].environment");
@@ -220,7 +230,7 @@ TEST_F(TaskDefinition, RefusesEnvironmentThatWouldBreakOut) {
 
 TEST_F(TaskDefinition, RefusesAnOverrideOfNoContainer) {
   changes().set_name("ghost");
-  EXPECT_EQ(refused_member(), "overrides.containerOverrides.name");
+  EXPECT_EQ(refused_member(), "overrides.containerOverrides[0].name");
 }
 
 }  // namespace
