@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "sdk/runtime/monitor/state_files.hpp"
+#include "sdk/runtime/network/conntrack.hpp"
 #include "sdk/runtime/network/endpoint_files.hpp"
 #include "sdk/runtime/network/nat_table.hpp"
 #include "sdk/runtime/network/netns.hpp"
@@ -62,6 +63,15 @@ std::uint32_t hash_of(const std::string& text) {
   std::uint32_t hash = 2166136261u;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
   return hash;
+}
+
+// A host whose flows cannot be listed still has its containers: clients that send on meanwhile find the new one later.
+void forget_udp_flows(const Endpoint& endpoint, const std::string& address) {
+  UdpFlows flows{.host_ports = {}, .address = address};
+  for (const auto& port : endpoint.ports) {
+    if (port.protocol == Protocol::Udp) flows.host_ports.push_back(port.host_port);
+  }
+  [[maybe_unused]] auto forgotten = forget_flows(flows);
 }
 
 bool id_good(const std::string& id) {
@@ -325,10 +335,12 @@ sdk::Result<Endpoint> TaskNetwork::Impl::attach(const std::string& id, bool brid
     record->whole = true;
     connected = bridged ? nat_->add(publications_of(record->endpoint)) : sdk::Result<void>();
     if (connected) connected = files_.save(*record);
-    if (connected) {
-      endpoints_[id] = *record;
-      return record->endpoint;
-    }
+    if (connected) endpoints_[id] = *record;
+  }
+  if (connected) {
+    // Of those who sent before the port was published.
+    forget_udp_flows(record->endpoint, "");
+    return record->endpoint;
   }
   // The first error is the one to tell.
   [[maybe_unused]] auto removed = detach(id);
@@ -346,6 +358,7 @@ sdk::Result<void> TaskNetwork::Impl::detach(const std::string& id) {
       if (auto removed = nat_->remove(publications_of(endpoint)); !removed) return removed;
     }
   }
+  if (!endpoint.address.empty()) forget_udp_flows(endpoint, endpoint.address);
   if (auto removed = remove_netns(endpoint.netns_path); !removed) return removed;
   const std::lock_guard lock(mutex_);
   give_back(endpoint);

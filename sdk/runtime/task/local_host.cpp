@@ -312,10 +312,12 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     return out;
   }
   Endpoint endpoint;
-  if (has_run || (found && found->phase == ContainerPhase::Created)) {
+  // One whose monitor died can be begun by nobody any more.
+  const bool waits = found && found->phase == ContainerPhase::Created && found->monitor_alive;
+  if (has_run || waits) {
     if (auto again = attach(task, container)) endpoint = std::move(*again);
   } else {
-    // A half-made one goes first. Its program never ran.
+    // A half-made one goes first. Its program never ran: the mark of a start is set before that.
     if (found) {
       if (auto removed = runtime_->remove(id); !removed) {
         return launch_failed(reason_of("CannotCreateContainerError", removed.error()));

@@ -145,7 +145,7 @@ class Place {
     for (const auto& mount : mounts()) found.push_back("mount: " + mount);
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
-      if (entry.path().filename().string().starts_with(name_ + "-")) found.push_back(entry.path());
+      if (entry.path().filename().string().starts_with(name_ + "_")) found.push_back(entry.path());
     }
     for (const char* part : {"tasks", "runtime/containers", "runtime/runtime"}) {
       for (const auto& entry : std::filesystem::directory_iterator(data_dir() / part, error)) {
@@ -155,7 +155,19 @@ class Place {
     if (auto cgroups = Cgroups::open()) {
       for (const auto& child : cgroups->children("/" + name_)) found.push_back("cgroup: " + child);
     }
-    add_processes(found);
+    for (const pid_t pid : processes()) found.push_back("process: " + std::to_string(pid));
+    return found;
+  }
+  // Monitors: they carry their state directory on their command line.
+  [[nodiscard]] std::vector<pid_t> processes() const {
+    std::vector<pid_t> found;
+    std::error_code error;
+    const std::string mark = (data_dir() / "runtime").string();
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+      std::ifstream file(entry.path() / "cmdline", std::ios::binary);
+      const std::string text{std::istreambuf_iterator<char>(file), {}};
+      if (text.find(mark) != std::string::npos) found.push_back(std::atoi(entry.path().filename().c_str()));
+    }
     return found;
   }
 
@@ -170,16 +182,6 @@ class Place {
       if (point.starts_with(directory_.string())) found.push_back(point);
     }
     return found;
-  }
-  // Monitors carry their state directory on their command line.
-  void add_processes(std::vector<std::string>& found) const {
-    std::error_code error;
-    const std::string mark = (data_dir() / "runtime").string();
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-      std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-      const std::string text{std::istreambuf_iterator<char>(file), {}};
-      if (text.find(mark) != std::string::npos) found.push_back("process: " + entry.path().string() + " " + text);
-    }
   }
 
   std::filesystem::path directory_;

@@ -64,6 +64,38 @@ std::string ask_in(const std::string& netns, const std::string& address, std::ui
   return answer;
 }
 
+// Answers each packet to UDP port 80 of a network namespace with its name.
+class UdpServer {
+ public:
+  UdpServer(const std::string& netns, std::string name) {
+    std::thread([&] {
+      const OwnedFd own(::open(netns.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!own || ::setns(own.get(), CLONE_NEWNET) != 0) return;
+      socket_ = OwnedFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      sockaddr_in at{};
+      at.sin_family = AF_INET;
+      at.sin_port = htons(80);
+      EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+    }).join();
+    thread_ = std::thread([this, name = std::move(name)] {
+      sockaddr_in from{};
+      socklen_t size = sizeof from;
+      char byte = 0;
+      while (::recvfrom(socket_.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &size) == 1) {
+        ::sendto(socket_.get(), name.data(), name.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
+      }
+    });
+  }
+  ~UdpServer() {
+    ::shutdown(socket_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+
+ private:
+  OwnedFd socket_;
+  std::thread thread_;
+};
+
 class Networks : public ContainerTest {
  protected:
   void SetUp() override {
@@ -214,6 +246,38 @@ TEST_F(Networks, RefusesAHostPortThatIsTaken) {
       "udp", {{.container_port = 80, .host_port = 8080, .protocol = Protocol::Udp}}));
   ASSERT_TRUE(network_->detach("one"));
   EXPECT_TRUE(network_->attach_bridge("two", {{.container_port = 80, .host_port = 8080}}));
+}
+
+TEST_F(Networks, AClientThatGoesOnSendingReachesTheContainerOfTheDay) {
+  const PortRequest published{.container_port = 80, .host_port = 9000, .protocol = Protocol::Udp};
+  const auto gateway = network_->attach_bridge("first", {})->gateway;
+  const OwnedFd client(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(9000);
+  ::inet_pton(AF_INET, gateway.c_str(), &to.sin_addr);
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  const auto answer = [&] {
+    char text[16];
+    ::send(client.get(), "?", 1, 0);
+    pollfd polled{client.get(), POLLIN, 0};
+    if (::poll(&polled, 1, 100) != 1) return std::string();
+    return std::string(text, static_cast<std::size_t>(std::max<ssize_t>(::recv(client.get(), text, sizeof text, 0), 0)));
+  };
+  EXPECT_EQ(answer(), "") << "nobody is there yet, and the kernel remembers it";
+  const auto one = network_->attach_bridge("one", {published});
+  ASSERT_TRUE(one);
+  {
+    const UdpServer server(one->netns_path, "one");
+    EXPECT_TRUE(eventually([&] { return answer() == "one"; }));
+    ASSERT_TRUE(network_->detach("one"));
+  }
+  ASSERT_TRUE(network_->attach_bridge("hold", {}));
+  const auto two = network_->attach_bridge("two", {published});
+  ASSERT_TRUE(two);
+  ASSERT_NE(two->address, one->address);
+  const UdpServer server(two->netns_path, "two");
+  EXPECT_TRUE(eventually([&] { return answer() == "two"; }));
 }
 
 TEST_F(Networks, AreFoundAgainAfterARestart) {

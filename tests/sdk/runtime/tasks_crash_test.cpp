@@ -253,6 +253,36 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
   EXPECT_THAT(place_.leftovers(), IsEmpty());
 }
 
+// Kills all monitors of the place and waits for their ends.
+void kill_monitors(const Place& place) {
+  const auto monitors = place.processes();
+  ASSERT_FALSE(monitors.empty());
+  for (const pid_t pid : monitors) ::kill(pid, SIGKILL);
+  ASSERT_TRUE(testing::eventually([&] { return place.processes().empty(); }));
+}
+
+using TasksMonitorCrash = TasksCrash;
+
+TEST_P(TasksMonitorCrash, BeforeTheProgramRanCostsNothing) {
+  {
+    Agent agent(place_, *registry_, point_);
+    agent.tell("start " + file_.string());
+    ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
+  }
+  kill_monitors(place_);
+  Agent agent(place_, *registry_, "");
+  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_RUNNING)) << agent.transcript();
+  EXPECT_TRUE(testing::eventually([&] { return marks_.living() == 1; }));
+  agent.tell(std::string("stop ") + kTaskId);
+  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
+  EXPECT_EQ(marks_.starts("first"), 1);
+  EXPECT_EQ(marks_.starts("web"), 1);
+  agent.tell(std::string("forget ") + kTaskId);
+  agent.tell("quit");
+  EXPECT_FALSE(agent.was_killed());
+  EXPECT_THAT(place_.leftovers(), IsEmpty());
+}
+
 std::string test_name(const ::testing::TestParamInfo<const char*>& info) {
   std::string name = info.param;
   std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == ':' || c == ' '; }, '_');
@@ -273,6 +303,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "bridge task.after_create", "bridge task.after_launch:2", "bridge task.after_runtime_remove:2",
                       "bridge task.before_cleanup"),
     test_name);
+INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksMonitorCrash,
+                         ::testing::Values("task.after_create", "bridge task.after_create:2"), test_name);
 
 }  // namespace
 }  // namespace berth::runtime
