@@ -38,7 +38,8 @@ Result<ClusterPtr> Clusters::make(const model::CreateClusterRequest& request) {
   }
   for (const std::string& provider : request.capacity_providers()) {
     if (plugins_.serving_provider(provider).empty()) {
-      return fail(Errc::Invalid, "The specified capacity provider '" + provider + "' was not found.",
+      return fail(Errc::Invalid,
+                  "The specified capacity provider '" + provider + "' was not found.",
                   Subject::Request, "capacityProviders");
     }
     cluster.capacity_providers.push_back(provider);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the edge may ask of the control core, and what it gets back.
 //
-// A command's message has been checked against the API model (types, required members, enumerations, lengths, patterns); what
-// depends on records is checked here. Refusals are Errors whose Subject names the thing: core/api/ecs maps them to ECS's exceptions.
+// A command's message has been checked against the API model (types, required members,
+// enumerations, lengths, patterns); what depends on records is checked here. Refusals are Errors
+// whose Subject names the thing: core/api/ecs maps them to ECS's exceptions.
 #pragma once
 
 #include <functional>
@@ -23,11 +24,11 @@ struct DeleteCluster {
   model::DeleteClusterRequest request;
 };
 struct RegisterTaskDefinition {
-  model::RegisterTaskDefinitionRequest request;  // defaults filled in
+  model::RegisterTaskDefinitionRequest request;     // defaults filled in
   std::vector<ecs::Attribute> requires_attributes;  // derived from the request, for the record
   std::vector<std::string> compatibilities;         // likewise
-  std::string unknown_members_json;  // see TaskDefinition
-  std::string registered_by;         // principal's ARN
+  std::string unknown_members_json;                 // see TaskDefinition
+  std::string registered_by;                        // principal's ARN
 };
 struct DeregisterTaskDefinition {
   model::DeregisterTaskDefinitionRequest request;
@@ -38,7 +39,8 @@ struct RunTask {
 struct StopTask {
   model::StopTaskRequest request;
 };
-// Answered when `task` has changed since `cursor`, or at `deadline` with the task as it is. Cursor 0: at once.
+// Answered when `task` has changed since `cursor`, or at `deadline` with the task as it is. Cursor
+// 0: at once.
 struct WatchTask {
   std::string cluster;
   std::string task;
@@ -68,8 +70,8 @@ struct WatchTaskAnswer {
   ContainerInstancePtr instance{};      // that the task runs on; null where its node is none
 };
 
-// The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr, RunTaskAnswer,
-// TaskPtr for StopTask, WatchTaskAnswer.
+// The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr,
+// RunTaskAnswer, TaskPtr for StopTask, WatchTaskAnswer.
 using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer>;
 
 // Called once on the loop thread, when all that the answer shows is durable. Must not block.

@@ -77,12 +77,14 @@ class Control::Impl {
     if (!plugins.is_up(plugin)) return;
     switch (event) {
       case v1::EVENT_LAUNCH_INVENTORY:
-        return take<v1::InventorySnapshot>(payload, [&](auto m) { nodes.take(plugin, std::move(m)); });
+        return take<v1::InventorySnapshot>(payload,
+                                           [&](auto m) { nodes.take(plugin, std::move(m)); });
       case v1::EVENT_LAUNCH_INVENTORY_DELTA:
         return take<v1::InventoryDelta>(payload, [&](auto m) { nodes.take(plugin, std::move(m)); });
       case v1::EVENT_LAUNCH_TASK:
         return take<v1::TaskReport>(payload, [&](auto m) { reports.take(plugin, std::move(m)); });
-      default: return;  // notices and capacity reports change no record yet
+      default:
+        return;  // notices and capacity reports change no record yet
     }
   }
 
@@ -95,7 +97,8 @@ class Control::Impl {
     if (!task) return refuse(task.error());
     const TaskId id = (*task)->id;
     const std::string& reason = command.request.reason();
-    tasks.request_stop(id, {StopCode::UserInitiated, reason.empty() ? "Task stopped by user" : reason});
+    tasks.request_stop(id,
+                       {StopCode::UserInitiated, reason.empty() ? "Task stopped by user" : reason});
     delivery.pursue(id);
     desk.answer(reply, Answer(desk.state().task(id)));
   }
@@ -184,7 +187,8 @@ void Control::plugin_down(const PluginName& plugin) {
   impl_->desk.input([impl = impl_.get(), plugin] { impl->down(plugin); });
 }
 
-void Control::plugin_event(const PluginName& plugin, std::uint32_t event, std::string_view payload) {
+void Control::plugin_event(const PluginName& plugin, std::uint32_t event,
+                           std::string_view payload) {
   impl_->desk.input([impl = impl_.get(), plugin, event, bytes = std::string(payload)] {
     impl->event(plugin, event, bytes);
   });
@@ -203,8 +207,12 @@ void Control::query(Query query) {
   });
 }
 
-void Control::tick(Instant now) { impl_->tick(now); }
+void Control::tick(Instant now) {
+  impl_->tick(now);
+}
 
-const State& Control::state() const { return impl_->desk.state(); }
+const State& Control::state() const {
+  return impl_->desk.state();
+}
 
 }  // namespace berth::control

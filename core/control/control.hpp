@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The orchestrator: one deterministic state machine of reconcilers.
 //
-// Inputs are commands, plugin events, completions and ticks; outputs are store batches, plugin calls, answers and one
-// wake-up. The same inputs in the same order give the same outputs: no clock, no chance, no I/O of its own.
+// Inputs are commands, plugin events, completions and ticks; outputs are store batches, plugin
+// calls, answers and one wake-up. The same inputs in the same order give the same outputs: no
+// clock, no chance, no I/O of its own.
 //
-// Invariants: 1. No effect (answer, plugin call) leaves before the batch that records its cause is durable.
+// Invariants: 1. No effect (answer, plugin call) leaves before the batch that records its cause is
+// durable.
 // 2. Effects leave in the order of their causes. 3. A task's statuses only move forward.
 // Threads: loop, all of it.
 #pragma once
@@ -37,7 +39,8 @@ struct Config {
   milliseconds unrecorded_task_grace = std::chrono::minutes(2);
 };
 
-// How the core reaches plugins. `done` is called later, on the loop, exactly once; never from within call().
+// How the core reaches plugins. `done` is called later, on the loop, exactly once; never from
+// within call().
 class PluginCalls {
  public:
   virtual ~PluginCalls() = default;
@@ -58,7 +61,8 @@ struct Ports {
   PluginCalls& plugins;
   Timers& timers;
   Rng& rng;
-  std::function<void(Error)> halt;  // the store failed: nothing more is acknowledged, the owner must end the process
+  std::function<void(Error)>
+      halt;  // the store failed: nothing more is acknowledged, the owner must end the process
   // Runs a completion of the store on the loop; the store calls back from a thread of its own.
   std::function<void(std::function<void()>)> post;
 };
@@ -74,18 +78,20 @@ class Control {
   // Errors: Internal, for a record that cannot be read; its key is in `what`.
   [[nodiscard]] Result<void> restore(store::Loaded loaded, Instant now);
 
-  // A plugin instance is up (again): it is asked what it owns, and its inventory is awaited before anything is placed on it.
+  // A plugin instance is up (again): it is asked what it owns, and its inventory is awaited before
+  // anything is placed on it.
   void plugin_up(LaunchPlugin plugin);
   // It is gone or restarting: its nodes count as disconnected.
   void plugin_down(const PluginName& plugin);
-  // An event of berth.launch/1 (v1::Event). Bytes that are no such message are counted and otherwise ignored.
+  // An event of berth.launch/1 (v1::Event). Bytes that are no such message are counted and
+  // otherwise ignored.
   void plugin_event(const PluginName& plugin, std::uint32_t event, std::string_view payload);
 
   void submit(Command command, Reply reply);
   void query(Query query);
 
-  // Works off all inputs queued since the last tick, as one batch. The owner calls it after each drain of its queue and when
-  // Timers fires. `now` never goes back (a clock that does is held).
+  // Works off all inputs queued since the last tick, as one batch. The owner calls it after each
+  // drain of its queue and when Timers fires. `now` never goes back (a clock that does is held).
   void tick(Instant now);
 
   [[nodiscard]] const State& state() const;

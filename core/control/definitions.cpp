@@ -19,7 +19,8 @@ ecs::TaskDefinition message_of(const model::RegisterTaskDefinitionRequest& reque
   *message.mutable_requires_compatibilities() = request.requires_compatibilities();
   *message.mutable_inference_accelerators() = request.inference_accelerators();
   if (request.has_task_role_arn()) message.set_task_role_arn(request.task_role_arn());
-  if (request.has_execution_role_arn()) message.set_execution_role_arn(request.execution_role_arn());
+  if (request.has_execution_role_arn())
+    message.set_execution_role_arn(request.execution_role_arn());
   if (request.has_network_mode()) message.set_network_mode(request.network_mode());
   if (request.has_cpu()) message.set_cpu(request.cpu());
   if (request.has_memory()) message.set_memory(request.memory());
@@ -84,7 +85,8 @@ Result<TaskDefinitionPtr> Definitions::inactivate(const std::string& name) {
   }
   const TaskDefinitionPtr definition = desk_.state().definition(*id);
   if (!definition) {
-    return fail(Errc::NotFound, "Unable to describe task definition.", Subject::TaskDefinition, name);
+    return fail(Errc::NotFound, "Unable to describe task definition.", Subject::TaskDefinition,
+                name);
   }
   if (!definition->active()) return definition;
   TaskDefinition inactive = *definition;

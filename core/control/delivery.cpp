@@ -96,11 +96,10 @@ void Delivery::send_start(const TaskPtr& task, Post& post) {
       return;
     }
     post.sent = true;
-    plugins_.call_now({task->plugin, v1::METHOD_LAUNCH_START,
-                       start_request(*task, desk_.config().realm).SerializeAsString()},
-                      [this, id = task->id](const Result<std::string>& result) {
-                        start_answered(id, result);
-                      });
+    plugins_.call_now(
+        {task->plugin, v1::METHOD_LAUNCH_START,
+         start_request(*task, desk_.config().realm).SerializeAsString()},
+        [this, id = task->id](const Result<std::string>& result) { start_answered(id, result); });
   });
 }
 
@@ -136,10 +135,9 @@ void Delivery::send_stop(const TaskPtr& task, Post& post) {
   request.set_task_id(task->id.str());
   request.set_node_id(task->node.str());
   request.set_reason(task->stopped_reason);
-  plugins_.call({task->plugin, v1::METHOD_LAUNCH_STOP, request.SerializeAsString()},
-                [this, id = task->id](const Result<std::string>& result) {
-                  stop_answered(id, result);
-                });
+  plugins_.call(
+      {task->plugin, v1::METHOD_LAUNCH_STOP, request.SerializeAsString()},
+      [this, id = task->id](const Result<std::string>& result) { stop_answered(id, result); });
 }
 
 void Delivery::stop_answered(const TaskId& id, const Result<std::string>& result) {
@@ -170,13 +168,13 @@ void Delivery::missing(const TaskId& id) {
     tasks_.finish(id, {StopCode::EssentialContainerExited,
                        "Essential container in task exited: its host no longer knows the task"});
   } else {
-    tasks_.finish(id, {StopCode::TaskFailedToStart,
-                       "Task failed to start: its host does not know the task"});
+    tasks_.finish(
+        id, {StopCode::TaskFailedToStart, "Task failed to start: its host does not know the task"});
   }
 }
 
-// After a stop that found nothing, or a start that broke: the plugin is asked in so many words before the task
-// counts as ended.
+// After a stop that found nothing, or a start that broke: the plugin is asked in so many words
+// before the task counts as ended.
 void Delivery::confirm_missing(const TaskPtr& task, const Reason& reason) {
   posts_[task->id].in_flight = true;
   v1::RecoverRequest request;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings what is decided about tasks to their plugins: starts and stops, until they are known to have arrived.
+// Brings what is decided about tasks to their plugins: starts and stops, until they are known to
+// have arrived.
 //
-// Invariants: 1. At most one call about a task is under way. 2. A call that was not answered is taken for one that may
-// have happened: it is repeated, and only the plugin's word ends it. 3. No start is sent for a task that is to stop.
-// Threads: loop.
+// Invariants: 1. At most one call about a task is under way. 2. A call that was not answered is
+// taken for one that may have happened: it is repeated, and only the plugin's word ends it. 3. No
+// start is sent for a task that is to stop. Threads: loop.
 #pragma once
 
 #include <map>
@@ -40,9 +41,9 @@ class Delivery {
  private:
   struct Post {
     bool in_flight = false;
-    bool sent = false;         // a start has left at some time
-    bool stop_taken = false;   // the plugin has said yes to a stop
-    int failures = 0;          // in a row
+    bool sent = false;        // a start has left at some time
+    bool stop_taken = false;  // the plugin has said yes to a stop
+    int failures = 0;         // in a row
     Alarms::Id retry{};
   };
   void send_start(const TaskPtr& task, Post& post);

@@ -8,7 +8,8 @@
 namespace berth::control {
 namespace {
 
-// An answer shows what tasks run on beside them: looking it up later would cost a second visit to the loop.
+// An answer shows what tasks run on beside them: looking it up later would cost a second visit to
+// the loop.
 void add_instances(const State& state, Answer& answer) {
   if (auto* ran = std::get_if<RunTaskAnswer>(&answer)) {
     for (const TaskPtr& task : ran->tasks) ran->instances.push_back(state.instance(task->node));
@@ -72,7 +73,9 @@ void Desk::erase_token(const std::string& key) {
   state_.erase_token(key);
 }
 
-void Desk::show(Task task) { state_.put(std::make_shared<const Task>(std::move(task))); }
+void Desk::show(Task task) {
+  state_.put(std::make_shared<const Task>(std::move(task)));
+}
 
 Result<void> Desk::restore(const store::Loaded& loaded) {
   outbox_.begin(loaded.epoch);
@@ -107,10 +110,14 @@ Result<void> Desk::restore_one(const store::Record& record) {
     return {};
   };
   switch (record.kind) {
-    case Kind::Cluster: return put(stored::decode_cluster(record.value));
-    case Kind::Definition: return put(stored::decode_definition(record.value));
-    case Kind::Instance: return put(stored::decode_instance(record.value));
-    case Kind::Token: return put(stored::decode_token(record.key, record.value));
+    case Kind::Cluster:
+      return put(stored::decode_cluster(record.value));
+    case Kind::Definition:
+      return put(stored::decode_definition(record.value));
+    case Kind::Instance:
+      return put(stored::decode_instance(record.value));
+    case Kind::Token:
+      return put(stored::decode_token(record.key, record.value));
     case Kind::Task:
       return put(stored::decode_task(
           record.value, [this](const DefinitionId& id) { return state_.definition(id); }));
@@ -121,8 +128,10 @@ Result<void> Desk::restore_one(const store::Record& record) {
       return {};
     }
   }
-  return fail(Errc::Internal, "a stored record is of the unknown kind " +
-                                  std::to_string(static_cast<int>(record.kind)), Subject::Store);
+  return fail(
+      Errc::Internal,
+      "a stored record is of the unknown kind " + std::to_string(static_cast<int>(record.kind)),
+      Subject::Store);
 }
 
 void Desk::answer(const Reply& reply, Result<Answer> answer) {

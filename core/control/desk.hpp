@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every room of the control core works on: the records and how they are changed, time, chance, the way out.
+// What every room of the control core works on: the records and how they are changed, time, chance,
+// the way out.
 //
-// Invariant: a record changes only through save and erase, so that state and store never differ in what was handed
-// over. Threads: loop.
+// Invariant: a record changes only through save and erase, so that state and store never differ in
+// what was handed over. Threads: loop.
 #pragma once
 
 #include <algorithm>
@@ -47,7 +48,8 @@ class Desk {
   void erase_instance(const NodeId& id);
   void erase_token(const std::string& key);
 
-  // For what need not survive a restart: pull progress, the newest sequence of a report that shows nothing new.
+  // For what need not survive a restart: pull progress, the newest sequence of a report that shows
+  // nothing new.
   void show(Task task);
 
   // Takes over records at the beginning, without storing them.

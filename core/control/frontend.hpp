@@ -9,8 +9,8 @@
 
 namespace berth::control {
 
-// Reads the state on the loop: copies pointers, never works long. What it returns is run on the loop thread once
-// all that it has seen is durable; it hands the copies to another thread.
+// Reads the state on the loop: copies pointers, never works long. What it returns is run on the
+// loop thread once all that it has seen is durable; it hands the copies to another thread.
 using Query = std::function<std::function<void()>(const State&)>;
 
 // Threads: any.

@@ -12,13 +12,15 @@
 
 namespace berth::control {
 
-// `text` is a name, an ARN, or empty for `fallback`. Errors: NotFound of Subject::Cluster, also for an INACTIVE one.
+// `text` is a name, an ARN, or empty for `fallback`. Errors: NotFound of Subject::Cluster, also for
+// an INACTIVE one.
 [[nodiscard]] Result<ClusterPtr> find_cluster(const State& state, const std::string& text,
                                               const std::string& fallback);
 // `text` is an id or an ARN. Errors: NotFound of Subject::Task, also for a task of another cluster.
 [[nodiscard]] Result<TaskPtr> find_task(const State& state, const ClusterName& cluster,
                                         const std::string& text);
-// For what starts tasks: exists and is ACTIVE. Errors: NotFound or Precondition of Subject::TaskDefinition.
+// For what starts tasks: exists and is ACTIVE. Errors: NotFound or Precondition of
+// Subject::TaskDefinition.
 [[nodiscard]] Result<TaskDefinitionPtr> find_active_definition(const State& state,
                                                                const std::string& text);
 

@@ -15,7 +15,9 @@ bool is_instance_id(const std::string& id) {
          });
 }
 
-bool is_pool_id(const std::string& id) { return id.size() <= 64 && is_valid_name(id); }
+bool is_pool_id(const std::string& id) {
+  return id.size() <= 64 && is_valid_name(id);
+}
 
 }  // namespace
 
@@ -31,7 +33,9 @@ void Nodes::restore() {
   }
 }
 
-void Nodes::plugin_up(const PluginName& plugin) { books_[plugin] = {}; }
+void Nodes::plugin_up(const PluginName& plugin) {
+  books_[plugin] = {};
+}
 
 void Nodes::plugin_down(const PluginName& plugin) {
   books_[plugin] = {};
@@ -94,7 +98,8 @@ void Nodes::cluster_made(const ClusterName& cluster) {
 bool Nodes::acceptable(const PluginName& plugin, const v1::Node& node) const {
   const Plugins::Plugin* owner = plugins_.find(plugin);
   if (owner == nullptr || !is_valid_name(node.cluster())) return false;
-  if (!(owner->about.hidden_nodes ? is_pool_id(node.id()) : is_instance_id(node.id()))) return false;
+  if (!(owner->about.hidden_nodes ? is_pool_id(node.id()) : is_instance_id(node.id())))
+    return false;
   const auto known = nodes_.find(NodeId(node.id()));
   return known == nodes_.end() ||
          (known->second.plugin == plugin && known->second.message.cluster() == node.cluster());
@@ -120,14 +125,14 @@ void Nodes::offer(const Node& node) {
   static const std::vector<ecs::Attribute> kNone;
   const NodeId id(node.message.id());
   const ContainerInstancePtr instance = desk_.state().instance(id);
-  const auto offered = placer_.put_node(
-      {.cluster = ClusterName(node.message.cluster()),
-       .plugin = node.plugin,
-       .node = node.message,
-       .custom_attributes = instance ? instance->custom_attributes : kNone,
-       .draining = instance && instance->status == InstanceStatus::Draining,
-       .connected = node.message.connected(),
-       .hidden = node.hidden});
+  const auto offered =
+      placer_.put_node({.cluster = ClusterName(node.message.cluster()),
+                        .plugin = node.plugin,
+                        .node = node.message,
+                        .custom_attributes = instance ? instance->custom_attributes : kNone,
+                        .draining = instance && instance->status == InstanceStatus::Draining,
+                        .connected = node.message.connected(),
+                        .hidden = node.hidden});
   if (!offered) reports_.count_fault();
 }
 
@@ -187,7 +192,8 @@ void Nodes::end_tasks(const NodeId& id, const std::string& reason) {
 
 // INACTIVE instances stay describable as long as stopped tasks do.
 void Nodes::erase_later(const ContainerInstance& instance) {
-  const Instant at = instance.inactive_since.value_or(desk_.now()) + desk_.config().stopped_task_retention;
+  const Instant at =
+      instance.inactive_since.value_or(desk_.now()) + desk_.config().stopped_task_retention;
   desk_.alarms().set(at, [this, id = instance.id] {
     const ContainerInstancePtr now = desk_.state().instance(id);
     const bool due = now && now->status == InstanceStatus::Inactive && now->inactive_since &&

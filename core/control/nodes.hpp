@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The nodes that plugins publish: their container instances in the records, their capacity in placement.
+// The nodes that plugins publish: their container instances in the records, their capacity in
+// placement.
 //
-// Invariants: 1. Nothing is placed on a plugin's nodes before its first snapshot. 2. A node belongs to one plugin and
-// one cluster. 3. A node of a cluster that does not exist waits unseen until the cluster is made.
-// Threads: loop.
+// Invariants: 1. Nothing is placed on a plugin's nodes before its first snapshot. 2. A node belongs
+// to one plugin and one cluster. 3. A node of a cluster that does not exist waits unseen until the
+// cluster is made. Threads: loop.
 #pragma once
 
 #include <cstdint>

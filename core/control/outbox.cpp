@@ -24,13 +24,13 @@ void Outbox::flush() {
     return;
   }
   waiting_.push_back({std::exchange(effects_, {})});
-  options_.store.append(
-      epoch_, std::exchange(batch_, {}),
-      [this, post = options_.post, alive = std::weak_ptr<bool>(alive_)](Result<store::Sequence> result) {
-        post([this, alive, result = std::move(result)] {
-          if (alive.lock()) durable(result);
-        });
-      });
+  options_.store.append(epoch_, std::exchange(batch_, {}),
+                        [this, post = options_.post,
+                         alive = std::weak_ptr<bool>(alive_)](Result<store::Sequence> result) {
+                          post([this, alive, result = std::move(result)] {
+                            if (alive.lock()) durable(result);
+                          });
+                        });
 }
 
 void Outbox::durable(const Result<store::Sequence>& result) {

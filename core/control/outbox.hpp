@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the core does to the outside, held back until its cause is durable.
 //
-// Invariants: 1. An effect runs after every change that was recorded before it is durable. 2. Effects run in the order
-// in which they were given. 3. After a failure of the store no effect runs any more.
-// Threads: loop.
+// Invariants: 1. An effect runs after every change that was recorded before it is durable. 2.
+// Effects run in the order in which they were given. 3. After a failure of the store no effect runs
+// any more. Threads: loop.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,8 @@ class Outbox {
   std::vector<std::function<void()>> effects_;
   std::deque<Group> waiting_;  // one for each batch under way, oldest first
   bool halted_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // completions may come after our end
+  std::shared_ptr<bool> alive_ =
+      std::make_shared<bool>(true);  // completions may come after our end
 };
 
 }  // namespace berth::control

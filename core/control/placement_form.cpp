@@ -14,7 +14,8 @@ void add_reserved(const v1::ExclusiveSet& set, Port::Protocol protocol, std::vec
   for (const std::string& item : set.reserved()) {
     std::uint16_t number = 0;
     const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), number);
-    if (error == std::errc() && end == item.data() + item.size()) ports.push_back({protocol, number});
+    if (error == std::errc() && end == item.data() + item.size())
+      ports.push_back({protocol, number});
   }
 }
 
@@ -50,7 +51,8 @@ void add_resource(const v1::Resource& resource, placement::NodeSpec& spec) {
                                  .per_task_limit = resource.shared_pool().per_task_limit()});
       return;
     case v1::Resource::kExclusiveSet:
-      if (name == "PORTS") add_reserved(resource.exclusive_set(), Port::Protocol::Tcp, spec.reserved_ports);
+      if (name == "PORTS")
+        add_reserved(resource.exclusive_set(), Port::Protocol::Tcp, spec.reserved_ports);
       if (name == "PORTS_UDP") {
         add_reserved(resource.exclusive_set(), Port::Protocol::Udp, spec.reserved_ports);
       }
@@ -60,7 +62,8 @@ void add_resource(const v1::Resource& resource, placement::NodeSpec& spec) {
         add_device(device, spec.devices);
       }
       return;
-    case v1::Resource::KIND_NOT_SET: return;  // of a newer contract
+    case v1::Resource::KIND_NOT_SET:
+      return;  // of a newer contract
   }
 }
 
@@ -88,9 +91,9 @@ placement::Needs needs_of(const v1::Requirement& requirement) {
   needs.memory_mib = requirement.memory_mib();
   needs.eni_slots = requirement.eni_slots();
   for (const v1::Port& port : requirement.ports()) {
-    needs.ports.push_back({port.protocol() == v1::Port::PROTOCOL_UDP ? Port::Protocol::Udp
-                                                                     : Port::Protocol::Tcp,
-                           static_cast<std::uint16_t>(port.number())});
+    needs.ports.push_back(
+        {port.protocol() == v1::Port::PROTOCOL_UDP ? Port::Protocol::Udp : Port::Protocol::Tcp,
+         static_cast<std::uint16_t>(port.number())});
   }
   for (const v1::Amount& amount : requirement.amounts()) {
     needs.amounts.push_back({.name = amount.name(), .value = amount.value()});

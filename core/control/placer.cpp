@@ -32,7 +32,8 @@ Result<placement::Request> request_of(const Placer::Demand& demand) {
       }
       request.constraints.push_back({.kind = Kind::DistinctInstance});
     } else if (constraint.type() == "memberOf") {
-      request.constraints.push_back({.kind = Kind::MemberOf, .expression = constraint.expression()});
+      request.constraints.push_back(
+          {.kind = Kind::MemberOf, .expression = constraint.expression()});
     } else {
       return fail(Errc::Invalid,
                   "Placement constraint type should be one of [distinctInstance,memberOf].",
@@ -59,7 +60,8 @@ Result<void> Placer::put_node(const NodeView& view) {
     spec.attributes.push_back({.name = attribute.name(), .value = attribute.value()});
   }
   spec.connected = view.connected;
-  spec.state = view.draining ? placement::NodeSpec::State::Draining : placement::NodeSpec::State::Active;
+  spec.state =
+      view.draining ? placement::NodeSpec::State::Draining : placement::NodeSpec::State::Active;
   placement::Engine& engine = engines_[view.cluster];
   nodes_[id] = {view.cluster, view.hidden};
   if (const auto known = engine.find_node(id.str())) {
@@ -76,15 +78,17 @@ Result<void> Placer::put_node(const NodeView& view) {
   return {};
 }
 
-void Placer::adopt_tasks(const ClusterName& cluster, const NodeId& node, placement::NodeIndex index) {
+void Placer::adopt_tasks(const ClusterName& cluster, const NodeId& node,
+                         placement::NodeIndex index) {
   for (const TaskId& id : state_.tasks_on(node)) {
     const TaskPtr task = state_.task(id);
     if (task->last_status == TaskStatus::Stopped) continue;
     const v1::Requirement& requirement = task->launch->requirement;
-    auto adopted = engines_[cluster].adopt({.node = index,
-                                            .needs = needs_of(requirement),
-                                            .group = task->launch->group,
-                                            .devices = grants_of(requirement, task->launch->allocation)});
+    auto adopted =
+        engines_[cluster].adopt({.node = index,
+                                 .needs = needs_of(requirement),
+                                 .group = task->launch->group,
+                                 .devices = grants_of(requirement, task->launch->allocation)});
     if (!adopted) continue;  // amounts were checked when it was placed
     reservations_[id] = {cluster, *adopted};
     if (task->desired_status == DesiredStatus::Stopped) retire(id);

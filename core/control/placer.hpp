@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records in, places out: what the placement engine knows of clusters, nodes and tasks, kept in step with the records.
+// Records in, places out: what the placement engine knows of clusters, nodes and tasks, kept in
+// step with the records.
 //
-// Invariant: each unfinished task on a known node holds its reservation, each other task holds none.
-// Threads: loop.
+// Invariant: each unfinished task on a known node holds its reservation, each other task holds
+// none. Threads: loop.
 #pragma once
 
 #include <map>
@@ -53,9 +54,9 @@ class Placer {
     placement::ReservationId reservation{};
   };
   struct Outcome {
-    std::vector<Place> places;           // reserved, waiting for book
-    std::vector<Failure> failures;       // for what is missing: one for each examined instance
-    bool no_nodes = false;               // nothing to examine
+    std::vector<Place> places;      // reserved, waiting for book
+    std::vector<Failure> failures;  // for what is missing: one for each examined instance
+    bool no_nodes = false;          // nothing to examine
   };
   // Places `count` tasks one after the other, as far as they go.
   // Errors: Invalid, Subject::Request, for a constraint or strategy.

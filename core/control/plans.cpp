@@ -12,9 +12,12 @@ namespace {
 constexpr std::size_t kMaxKept = 4096;
 constexpr std::int64_t kMaxAmount = 0x7fffffff;
 
-bool is_amount(std::int64_t value) { return value >= 0 && value <= kMaxAmount; }
+bool is_amount(std::int64_t value) {
+  return value >= 0 && value <= kMaxAmount;
+}
 
-// A plan comes from outside: amounts that placement could not count are the plugin's fault, not the caller's.
+// A plan comes from outside: amounts that placement could not count are the plugin's fault, not the
+// caller's.
 bool is_sane(const v1::Requirement& requirement) {
   if (!is_amount(requirement.cpu()) || !is_amount(requirement.memory_mib()) ||
       !is_amount(requirement.eni_slots())) {
@@ -40,8 +43,9 @@ void Plans::get(const PluginName& plugin, const v1::PlanRequest& request, Done d
   const auto known = known_.find(key);
   if (known != known_.end()) return done(known->second);
   if (!plugins_.is_up(plugin)) {
-    return done(fail(Errc::Unavailable, "The launch type plugin " + plugin.str() + " is not running.",
-                     Subject::Plugin, plugin.str()));
+    return done(fail(Errc::Unavailable,
+                     "The launch type plugin " + plugin.str() + " is not running.", Subject::Plugin,
+                     plugin.str()));
   }
   auto [asked, first] = asked_.try_emplace(key);
   asked->second.push_back(std::move(done));
@@ -61,9 +65,9 @@ void Plans::answered(const Key& key, const Result<std::string>& result) {
   if (asked == asked_.end()) return;
   const std::vector<Done> waiting = std::move(asked->second);
   asked_.erase(asked);
-  Result<Plan> plan = fail(Errc::Internal,
-                           "The launch type plugin " + key.first.str() + " made an unreadable plan.",
-                           Subject::Plugin, key.first.str());
+  Result<Plan> plan = fail(
+      Errc::Internal, "The launch type plugin " + key.first.str() + " made an unreadable plan.",
+      Subject::Plugin, key.first.str());
   auto response = std::make_shared<v1::PlanResponse>();
   if (!result) {
     Error error = result.error();

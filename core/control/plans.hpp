@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What launch type plugins say about a way to run a definition: what it needs, or why it cannot be.
 //
-// A plan is a pure function of its request, so each is asked for once and kept until its plugin starts anew.
-// Threads: loop.
+// A plan is a pure function of its request, so each is asked for once and kept until its plugin
+// starts anew. Threads: loop.
 #pragma once
 
 #include <deque>

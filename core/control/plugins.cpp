@@ -57,9 +57,8 @@ std::vector<PluginName> Plugins::serving_provider(std::string_view capacity_prov
 }
 
 void Plugins::call(Call call, Done done) {
-  desk_.outbox().after([this, call = std::move(call), done = std::move(done)] {
-    call_now(call, done);
-  });
+  desk_.outbox().after(
+      [this, call = std::move(call), done = std::move(done)] { call_now(call, done); });
 }
 
 void Plugins::call_now(Call call, Done done) {

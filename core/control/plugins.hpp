@@ -21,7 +21,8 @@ class Plugins {
   struct Plugin {
     LaunchPlugin about;
     bool up = false;
-    std::uint64_t session = 0;  // counts its starts: what an earlier one answers about what it holds is void
+    std::uint64_t session =
+        0;  // counts its starts: what an earlier one answers about what it holds is void
   };
 
   Plugins(Desk& desk, PluginCalls& calls) : desk_(desk), calls_(calls) {}

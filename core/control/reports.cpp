@@ -57,7 +57,8 @@ void Reports::take(const PluginName& plugin, v1::TaskReport report) {
     ++faults_;  // a listing will show it, if it is there
     return;
   }
-  if (task->plugin != plugin || (!report.node_id().empty() && report.node_id() != task->node.str())) {
+  if (task->plugin != plugin ||
+      (!report.node_id().empty() && report.node_id() != task->node.str())) {
     ++faults_;
     return;
   }
@@ -82,18 +83,17 @@ void Reports::recover(const PluginName& plugin) {
   const v1::RecoverRequest request = recover_request(desk_.state(), plugin);
   if (request.tasks_size() == 0) return;
   const std::uint64_t session = plugins_.session(plugin);
-  plugins_.call(
-      {plugin, v1::METHOD_LAUNCH_RECOVER, request.SerializeAsString()},
-      [this, plugin, session,
-       held = held_by(desk_.state(), plugin)](const Result<std::string>& result) {
-        if (session != plugins_.session(plugin) || !plugins_.is_up(plugin)) return;
-        if (result) return recovered(plugin, *result, held);
-        desk_.alarms().set(desk_.now() + kRecoverRetry, [this, plugin, session] {
-          if (session == plugins_.session(plugin) && plugins_.is_up(plugin)) {
-            recover(plugin);
-          }
-        });
-      });
+  plugins_.call({plugin, v1::METHOD_LAUNCH_RECOVER, request.SerializeAsString()},
+                [this, plugin, session,
+                 held = held_by(desk_.state(), plugin)](const Result<std::string>& result) {
+                  if (session != plugins_.session(plugin) || !plugins_.is_up(plugin)) return;
+                  if (result) return recovered(plugin, *result, held);
+                  desk_.alarms().set(desk_.now() + kRecoverRetry, [this, plugin, session] {
+                    if (session == plugins_.session(plugin) && plugins_.is_up(plugin)) {
+                      recover(plugin);
+                    }
+                  });
+                });
 }
 
 void Reports::recovered(const PluginName& plugin, const std::string& bytes,
@@ -107,7 +107,8 @@ void Reports::recovered(const PluginName& plugin, const std::string& bytes,
   for (const std::string& text : response.unknown()) {
     const TaskId id(text);
     const TaskPtr task = desk_.state().task(id);
-    // One that was taken over only after the question was sent says nothing by being unknown to the answer.
+    // One that was taken over only after the question was sent says nothing by being unknown to the
+    // answer.
     if (!task || task->plugin != plugin) continue;
     if (held.count(id) != 0 || !task->start_acknowledged) delivery_.missing(id);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What plugins say about tasks: reports one by one, and all that they hold when they are asked.
 //
-// Invariant: what a plugin runs without our knowing is stopped only after two listings, a grace period apart, have
-// shown it. Threads: loop.
+// Invariant: what a plugin runs without our knowing is stopped only after two listings, a grace
+// period apart, have shown it. Threads: loop.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ class Reports {
   // An EVENT_LAUNCH_TASK.
   void take(const PluginName& plugin, v1::TaskReport report);
 
-  // The plugin has (re)started: asks what became of the tasks recorded for it, then what it holds, and goes on asking
-  // the latter now and then, because a report may get lost.
+  // The plugin has (re)started: asks what became of the tasks recorded for it, then what it holds,
+  // and goes on asking the latter now and then, because a report may get lost.
   void plugin_up(const PluginName& plugin);
   // Asks at once; for an inventory that has a gap, too.
   void list_owned(const PluginName& plugin);
@@ -50,8 +50,8 @@ class Reports {
   Tasks& tasks_;
   Delivery& delivery_;
   std::map<PluginName, Alarms::Id> audits_;
-  std::set<PluginName> listing_;        // a list-owned is under way
-  std::map<Key, Instant> unrecorded_;   // when a listing first showed it
+  std::set<PluginName> listing_;       // a list-owned is under way
+  std::map<Key, Instant> unrecorded_;  // when a listing first showed it
   std::uint64_t faults_ = 0;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long what has ended is kept: stopped tasks and client tokens.
 //
-// A stopped task's plugin is told to forget it when its time is over, so that its logs can be read until then; the
-// record goes once the plugin has agreed. Threads: loop.
+// A stopped task's plugin is told to forget it when its time is over, so that its logs can be read
+// until then; the record goes once the plugin has agreed. Threads: loop.
 #pragma once
 
 #include <map>

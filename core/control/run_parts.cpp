@@ -14,11 +14,16 @@ struct Mapped {
 
 Mapped mapped(v1::Refusal::Error error) {
   switch (error) {
-    case v1::Refusal::ERROR_INVALID_PARAMETER: return {Errc::Invalid, Subject::Request};
-    case v1::Refusal::ERROR_UNSUPPORTED_FEATURE: return {Errc::Unimplemented, Subject::Feature};
-    case v1::Refusal::ERROR_PLATFORM_UNKNOWN: return {Errc::NotFound, Subject::Platform};
-    case v1::Refusal::ERROR_PLATFORM_INCOMPATIBLE: return {Errc::Precondition, Subject::Platform};
-    default: return {Errc::Invalid, Subject::Definition};
+    case v1::Refusal::ERROR_INVALID_PARAMETER:
+      return {Errc::Invalid, Subject::Request};
+    case v1::Refusal::ERROR_UNSUPPORTED_FEATURE:
+      return {Errc::Unimplemented, Subject::Feature};
+    case v1::Refusal::ERROR_PLATFORM_UNKNOWN:
+      return {Errc::NotFound, Subject::Platform};
+    case v1::Refusal::ERROR_PLATFORM_INCOMPATIBLE:
+      return {Errc::Precondition, Subject::Platform};
+    default:
+      return {Errc::Invalid, Subject::Definition};
   }
 }
 
@@ -110,8 +115,9 @@ std::vector<int> split(int count, const std::vector<Share>& shares) {
     std::size_t best = shares.size();
     for (std::size_t i = 0; i < shares.size(); ++i) {
       if (shares[i].weight <= 0) continue;
-      if (best == shares.size() || static_cast<std::int64_t>(by_weight[i] + 1) * shares[best].weight <
-                                       static_cast<std::int64_t>(by_weight[best] + 1) * shares[i].weight) {
+      if (best == shares.size() ||
+          static_cast<std::int64_t>(by_weight[i] + 1) * shares[best].weight <
+              static_cast<std::int64_t>(by_weight[best] + 1) * shares[i].weight) {
         best = i;
       }
     }

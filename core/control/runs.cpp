@@ -20,9 +20,7 @@ constexpr int kMaxCount = 10;
 void Runs::run(RunTask command, Reply reply) {
   auto run = std::make_shared<Run>();
   run->request = std::move(command.request);
-  const auto refuse = [&](const Error& error) {
-    rooms_.desk.answer(reply, tl::unexpected(error));
-  };
+  const auto refuse = [&](const Error& error) { rooms_.desk.answer(reply, tl::unexpected(error)); };
   const State& state = rooms_.desk.state();
   auto cluster = find_cluster(state, run->request.cluster(), rooms_.desk.config().default_cluster);
   if (!cluster) return refuse(cluster.error());
@@ -68,9 +66,8 @@ bool Runs::known_token(const RunPtr& run, const Reply& reply) {
   model::RunTaskRequest bare = run->request;
   bare.clear_client_token();
   run->digest = sha256(canonical_bytes(bare));
-  Error conflict{Errc::AlreadyExists,
-                 "The client token was used before, with other parameters.", Subject::ClientToken,
-                 "clientToken"};
+  Error conflict{Errc::AlreadyExists, "The client token was used before, with other parameters.",
+                 Subject::ClientToken, "clientToken"};
 
   const auto under_way = tokens_under_way_.find(run->token_key);
   if (under_way != tokens_under_way_.end()) {

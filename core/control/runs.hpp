@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // RunTask: from the request to tasks that are placed, recorded and on their way.
 //
-// It has two halves. Before: names, routes, plans; this may take several ticks, and nothing is reserved meanwhile. After:
-// place, record, answer; one tick, and what changed in between is looked at again.
-// Threads: loop.
+// It has two halves. Before: names, routes, plans; this may take several ticks, and nothing is
+// reserved meanwhile. After: place, record, answer; one tick, and what changed in between is looked
+// at again. Threads: loop.
 #pragma once
 
 #include <map>

@@ -39,7 +39,9 @@ bool is_zero(const TaskCounts& counts) {
 
 }  // namespace
 
-ClusterPtr State::cluster(const ClusterName& name) const { return found(clusters_, name); }
+ClusterPtr State::cluster(const ClusterName& name) const {
+  return found(clusters_, name);
+}
 
 TaskDefinitionPtr State::definition(const DefinitionId& id) const {
   const auto family = families_.find(id.family);
@@ -49,8 +51,12 @@ TaskDefinitionPtr State::definition(const DefinitionId& id) const {
   return found(family->second.revisions, *family->second.active.rbegin());
 }
 
-TaskPtr State::task(const TaskId& id) const { return found(tasks_, id); }
-ContainerInstancePtr State::instance(const NodeId& id) const { return found(instances_, id); }
+TaskPtr State::task(const TaskId& id) const {
+  return found(tasks_, id);
+}
+ContainerInstancePtr State::instance(const NodeId& id) const {
+  return found(instances_, id);
+}
 
 const std::set<TaskId>& State::tasks_of(const ClusterName& cluster) const {
   return set_of(tasks_of_, cluster);
@@ -58,13 +64,21 @@ const std::set<TaskId>& State::tasks_of(const ClusterName& cluster) const {
 const std::set<TaskId>& State::tasks_by(const PluginName& plugin) const {
   return set_of(tasks_by_, plugin);
 }
-const std::set<TaskId>& State::tasks_on(const NodeId& node) const { return set_of(tasks_on_, node); }
+const std::set<TaskId>& State::tasks_on(const NodeId& node) const {
+  return set_of(tasks_on_, node);
+}
 const std::set<NodeId>& State::instances_of(const ClusterName& cluster) const {
   return set_of(instances_of_, cluster);
 }
-TaskCounts State::counts_of(const ClusterName& cluster) const { return found(counts_of_, cluster); }
-TaskCounts State::counts_on(const NodeId& node) const { return found(counts_on_, node); }
-int State::unfinished_in(const ClusterName& cluster) const { return found(unfinished_in_, cluster); }
+TaskCounts State::counts_of(const ClusterName& cluster) const {
+  return found(counts_of_, cluster);
+}
+TaskCounts State::counts_on(const NodeId& node) const {
+  return found(counts_on_, node);
+}
+int State::unfinished_in(const ClusterName& cluster) const {
+  return found(unfinished_in_, cluster);
+}
 
 v1::Requirement State::reserved_on(const NodeId& node) const {
   v1::Requirement sum;
@@ -88,7 +102,9 @@ v1::Requirement State::reserved_on(const NodeId& node) const {
   return sum;
 }
 
-void State::put(ClusterPtr cluster) { clusters_[cluster->name] = std::move(cluster); }
+void State::put(ClusterPtr cluster) {
+  clusters_[cluster->name] = std::move(cluster);
+}
 
 void State::put(TaskDefinitionPtr definition) {
   Family& family = families_[definition->id.family];
@@ -120,7 +136,9 @@ void State::put(ContainerInstancePtr instance) {
   slot = std::move(instance);
 }
 
-void State::put(ClientTokenPtr token) { tokens_[token->key] = std::move(token); }
+void State::put(ClientTokenPtr token) {
+  tokens_[token->key] = std::move(token);
+}
 
 void State::set_last_revision(const FamilyName& family, std::int32_t revision) {
   families_[family].last_revision = revision;
@@ -144,7 +162,9 @@ void State::erase_instance(const NodeId& id) {
   instances_.erase(at);
 }
 
-void State::erase_token(const std::string& key) { tokens_.erase(key); }
+void State::erase_token(const std::string& key) {
+  tokens_.erase(key);
+}
 
 void State::count(const Task& task, int sign) {
   TaskCounts& of_cluster = counts_of_[task.cluster];

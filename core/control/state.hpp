@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // All records of the control plane, with the orders and counts in which they are asked for.
 //
-// Invariants: 1. Iteration is ordered by key everywhere. 2. Counts and orders follow each put and erase at a cost of
-// the change, not of the size. Threads: loop; the records themselves may leave it.
+// Invariants: 1. Iteration is ordered by key everywhere. 2. Counts and orders follow each put and
+// erase at a cost of the change, not of the size. Threads: loop; the records themselves may leave
+// it.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,8 @@ class State {
  public:
   // Null where there is none; INACTIVE records are given too.
   [[nodiscard]] ClusterPtr cluster(const ClusterName& name) const;
-  [[nodiscard]] TaskDefinitionPtr definition(const DefinitionId& id) const;  // revision 0: latest ACTIVE
+  [[nodiscard]] TaskDefinitionPtr definition(
+      const DefinitionId& id) const;  // revision 0: latest ACTIVE
   [[nodiscard]] TaskPtr task(const TaskId& id) const;
   [[nodiscard]] ContainerInstancePtr instance(const NodeId& id) const;
 
@@ -52,8 +54,8 @@ class State {
   [[nodiscard]] TaskCounts counts_on(const NodeId& node) const;
   // Tasks of a cluster that are not STOPPED.
   [[nodiscard]] int unfinished_in(const ClusterName& cluster) const;
-  // What the tasks on a node hold of it until they are STOPPED: cpu, memory, fixed ports, devices. At a cost of
-  // their number.
+  // What the tasks on a node hold of it until they are STOPPED: cpu, memory, fixed ports, devices.
+  // At a cost of their number.
   [[nodiscard]] v1::Requirement reserved_on(const NodeId& node) const;
 
   void put(ClusterPtr cluster);

@@ -58,7 +58,9 @@ std::optional<Instant> instant_of(bool there, const ecs::Timestamp& at) {
   return Instant(milliseconds(at.ms()));
 }
 
-std::string handle_of(const Task& task) { return task.report ? task.report->handle() : ""; }
+std::string handle_of(const Task& task) {
+  return task.report ? task.report->handle() : "";
+}
 
 void end(Task& task, Instant now) {
   task.desired_status = DesiredStatus::Stopped;

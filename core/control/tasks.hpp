@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of task records: made, moved forward, ended, erased. All changes of tasks go through here.
+// The life of task records: made, moved forward, ended, erased. All changes of tasks go through
+// here.
 //
-// Invariants: 1. lastStatus only moves forward, and nothing of a STOPPED task changes but `forgotten`. 2. The version
-// grows by one with each change that DescribeTasks shows. 3. Resources are given back when a task is STOPPED, not before.
-// Threads: loop.
+// Invariants: 1. lastStatus only moves forward, and nothing of a STOPPED task changes but
+// `forgotten`. 2. The version grows by one with each change that DescribeTasks shows. 3. Resources
+// are given back when a task is STOPPED, not before. Threads: loop.
 #pragma once
 
 #include <functional>

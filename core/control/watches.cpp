@@ -47,8 +47,8 @@ std::uint64_t Watches::cursor_of(const TaskId& task) {
 void Watches::answer(const TaskId& id, const Reply& reply) {
   const TaskPtr task = desk_.state().task(id);
   if (!task) {
-    return desk_.answer(reply, fail(Errc::NotFound, "The referenced task was not found.",
-                                    Subject::Task, id.str()));
+    return desk_.answer(
+        reply, fail(Errc::NotFound, "The referenced task was not found.", Subject::Task, id.str()));
   }
   WatchTaskAnswer answer{.task = task, .cursor = cursor_of(id), .pulls = {}};
   if (task->report && task->last_status < TaskStatus::Running) {

@@ -13,9 +13,12 @@ namespace berth {
 
 std::string_view to_string(InstanceStatus status) {
   switch (status) {
-    case InstanceStatus::Active: return "ACTIVE";
-    case InstanceStatus::Draining: return "DRAINING";
-    case InstanceStatus::Inactive: return "INACTIVE";
+    case InstanceStatus::Active:
+      return "ACTIVE";
+    case InstanceStatus::Draining:
+      return "DRAINING";
+    case InstanceStatus::Inactive:
+      return "INACTIVE";
   }
   return "INACTIVE";
 }
@@ -47,8 +50,12 @@ std::string bytes_of(const Message& message) {
   return bytes;
 }
 
-void write(ecs::Timestamp* to, Instant at) { to->set_ms(at.time_since_epoch().count()); }
-Instant instant_of(const ecs::Timestamp& at) { return Instant(milliseconds(at.ms())); }
+void write(ecs::Timestamp* to, Instant at) {
+  to->set_ms(at.time_since_epoch().count());
+}
+Instant instant_of(const ecs::Timestamp& at) {
+  return Instant(milliseconds(at.ms()));
+}
 
 template <typename T, typename Repeated>
 void write_all(const std::vector<T>& from, Repeated* to) {
@@ -197,8 +204,8 @@ std::string encode(const Task& task) {
   return bytes_of(out);
 }
 
-Result<Task> decode_task(
-    std::string_view bytes, const std::function<TaskDefinitionPtr(const DefinitionId&)>& definitions) {
+Result<Task> decode_task(std::string_view bytes,
+                         const std::function<TaskDefinitionPtr(const DefinitionId&)>& definitions) {
   model::StoredTask in;
   if (!parse(in, bytes) || in.id().empty()) return unreadable("task");
   const auto status = task_status_of(in.last_status());

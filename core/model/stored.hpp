@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records to bytes and back: the messages of stored.proto.
 //
-// Invariant: decode(encode(record)) is the record. Errors of decode: Internal, for bytes that are no such message or
-// lack what the record cannot be without; what has come out of the store is never trusted to be well-formed.
-// Threads: any.
+// Invariant: decode(encode(record)) is the record. Errors of decode: Internal, for bytes that are
+// no such message or lack what the record cannot be without; what has come out of the store is
+// never trusted to be well-formed. Threads: any.
 #pragma once
 
 #include <functional>
@@ -27,9 +27,11 @@ namespace berth::stored {
 
 [[nodiscard]] Result<Cluster> decode_cluster(std::string_view bytes);
 [[nodiscard]] Result<TaskDefinition> decode_definition(std::string_view bytes);
-// `definitions` finds the record's definition, which it shares; null where there is none, which is an error.
+// `definitions` finds the record's definition, which it shares; null where there is none, which is
+// an error.
 [[nodiscard]] Result<Task> decode_task(
-    std::string_view bytes, const std::function<TaskDefinitionPtr(const DefinitionId&)>& definitions);
+    std::string_view bytes,
+    const std::function<TaskDefinitionPtr(const DefinitionId&)>& definitions);
 // Its node is not connected, whatever it was when it was stored.
 [[nodiscard]] Result<ContainerInstance> decode_instance(std::string_view bytes);
 [[nodiscard]] Result<ClientToken> decode_token(std::string_view key, std::string_view bytes);

@@ -9,8 +9,8 @@
 
 namespace berth::store {
 
-// FNV-1a over `bytes`, going on from `state`. Each step is a bijection of the state, so one changed byte
-// always changes the result.
+// FNV-1a over `bytes`, going on from `state`. Each step is a bijection of the state, so one changed
+// byte always changes the result.
 [[nodiscard]] constexpr std::uint64_t checksum(std::string_view bytes,
                                                std::uint64_t state = 0xcbf29ce484222325u) {
   for (const char c : bytes) {

@@ -30,8 +30,8 @@ struct Tables {
   const char* records;
   const char* meta;
 };
-constexpr std::array<Tables, kSchemaVersion + 1> kTables = {
-    Tables{kRecordsTable0, kMetaTable0}, Tables{kRecordsTable, kMetaTable}};
+constexpr std::array<Tables, kSchemaVersion + 1> kTables = {Tables{kRecordsTable0, kMetaTable0},
+                                                            Tables{kRecordsTable, kMetaTable}};
 
 std::string numbers_of(const Meta& meta) {
   std::string bytes;
@@ -74,8 +74,8 @@ Result<void> check_tables(sqlite3* db, const Tables& tables, const fs::path& fil
     if (!*row) break;
     found[std::string(rows->bytes(0))] = std::string(rows->bytes(1));
   }
-  if (found != std::map<std::string, std::string>{{"records", tables.records},
-                                                  {"meta", tables.meta}}) {
+  if (found !=
+      std::map<std::string, std::string>{{"records", tables.records}, {"meta", tables.meta}}) {
     return tl::unexpected(damaged(file, "its tables are not those of its schema version"));
   }
   return {};
@@ -114,13 +114,14 @@ Result<void> add_checksums(sqlite3* db) {
   if (!sequence) return tl::unexpected(sequence.error());
   meta.epoch = static_cast<std::uint64_t>(*epoch);
   meta.sequence = static_cast<std::uint64_t>(*sequence);
-  for (const char* sql : {"ALTER TABLE records RENAME TO records0", "DROP TABLE meta", kRecordsTable,
-                          kMetaTable}) {
+  for (const char* sql :
+       {"ALTER TABLE records RENAME TO records0", "DROP TABLE meta", kRecordsTable, kMetaTable}) {
     if (auto ok = run(db, sql); !ok) return ok;
   }
   auto from = Statement::prepare(db, "SELECT kind,key,value FROM records0");
   if (!from) return tl::unexpected(from.error());
-  auto into = Statement::prepare(db, "INSERT INTO records(kind,key,value,checksum) VALUES(?,?,?,?)");
+  auto into =
+      Statement::prepare(db, "INSERT INTO records(kind,key,value,checksum) VALUES(?,?,?,?)");
   if (!into) return tl::unexpected(into.error());
   for (;;) {
     auto row = from->step();
@@ -148,13 +149,16 @@ constexpr std::array<Step, kSchemaVersion> kSteps = {add_checksums};  // [n]: fr
 
 }  // namespace
 
-std::uint64_t Meta::checksum() const { return store::checksum(numbers_of(*this)); }
+std::uint64_t Meta::checksum() const {
+  return store::checksum(numbers_of(*this));
+}
 
 Error damaged(const fs::path& file, const std::string& how) {
-  return Error{Errc::Internal,
-               "store: " + file.string() + " is damaged: " + how +
-                   ". Nothing was changed; restore it from a backup, or move it away to start empty",
-               Subject::Store, file.string()};
+  return Error{
+      Errc::Internal,
+      "store: " + file.string() + " is damaged: " + how +
+          ". Nothing was changed; restore it from a backup, or move it away to start empty",
+      Subject::Store, file.string()};
 }
 
 tl::unexpected<Error> refusal_of(const fs::path& file, Error error) {
@@ -200,7 +204,8 @@ Result<void> check_header(const fs::path& file) {
   if (header[18] != 2 || header[19] != 2) {
     return tl::unexpected(damaged(file, "it is not in write-ahead mode"));
   }
-  const std::uint32_t page = static_cast<std::uint32_t>(static_cast<unsigned char>(header[16])) << 8 |
+  const std::uint32_t page = static_cast<std::uint32_t>(static_cast<unsigned char>(header[16]))
+                                 << 8 |
                              static_cast<unsigned char>(header[17]);
   std::error_code error;
   const auto size = fs::file_size(file, error);
@@ -238,8 +243,8 @@ Result<void> migrate(sqlite3* db, const fs::path& file) {
 }
 
 Result<Meta> check_records(sqlite3* db, const fs::path& file) {
-  auto row_of_meta = Statement::prepare(
-      db, "SELECT epoch,sequence,records,digest,checksum FROM meta WHERE id=1");
+  auto row_of_meta =
+      Statement::prepare(db, "SELECT epoch,sequence,records,digest,checksum FROM meta WHERE id=1");
   if (!row_of_meta) return refusal_of(file, row_of_meta.error());
   auto there = row_of_meta->step();
   if (!there) return refusal_of(file, there.error());
@@ -263,8 +268,8 @@ Result<Meta> check_records(sqlite3* db, const fs::path& file) {
                                               rows->bytes(1), rows->bytes(2));
     if (!rows->is_blob(1) || !rows->is_blob(2) ||
         sum != static_cast<std::uint64_t>(rows->integer(3))) {
-      return tl::unexpected(damaged(file, "the record \"" + std::string(rows->bytes(1)) +
-                                              "\" does not match its checksum"));
+      return tl::unexpected(damaged(
+          file, "the record \"" + std::string(rows->bytes(1)) + "\" does not match its checksum"));
     }
     counted.records += 1;
     counted.digest += sum;

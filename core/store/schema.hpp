@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a store file looks like inside, how it is recognised, checked and brought up to date.
 //
-// Layout (schema 1): records(kind, key, value, checksum), and one row of meta. Meta's digest is the sum of all
-// records' checksums, so that a row can neither change nor vanish unnoticed.
-// Threads: one at a time.
+// Layout (schema 1): records(kind, key, value, checksum), and one row of meta. Meta's digest is the
+// sum of all records' checksums, so that a row can neither change nor vanish unnoticed. Threads:
+// one at a time.
 #pragma once
 
 #include <cstdint>

@@ -8,12 +8,16 @@ namespace {
 
 Errc errc_of(int code) {
   switch (code & 0xff) {
-    case SQLITE_FULL: return Errc::NoCapacity;
+    case SQLITE_FULL:
+      return Errc::NoCapacity;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return Errc::Unavailable;
+    case SQLITE_LOCKED:
+      return Errc::Unavailable;
     case SQLITE_READONLY:
-    case SQLITE_PERM: return Errc::Denied;
-    default: return Errc::Internal;
+    case SQLITE_PERM:
+      return Errc::Denied;
+    default:
+      return Errc::Internal;
   }
 }
 

@@ -40,14 +40,16 @@ Result<void> sync_directory(const fs::path& directory) {
   if (fd < 0 || ::fsync(fd) != 0) {
     const int error = errno;
     if (fd >= 0) ::close(fd);
-    return fail(Errc::Internal, "store: syncing " + directory.string() + ": " + std::strerror(error),
+    return fail(Errc::Internal,
+                "store: syncing " + directory.string() + ": " + std::strerror(error),
                 Subject::Store);
   }
   ::close(fd);
   return {};
 }
 
-// The file appears under its name only when it is complete, so that an empty one is known to be damaged.
+// The file appears under its name only when it is complete, so that an empty one is known to be
+// damaged.
 Result<void> make_file(const fs::path& file) {
   const fs::path fresh = beside(file, ".new");
   std::error_code ignored;
@@ -121,7 +123,8 @@ SqliteFile::~SqliteFile() {
 }
 
 Result<void> SqliteFile::prepare(const fs::path& file) {
-  // Exclusive before the first read: no shared-memory file, and no one else gets in behind the lock file.
+  // Exclusive before the first read: no shared-memory file, and no one else gets in behind the lock
+  // file.
   for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA cell_size_check=ON",
                           "PRAGMA synchronous=FULL", "PRAGMA journal_size_limit=67108864"}) {
     if (auto ok = run(db_.get(), sql); !ok) return refusal_of(file, ok.error());
@@ -139,8 +142,8 @@ Result<void> SqliteFile::prepare(const fs::path& file) {
   for (auto* statement : {&find, &put, &erase, &update}) {
     if (!*statement) return tl::unexpected(statement->error());
   }
-  statements_.emplace(Statements{std::move(*find), std::move(*put), std::move(*erase),
-                                 std::move(*update)});
+  statements_.emplace(
+      Statements{std::move(*find), std::move(*put), std::move(*erase), std::move(*update)});
   sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   return {};
 }
@@ -170,7 +173,9 @@ Result<Loaded> SqliteFile::load() {
   return loaded;
 }
 
-Result<void> SqliteFile::begin() { return run(db_.get(), "BEGIN IMMEDIATE"); }
+Result<void> SqliteFile::begin() {
+  return run(db_.get(), "BEGIN IMMEDIATE");
+}
 
 Result<Sequence> SqliteFile::apply(const Batch& batch) {
   for (const Change& change : batch) {
@@ -184,7 +189,9 @@ Result<void> SqliteFile::commit() {
   return run(db_.get(), "COMMIT");
 }
 
-void SqliteFile::roll_back() { static_cast<void>(run(db_.get(), "ROLLBACK")); }
+void SqliteFile::roll_back() {
+  static_cast<void>(run(db_.get(), "ROLLBACK"));
+}
 
 Result<void> SqliteFile::write(const Change& change) {
   const auto kind = static_cast<std::int64_t>(change.kind);

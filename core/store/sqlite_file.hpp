@@ -26,8 +26,8 @@ class SqliteFile {
   // Begins the next epoch and reads everything.
   [[nodiscard]] Result<Loaded> load();
 
-  // A group of batches in one transaction: begin, any number of apply, commit. After an error nothing of the
-  // group counts, and the object is good for destruction only.
+  // A group of batches in one transaction: begin, any number of apply, commit. After an error
+  // nothing of the group counts, and the object is good for destruction only.
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Result<Sequence> apply(const Batch& batch);
   [[nodiscard]] Result<void> commit();

@@ -13,7 +13,8 @@
 namespace berth::store {
 namespace {
 
-// Bounds how long the first batch of a group waits for the last; a group of this size costs a few milliseconds.
+// Bounds how long the first batch of a group waits for the last; a group of this size costs a few
+// milliseconds.
 constexpr std::size_t kMaxGroup = 1024;
 
 class SqliteStore final : public Store {

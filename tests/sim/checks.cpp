@@ -39,9 +39,11 @@ void Simulation::check_call(std::uint32_t method, const std::string& request) co
     const std::string* bytes = durable(start.task_id());
     require(bytes != nullptr, "a start left before its task was durable: " + start.task_id());
     const model::StoredTask task = parse(*bytes);
-    require(task.last_status() != kStopped, "a start left for a task that is STOPPED: " + task.id());
+    require(task.last_status() != kStopped,
+            "a start left for a task that is STOPPED: " + task.id());
     require(!task.desired_stopped(), "a start left for a task that is to stop: " + task.id());
-    require(!task.start_acknowledged(), "a start left for a task that was taken over: " + task.id());
+    require(!task.start_acknowledged(),
+            "a start left for a task that was taken over: " + task.id());
     require(task.node() == start.node_id(), "a start left for another node than the recorded one");
   } else if (method == v1::METHOD_LAUNCH_STOP) {
     v1::StopTaskRequest stop;
@@ -69,7 +71,8 @@ void Simulation::check_answer(const Ask& ask, const control::RunTaskAnswer& answ
     observe(*task);
   }
   for (const auto& failure : answer.failures) {
-    if (failure.reason == "MISSING") ids.insert(TaskId(failure.arn.substr(failure.arn.size() - 32)));
+    if (failure.reason == "MISSING")
+      ids.insert(TaskId(failure.arn.substr(failure.arn.size() - 32)));
   }
   tally_.tasks_placed += ids.size();
   require(static_cast<int>(ids.size()) <= ask.count, "more tasks than were asked for");
@@ -126,8 +129,7 @@ void Simulation::check_state() {
       continue;
     }
     const auto stopped = seen_stopped_.find(at->first);
-    require(stopped != seen_stopped_.end(),
-            "an acknowledged task was lost: " + at->first.str());
+    require(stopped != seen_stopped_.end(), "an acknowledged task was lost: " + at->first.str());
     require(now_ - stopped->second >= std::chrono::minutes(59),
             "a stopped task was pruned too early: " + at->first.str());
     ++tally_.pruned;
@@ -174,10 +176,10 @@ void Simulation::check_converged() {
   for (const auto& [id, task] : core_->state().tasks()) {
     const auto there = phases.find(id.str());
     const int phase = there == phases.end() ? kStopped : there->second;
-    const TaskStatus wanted = task->desired_status == DesiredStatus::Running ? TaskStatus::Running
-                                                                             : TaskStatus::Stopped;
-    require(task->last_status == wanted, "a task never became what it should: " + id.str() + " is " +
-                                             std::string(to_string(task->last_status)));
+    const TaskStatus wanted =
+        task->desired_status == DesiredStatus::Running ? TaskStatus::Running : TaskStatus::Stopped;
+    require(task->last_status == wanted, "a task never became what it should: " + id.str() +
+                                             " is " + std::string(to_string(task->last_status)));
     require(phase == static_cast<int>(wanted),
             "records and world differ about " + id.str() + ": " + std::to_string(phase));
     if (there != phases.end()) phases.erase(there);

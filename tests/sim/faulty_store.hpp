@@ -26,7 +26,8 @@ class Simulation::FaultyStore final : public store::Store {
     if (defect_ == Defect::LostEnds) {
       std::erase_if(batch, [](const auto& change) {
         model::StoredTask task;
-        return change.kind == store::Kind::Task && !change.erase && task.ParseFromString(change.value) &&
+        return change.kind == store::Kind::Task && !change.erase &&
+               task.ParseFromString(change.value) &&
                task.last_status() == static_cast<int>(TaskStatus::Stopped);
       });
     }

@@ -36,21 +36,23 @@ bool run(const sim::Options& options, std::uint64_t steps, bool quiet) {
     if (quiet) return false;
     for (const std::string& line : simulation.history()) std::printf("  %s\n", line.c_str());
     std::printf("seed %llu, step %llu: %s\nreplay: --seed %llu --steps %llu\n",
-                static_cast<unsigned long long>(options.seed), static_cast<unsigned long long>(done),
-                violation.what(), static_cast<unsigned long long>(options.seed),
+                static_cast<unsigned long long>(options.seed),
+                static_cast<unsigned long long>(done), violation.what(),
+                static_cast<unsigned long long>(options.seed),
                 static_cast<unsigned long long>(steps));
     return false;
   }
   const sim::Tally& tally = simulation.tally();
   if (!quiet) {
-    std::printf("seed %llu: %llu steps, %llu calls answered, %llu tasks placed, %llu pruned, "
-                "%llu crashes, %llu plugin restarts\n",
-                static_cast<unsigned long long>(options.seed), static_cast<unsigned long long>(steps),
-                static_cast<unsigned long long>(tally.runs_answered),
-                static_cast<unsigned long long>(tally.tasks_placed),
-                static_cast<unsigned long long>(tally.pruned),
-                static_cast<unsigned long long>(tally.crashes),
-                static_cast<unsigned long long>(tally.plugin_restarts));
+    std::printf(
+        "seed %llu: %llu steps, %llu calls answered, %llu tasks placed, %llu pruned, "
+        "%llu crashes, %llu plugin restarts\n",
+        static_cast<unsigned long long>(options.seed), static_cast<unsigned long long>(steps),
+        static_cast<unsigned long long>(tally.runs_answered),
+        static_cast<unsigned long long>(tally.tasks_placed),
+        static_cast<unsigned long long>(tally.pruned),
+        static_cast<unsigned long long>(tally.crashes),
+        static_cast<unsigned long long>(tally.plugin_restarts));
   }
   // A run in which nothing happened has proved nothing.
   if (steps >= 20'000 && (tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0)) {

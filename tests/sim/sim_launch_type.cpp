@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A launch type whose every move is made by the simulation: what it has received waits until it is told to work, what it
-// has to say waits until it is told to speak. It has no thread and no clock.
+// A launch type whose every move is made by the simulation: what it has received waits until it is
+// told to work, what it has to say waits until it is told to speak. It has no thread and no clock.
 //
-// The world (nodes, tasks) belongs to the library, not to an instance: what runs outside goes on when the plugin ends.
-// METHOD_SIM (0x8000) carries a line of text; see command().
+// The world (nodes, tasks) belongs to the library, not to an instance: what runs outside goes on
+// when the plugin ends. METHOD_SIM (0x8000) carries a line of text; see command().
 #include <cstdio>
 #include <deque>
 #include <map>
@@ -50,7 +50,9 @@ World& world() {
   return the_world;
 }
 
-std::string text(berth_bytes bytes) { return {static_cast<const char*>(bytes.data), bytes.size}; }
+std::string text(berth_bytes bytes) {
+  return {static_cast<const char*>(bytes.data), bytes.size};
+}
 
 class Instance {
  public:
@@ -66,7 +68,8 @@ class Instance {
       speak_inventory();
       return BERTH_OK;
     }
-    if (method < v1::METHOD_LAUNCH_PLAN || method > v1::METHOD_LAUNCH_FORGET) return BERTH_UNIMPLEMENTED;
+    if (method < v1::METHOD_LAUNCH_PLAN || method > v1::METHOD_LAUNCH_FORGET)
+      return BERTH_UNIMPLEMENTED;
     inbox_.push_back({method, text(request), operation});
     return BERTH_OK;
   }
@@ -165,13 +168,20 @@ class Instance {
     if (mode == "mute") return;  // never answered
     if (mode == "unavailable") return fail(heard, BERTH_UNAVAILABLE, "not now");
     switch (heard.method) {
-      case v1::METHOD_LAUNCH_PLAN: return plan(heard);
-      case v1::METHOD_LAUNCH_START: return start(heard, mode);
-      case v1::METHOD_LAUNCH_STOP: return stop(heard);
-      case v1::METHOD_LAUNCH_LIST_OWNED: return list(heard);
-      case v1::METHOD_LAUNCH_RECOVER: return recover(heard);
-      case v1::METHOD_LAUNCH_FORGET: return forget(heard);
-      default: return fail(heard, BERTH_UNIMPLEMENTED, "unknown");
+      case v1::METHOD_LAUNCH_PLAN:
+        return plan(heard);
+      case v1::METHOD_LAUNCH_START:
+        return start(heard, mode);
+      case v1::METHOD_LAUNCH_STOP:
+        return stop(heard);
+      case v1::METHOD_LAUNCH_LIST_OWNED:
+        return list(heard);
+      case v1::METHOD_LAUNCH_RECOVER:
+        return recover(heard);
+      case v1::METHOD_LAUNCH_FORGET:
+        return forget(heard);
+      default:
+        return fail(heard, BERTH_UNIMPLEMENTED, "unknown");
     }
   }
 
@@ -342,8 +352,8 @@ class Instance {
     node.set_id(id);
     node.set_cluster("default");
     node.set_connected(state.connected);
-    for (const auto& [name, total] : {std::pair<const char*, std::int64_t>{"CPU", state.cpu},
-                                      {"MEMORY", state.memory}}) {
+    for (const auto& [name, total] :
+         {std::pair<const char*, std::int64_t>{"CPU", state.cpu}, {"MEMORY", state.memory}}) {
       v1::Resource* resource = node.add_resources();
       resource->set_name(name);
       resource->mutable_counter()->set_total(total);
@@ -389,14 +399,23 @@ berth_status create(const berth_host* host, berth_bytes, void** instance) {
   *instance = new Instance(host);
   return BERTH_OK;
 }
-berth_status call(void* instance, std::uint32_t method, berth_bytes request, std::uint64_t operation,
-                  std::uint32_t) {
+berth_status call(void* instance, std::uint32_t method, berth_bytes request,
+                  std::uint64_t operation, std::uint32_t) {
   return static_cast<Instance*>(instance)->call(method, request, operation);
 }
 void cancel(void*, std::uint64_t) {}
-void destroy(void* instance) { delete static_cast<Instance*>(instance); }
+void destroy(void* instance) {
+  delete static_cast<Instance*>(instance);
+}
 
 }  // namespace
 
-extern "C" BERTH_EXPORT const berth_plugin berth_plugin_v1 = {
-    sizeof(berth_plugin), BERTH_ABI_MAJOR, BERTH_ABI_MINOR, "sim", "1", create, call, cancel, destroy};
+extern "C" BERTH_EXPORT const berth_plugin berth_plugin_v1 = {sizeof(berth_plugin),
+                                                              BERTH_ABI_MAJOR,
+                                                              BERTH_ABI_MINOR,
+                                                              "sim",
+                                                              "1",
+                                                              create,
+                                                              call,
+                                                              cancel,
+                                                              destroy};

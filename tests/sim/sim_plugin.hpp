@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host's side of the simulated launch type: the table, called directly, so that nothing but the simulation decides
-// what happens when.
+// The host's side of the simulated launch type: the table, called directly, so that nothing but the
+// simulation decides what happens when.
 #pragma once
 
 #include <dlfcn.h>
@@ -18,7 +18,8 @@ namespace berth::sim {
 class SimPlugin {
  public:
   struct Ears {
-    std::function<void(std::uint64_t operation, berth_status status, std::string payload)> completed;
+    std::function<void(std::uint64_t operation, berth_status status, std::string payload)>
+        completed;
     std::function<void(std::uint32_t event, std::string payload)> heard;
   };
 

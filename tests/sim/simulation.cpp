@@ -29,15 +29,24 @@ const PluginName& sim_name() {
 
 const char* to_string(Defect defect) {
   switch (defect) {
-    case Defect::None: return "none";
-    case Defect::EarlyAcknowledgement: return "early acknowledgement";
-    case Defect::LostTokens: return "lost tokens";
-    case Defect::LostEnds: return "lost ends";
-    case Defect::TimeoutMeansNo: return "timeout means no";
-    case Defect::SecondStarts: return "second starts";
-    case Defect::StopsUnsent: return "stops unsent";
-    case Defect::DoubledCapacity: return "doubled capacity";
-    case Defect::StaleReports: return "stale reports";
+    case Defect::None:
+      return "none";
+    case Defect::EarlyAcknowledgement:
+      return "early acknowledgement";
+    case Defect::LostTokens:
+      return "lost tokens";
+    case Defect::LostEnds:
+      return "lost ends";
+    case Defect::TimeoutMeansNo:
+      return "timeout means no";
+    case Defect::SecondStarts:
+      return "second starts";
+    case Defect::StopsUnsent:
+      return "stops unsent";
+    case Defect::DoubledCapacity:
+      return "doubled capacity";
+    case Defect::StaleReports:
+      return "stale reports";
   }
   return "?";
 }
@@ -47,13 +56,12 @@ Simulation::Simulation(Options options)
       chance_(options_.seed),
       ids_(options_.seed ^ 0x5eed),
       plugin_(options_.plugin,
-              {.completed = [this](std::uint64_t operation, berth_status status,
-                                   std::string payload) {
-                 completed(operation, status, std::move(payload));
-               },
-               .heard = [this](std::uint32_t event, std::string payload) {
-                 heard(event, std::move(payload));
-               }}) {
+              {.completed =
+                   [this](std::uint64_t operation, berth_status status, std::string payload) {
+                     completed(operation, status, std::move(payload));
+                   },
+               .heard = [this](std::uint32_t event,
+                               std::string payload) { heard(event, std::move(payload)); }}) {
   plugin_.begin();
   plugin_.command("reset");
   plugin_.end();
@@ -88,12 +96,13 @@ void Simulation::boot() {
   control::Config config;
   core_ = std::make_unique<control::Control>(
       config,
-      control::Ports{.store = *store_,
-                     .plugins = *this,
-                     .timers = *this,
-                     .rng = ids_,
-                     .halt = [this](Error) { dying_ = true; },
-                     .post = [this](std::function<void()> work) { posted_.push_back(std::move(work)); }});
+      control::Ports{
+          .store = *store_,
+          .plugins = *this,
+          .timers = *this,
+          .rng = ids_,
+          .halt = [this](Error) { dying_ = true; },
+          .post = [this](std::function<void()> work) { posted_.push_back(std::move(work)); }});
   const auto restored = core_->restore(std::move(*loaded), now_);
   require(restored.has_value(), "the store could not be restored");
   check_state();
@@ -218,8 +227,7 @@ void Simulation::end_overdue_calls() {
       continue;
     }
     Result<std::string> result = tl::unexpected(Error{Errc::Deadline, "no answer"});
-    if (options_.defect == Defect::TimeoutMeansNo &&
-        at->second.method == v1::METHOD_LAUNCH_START) {
+    if (options_.defect == Defect::TimeoutMeansNo && at->second.method == v1::METHOD_LAUNCH_START) {
       result = tl::unexpected(Error{Errc::Precondition, "no answer"});
     }
     posted_.push_back([done = std::move(at->second.done), result] { done(result); });
@@ -235,9 +243,12 @@ void Simulation::step() {
   if (dying_) die();
 }
 
-// A weight of zero for about half of all faults: a rare coincidence shows in calm weather, not in a storm.
+// A weight of zero for about half of all faults: a rare coincidence shows in calm weather, not in a
+// storm.
 void Simulation::change_weather() {
-  const auto draw = [this](int most) { return odds(50) ? 0 : 1 + static_cast<int>(pick(static_cast<std::uint64_t>(most))); };
+  const auto draw = [this](int most) {
+    return odds(50) ? 0 : 1 + static_cast<int>(pick(static_cast<std::uint64_t>(most)));
+  };
   faults_ = {.refuse_start = draw(20),
              .break_start = draw(15),
              .plugin_busy = draw(20),
@@ -267,23 +278,32 @@ void Simulation::act() {
     return store_->fail(Error{Errc::NoCapacity, "disk full", Subject::Store});
   }
   switch (pick(16)) {
-    case 0: return run_something();
-    case 1: return odds(60) ? stop_something() : look();
-    case 2: return pass_time();
+    case 0:
+      return run_something();
+    case 1:
+      return odds(60) ? stop_something() : look();
+    case 2:
+      return pass_time();
     case 3:
     case 4:
-    case 5: return work_something();
+    case 5:
+      return work_something();
     case 6:
     case 7:
-    case 8: return say_something();
+    case 8:
+      return say_something();
     case 9:
-    case 10: return move_a_task();
-    case 11: return touch_a_node();
+    case 10:
+      return move_a_task();
+    case 11:
+      return touch_a_node();
     case 12:
       if (store_->waiting() > 0) store_->sync_one();
       return;
-    case 13: return odds(3) ? change_definitions() : look();
-    default: return drain();
+    case 13:
+      return odds(3) ? change_definitions() : look();
+    default:
+      return drain();
   }
 }
 
@@ -461,7 +481,8 @@ void Simulation::touch_a_node() {
     return;
   }
   if (capacity_.empty()) return;
-  const std::string id = std::next(capacity_.begin(), static_cast<std::ptrdiff_t>(pick(capacity_.size())))->first;
+  const std::string id =
+      std::next(capacity_.begin(), static_cast<std::ptrdiff_t>(pick(capacity_.size())))->first;
   if (away_.count(id) != 0) {
     if (odds(30)) {
       away_.erase(id);
@@ -494,14 +515,15 @@ void Simulation::expect_convergence() {
   for (int second = 0; second < 420; ++second) {
     now_ += seconds(1);
     end_overdue_calls();
-    for (int turn = 0; turn < 6; ++turn) {
+    for (int turn = 0; turn < 3; ++turn) {
       while (waiting_for(false) > 0) plugin_.command("work 0 ok");
       while (waiting_for(true) > 0) plugin_.command("send 0");
       store_->sync();
       drain();
     }
     std::istringstream lines(plugin_.command("tasks"));
-    for (std::string line; std::getline(lines, line);) plugin_.command("step " + line.substr(0, 32));
+    for (std::string line; std::getline(lines, line);)
+      plugin_.command("step " + line.substr(0, 32));
   }
   look();
   store_->sync();

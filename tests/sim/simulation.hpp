@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real control core in a world of which everything is decided by one seed: time, the store, the plugin and what it
-// says, hosts, clients, crashes.
+// The real control core in a world of which everything is decided by one seed: time, the store, the
+// plugin and what it says, hosts, clients, crashes.
 //
-// Invariant: the same options give the same run. A broken promise of the core is thrown as a Violation.
+// Invariant: the same options give the same run. A broken promise of the core is thrown as a
+// Violation.
 #pragma once
 
 #include <array>
@@ -26,16 +27,16 @@ namespace berth::sim {
 // What may go wrong, as weights against the rest of what happens; zero by default.
 struct Faults {
   int refuse_start = 0;
-  int break_start = 0;     // it happens, and the answer is INTERNAL
-  int plugin_busy = 0;     // UNAVAILABLE without having done anything
+  int break_start = 0;  // it happens, and the answer is INTERNAL
+  int plugin_busy = 0;  // UNAVAILABLE without having done anything
   int never_answer = 0;
-  int lose = 0;            // reports, inventories, answers
+  int lose = 0;  // reports, inventories, answers
   int repeat = 0;
-  int reorder = 0;         // what is said, or worked on
+  int reorder = 0;  // what is said, or worked on
   int node_away = 0;
   int node_gone = 0;
   int plugin_restart = 0;
-  int crash = 0;           // between any two effects; the store loses its unsynced tail
+  int crash = 0;  // between any two effects; the store loses its unsynced tail
   int store_failure = 0;
 };
 
@@ -52,8 +53,9 @@ enum class Defect {
   StaleReports,          // old reports come with new sequence numbers
 };
 inline constexpr std::array kDefects = {
-    Defect::EarlyAcknowledgement, Defect::LostTokens,  Defect::LostEnds,        Defect::TimeoutMeansNo,
-    Defect::SecondStarts,         Defect::StopsUnsent, Defect::DoubledCapacity, Defect::StaleReports};
+    Defect::EarlyAcknowledgement, Defect::LostTokens,   Defect::LostEnds,
+    Defect::TimeoutMeansNo,       Defect::SecondStarts, Defect::StopsUnsent,
+    Defect::DoubledCapacity,      Defect::StaleReports};
 [[nodiscard]] const char* to_string(Defect defect);
 
 struct Options {
@@ -117,8 +119,8 @@ class Simulation : private Timers, private control::PluginCalls {
   void start_plugin();
   void stop_plugin();
   void wake_at(Instant at) override { wake_ = at; }
-  void call(const PluginName& plugin, std::uint32_t method, std::string request, milliseconds timeout,
-            std::function<void(Result<std::string>)> done) override;
+  void call(const PluginName& plugin, std::uint32_t method, std::string request,
+            milliseconds timeout, std::function<void(Result<std::string>)> done) override;
   // True where this effect leaves; the process may die before it.
   bool effect();
   void completed(std::uint64_t operation, berth_status status, std::string payload);

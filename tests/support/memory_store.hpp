@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store in memory whose owner decides when a batch is durable, and what a crash leaves of the rest.
+// A store in memory whose owner decides when a batch is durable, and what a crash leaves of the
+// rest.
 //
 // Threads: one at a time; `done` runs within sync.
 #pragma once
@@ -66,7 +67,8 @@ class MemoryStore final : public store::Store {
   // No batch succeeds any more.
   void fail(Error error) { failure_ = std::move(error); }
 
-  // The process dies: the first `kept` batches had reached the disk, nobody was told; the rest is lost.
+  // The process dies: the first `kept` batches had reached the disk, nobody was told; the rest is
+  // lost.
   void crash(std::size_t kept) {
     for (std::size_t i = 0; i < kept && i < waiting_.size(); ++i) apply(waiting_[i].batch);
     waiting_.clear();

@@ -6,7 +6,9 @@
 namespace berth::test {
 namespace {
 
-store::Batch one(const std::string& key) { return {{store::Kind::Task, key, "v"}}; }
+store::Batch one(const std::string& key) {
+  return {{store::Kind::Task, key, "v"}};
+}
 
 TEST(MemoryStore, TellsOfABatchOnlyWhenItIsSynced) {
   MemoryDisk disk;

@@ -68,12 +68,13 @@ class Bench : public ::testing::Test, public Timers {
     store = std::make_unique<test::MemoryStore>(disk);
     auto loaded = store->load();
     core = std::make_unique<Control>(
-        config, Ports{.store = *store,
-                      .plugins = plugins,
-                      .timers = *this,
-                      .rng = rng,
-                      .halt = [this](Error error) { halted = std::move(error); },
-                      .post = [this](std::function<void()> work) { posted.push_back(std::move(work)); }});
+        config,
+        Ports{.store = *store,
+              .plugins = plugins,
+              .timers = *this,
+              .rng = rng,
+              .halt = [this](Error error) { halted = std::move(error); },
+              .post = [this](std::function<void()> work) { posted.push_back(std::move(work)); }});
     const auto restored = core->restore(std::move(*loaded), now);
     ASSERT_TRUE(restored) << restored.error().message;
   }
@@ -212,7 +213,8 @@ class Bench : public ::testing::Test, public Timers {
     settle();
     answer(v1::METHOD_LAUNCH_LIST_OWNED, v1::ListOwnedResponse());
   }
-  // As bring_up, with the definition web:1 registered and planned, so that RunTask is answered within one tick.
+  // As bring_up, with the definition web:1 registered and planned, so that RunTask is answered
+  // within one tick.
   void ready(std::vector<v1::Node> nodes = {node()}) {
     bring_up(std::move(nodes));
     ask(definition());

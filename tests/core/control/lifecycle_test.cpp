@@ -5,8 +5,8 @@
 namespace berth::control {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::seconds;
+using ::testing::HasSubstr;
 
 class LifecycleTest : public Bench {};
 
@@ -59,13 +59,13 @@ TEST_F(LifecycleTest, PassesThroughEveryStateInOrder) {
   ready();
   const TaskId id = placed();
   std::uint64_t sequence = 1;
-  for (const auto phase : {v1::TASK_PHASE_ACTIVATING, v1::TASK_PHASE_RUNNING,
-                           v1::TASK_PHASE_DEACTIVATING, v1::TASK_PHASE_STOPPING,
-                           v1::TASK_PHASE_DEPROVISIONING, v1::TASK_PHASE_STOPPED}) {
+  for (const auto phase :
+       {v1::TASK_PHASE_ACTIVATING, v1::TASK_PHASE_RUNNING, v1::TASK_PHASE_DEACTIVATING,
+        v1::TASK_PHASE_STOPPING, v1::TASK_PHASE_DEPROVISIONING, v1::TASK_PHASE_STOPPED}) {
     report(report_of(id, ++sequence, phase));
     EXPECT_EQ(static_cast<int>(task(id)->last_status), static_cast<int>(phase));
-    EXPECT_EQ(task(id)->desired_status, phase > v1::TASK_PHASE_RUNNING ? DesiredStatus::Stopped
-                                                                       : DesiredStatus::Running);
+    EXPECT_EQ(task(id)->desired_status,
+              phase > v1::TASK_PHASE_RUNNING ? DesiredStatus::Stopped : DesiredStatus::Running);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clusters, task definitions, container instances; what is durable, what is kept how long, what a restart finds.
+// Clusters, task definitions, container instances; what is durable, what is kept how long, what a
+// restart finds.
 #include "berth/model/stored.pb.h"
 #include "tests/core/control/bench.hpp"
 
@@ -30,13 +31,15 @@ class RecordsTest : public Bench {
   ContainerInstancePtr instance(const std::string& id = kNode) {
     return core->state().instance(NodeId(id));
   }
-  void delta(std::uint64_t base, std::vector<v1::Node> upserts, std::vector<std::string> removals = {}) {
+  void delta(std::uint64_t base, std::vector<v1::Node> upserts,
+             std::vector<std::string> removals = {}) {
     v1::InventoryDelta event;
     event.set_base(base);
     event.set_generation(base + 1);
     event.mutable_upserts()->Assign(upserts.begin(), upserts.end());
     event.mutable_removals()->Assign(removals.begin(), removals.end());
-    core->plugin_event(PluginName("ec2"), v1::EVENT_LAUNCH_INVENTORY_DELTA, event.SerializeAsString());
+    core->plugin_event(PluginName("ec2"), v1::EVENT_LAUNCH_INVENTORY_DELTA,
+                       event.SerializeAsString());
     settle();
   }
 };
@@ -72,7 +75,8 @@ TEST_F(RecordsTest, RefusesToDeleteAClusterThatHoldsSomething) {
   EXPECT_EQ(with_instances->error().subject, Subject::ClusterContents);
   EXPECT_EQ(with_instances->error().what, "container instances");
   core->plugin_down(PluginName("ec2"));
-  EXPECT_EQ(ask(remove("default"))->error().what, "container instances") << "disconnected is not gone";
+  EXPECT_EQ(ask(remove("default"))->error().what, "container instances")
+      << "disconnected is not gone";
 }
 
 TEST_F(RecordsTest, RefusesToDeleteAClusterWithTasksOfAPool) {
@@ -252,7 +256,8 @@ TEST_F(RecordsTest, RefusesToBeginWithARecordThatItCannotRead) {
   disk.records[{store::Kind::Task, "broken"}] = "\xff\xff";
   store = std::make_unique<test::MemoryStore>(disk);
   auto loaded = store->load();
-  Control second(config, Ports{*store, plugins, *this, rng, [](Error) {}, [](std::function<void()>) {}});
+  Control second(config,
+                 Ports{*store, plugins, *this, rng, [](Error) {}, [](std::function<void()>) {}});
   const auto restored = second.restore(std::move(*loaded), now);
   ASSERT_FALSE(restored);
   EXPECT_EQ(restored.error().code, Errc::Internal);

@@ -120,7 +120,9 @@ TEST_F(RunTaskTest, RefusesWhatTheRecordsDoNotAllow) {
        },
        Errc::Invalid, Subject::Request, "both a launch type and a capacity provider"},
       {"provider of another cluster",
-       [](RunTask& c) { c.request.add_capacity_provider_strategy()->set_capacity_provider("hosts"); },
+       [](RunTask& c) {
+         c.request.add_capacity_provider_strategy()->set_capacity_provider("hosts");
+       },
        Errc::Invalid, Subject::Request, "'hosts' is not associated with the cluster"},
       {"launch type the definition excludes",
        [](RunTask& c) { c.request.set_launch_type("FARGATE"); }, Errc::Invalid, Subject::Request,
@@ -134,9 +136,8 @@ TEST_F(RunTaskTest, RefusesWhatTheRecordsDoNotAllow) {
          constraint->set_expression("attribute:x ==");
        },
        Errc::Invalid, Subject::Request, ""},
-      {"strategy",
-       [](RunTask& c) { c.request.add_placement_strategy()->set_type("sideways"); }, Errc::Invalid,
-       Subject::Request, ""},
+      {"strategy", [](RunTask& c) { c.request.add_placement_strategy()->set_type("sideways"); },
+       Errc::Invalid, Subject::Request, ""},
   };
   const std::size_t before = core->state().tasks().size();
   for (const Refused& refused : table) {

@@ -39,7 +39,8 @@ void fill(google::protobuf::Message& message, Rng& rng, int depth) {
         fill(*(many ? to->AddMessage(&message, field) : to->MutableMessage(&message, field)), rng,
              depth - 1);
         break;
-      default: break;
+      default:
+        break;
     }
   }
 }
@@ -85,7 +86,8 @@ TEST(Stored, GivesEveryClusterDefinitionAndInstanceBackAsItWas) {
     fill(cluster, rng, 4);
     cluster.set_name("c");
     model::StoredCluster cluster_again;
-    ASSERT_TRUE(cluster_again.ParseFromString(encode(*decode_cluster(cluster.SerializeAsString()))));
+    ASSERT_TRUE(
+        cluster_again.ParseFromString(encode(*decode_cluster(cluster.SerializeAsString()))));
     ASSERT_EQ(cluster_again.DebugString(), cluster.DebugString());
 
     model::StoredDefinition definition;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that the store must not touch: damaged, foreign, newer; and old ones that it brings up to date.
+// Files that the store must not touch: damaged, foreign, newer; and old ones that it brings up to
+// date.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,8 +17,9 @@ std::string fill(const StoreFile& file) {
   const Epoch epoch = store->load()->epoch;
   Batch batch;
   for (int i = 0; i < 120; ++i) {
-    batch.push_back(put(static_cast<Kind>(1 + i % 6), "key-" + std::to_string(i),
-                        std::string(static_cast<std::size_t>(i * 3), static_cast<char>('a' + i % 26))));
+    batch.push_back(
+        put(static_cast<Kind>(1 + i % 6), "key-" + std::to_string(i),
+            std::string(static_cast<std::size_t>(i * 3), static_cast<char>('a' + i % 26))));
   }
   batch.push_back(put(Kind::Task, "large", std::string(9000, 'L')));
   EXPECT_TRUE(append_now(*store, epoch, batch));
@@ -65,7 +67,8 @@ TEST(StoreRefusal, LeavesANewerFileAlone) {
   StoreFile file;
   fill(file);
   file.overwrite(with_number(file.bytes(), 60, 2));
-  expect_refused(file, Errc::Precondition, "newer version of Berth (schema 2, this one reads up to 1)");
+  expect_refused(file, Errc::Precondition,
+                 "newer version of Berth (schema 2, this one reads up to 1)");
 }
 
 TEST(StoreRefusal, LeavesAnotherProgramsFileAlone) {
@@ -158,7 +161,8 @@ class OldFile {
          {"PRAGMA journal_mode=WAL", "PRAGMA application_id=1114797160", "PRAGMA user_version=0",
           "CREATE TABLE records(kind INTEGER NOT NULL,key BLOB NOT NULL,value BLOB NOT NULL,"
           "PRIMARY KEY(kind,key)) WITHOUT ROWID",
-          "CREATE TABLE meta(id INTEGER PRIMARY KEY,epoch INTEGER NOT NULL,sequence INTEGER NOT NULL)",
+          "CREATE TABLE meta(id INTEGER PRIMARY KEY,epoch INTEGER NOT NULL,sequence INTEGER NOT "
+          "NULL)",
           "INSERT INTO meta VALUES(1,4,17)",
           "INSERT INTO records VALUES(1,x'61',x'0102'),(4,x'62',x''),(4,x'63',x'33')"}) {
       EXPECT_TRUE(store::run(db_.get(), sql));

@@ -26,9 +26,12 @@ TEST(SqliteStore, GivesBackWhatWasAppendedAfterReopening) {
     EXPECT_EQ(loaded->epoch, 1u);
     EXPECT_TRUE(loaded->snapshot.empty());
     const std::string binary("\0\xff zero\0", 8);
-    EXPECT_EQ(*append_now(*store, 1, {put(Kind::Task, "b", binary), put(Kind::Cluster, "x", "")}), 1u);
-    EXPECT_EQ(*append_now(*store, 1, {put(Kind::Task, "a", "1"), put(Kind::Task, "gone", "1")}), 2u);
-    EXPECT_EQ(*append_now(*store, 1, {{Kind::Task, "gone", "", true}, put(Kind::Task, "a", "2")}), 3u);
+    EXPECT_EQ(*append_now(*store, 1, {put(Kind::Task, "b", binary), put(Kind::Cluster, "x", "")}),
+              1u);
+    EXPECT_EQ(*append_now(*store, 1, {put(Kind::Task, "a", "1"), put(Kind::Task, "gone", "1")}),
+              2u);
+    EXPECT_EQ(*append_now(*store, 1, {{Kind::Task, "gone", "", true}, put(Kind::Task, "a", "2")}),
+              3u);
   }
   const auto loaded = file.store()->load();
   ASSERT_TRUE(loaded) << loaded.error().message;
@@ -171,7 +174,8 @@ TEST(SqliteStore, ReportsAFailedWriteAndAcceptsNothingAfterIt) {
   getrlimit(RLIMIT_FSIZE, &old);
   const rlimit small{64 * 1024, old.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
-  const auto refused = append_now(*store, epoch, {put(Kind::Task, "big", std::string(1 << 20, 'x'))});
+  const auto refused =
+      append_now(*store, epoch, {put(Kind::Task, "big", std::string(1 << 20, 'x'))});
   setrlimit(RLIMIT_FSIZE, &old);
   std::signal(SIGXFSZ, before);
   ASSERT_FALSE(refused);

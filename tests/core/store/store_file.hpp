@@ -56,7 +56,8 @@ inline Change put(Kind kind, std::string key, std::string value) {
 inline std::string text_of(const Loaded& loaded) {
   std::string text;
   for (const Record& record : loaded.snapshot) {
-    text += std::to_string(static_cast<int>(record.kind)) + " " + record.key + "=" + record.value + "\n";
+    text += std::to_string(static_cast<int>(record.kind)) + " " + record.key + "=" + record.value +
+            "\n";
   }
   return text;
 }
