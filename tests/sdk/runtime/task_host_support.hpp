@@ -158,7 +158,7 @@ class Place {
     for (const pid_t pid : processes()) found.push_back("process: " + std::to_string(pid));
     return found;
   }
-  // Monitors: they carry their state directory on their command line.
+  // Monitors, and containers whose program does not run yet: they carry their state directory on their command line.
   [[nodiscard]] std::vector<pid_t> processes() const {
     std::vector<pid_t> found;
     std::error_code error;
