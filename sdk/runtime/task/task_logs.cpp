@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -45,7 +47,11 @@ class Merge {
 
   sdk::Result<void> open() {
     LogQuery query;
-    if (read_.request.has_since()) query.since_ns = read_.request.since().ms() * 1'000'000;
+    if (read_.request.has_since()) {
+      // The years that nanoseconds reach, 1677 to 2262; who asks for more means the first or the last.
+      constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 1'000'000;
+      query.since_ns = std::clamp(read_.request.since().ms(), -kMost, kMost) * 1'000'000;
+    }
     if (read_.request.has_tail_lines()) {
       query.tail_lines = static_cast<std::uint64_t>(std::max<std::int64_t>(0, read_.request.tail_lines()));
     }
