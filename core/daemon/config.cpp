@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/daemon/config.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <sstream>
 #include <toml++/toml.h>
+
+#include "core/model/arn.hpp"
 
 namespace berth::daemon {
 namespace {
@@ -174,6 +178,10 @@ Refusal read_access_keys(std::string_view file, const toml::node& node,
     if (key.id.empty() || key.secret.empty()) {
       return refuse(file, item, "access_key", "needs id, and secret or secret_file");
     }
+    const auto same = [&](const AccessKey& other) { return other.id == key.id; };
+    if (std::any_of(out.begin(), out.end(), same)) {
+      return refuse(file, item, "access_key", "the id '" + key.id + "' stands there twice");
+    }
     out.push_back(std::move(key));
   }
   return {};
@@ -188,6 +196,26 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
       return refuse(file, node, key, "must be a string of 12 digits");
     }
     config.account = *value;
+    return {};
+  };
+  // Both stand in ARNs.
+  const auto name_like = [&](std::string& out) {
+    return [&](const toml::node& node, const std::string& key) -> Refusal {
+      const auto value = node.value_exact<std::string>();
+      if (!value || !is_valid_name(*value)) {
+        return refuse(file, node, key, "must be a string of letters, digits, '_' and '-'");
+      }
+      out = *value;
+      return {};
+    };
+  };
+  const auto log_level = [&](const toml::node& node, const std::string& key) -> Refusal {
+    static const std::set<std::string> kLevels{"debug", "info", "warn", "error"};
+    const auto value = node.value_exact<std::string>();
+    if (!value || !kLevels.contains(*value)) {
+      return refuse(file, node, key, "must be one of debug, info, warn, error");
+    }
+    config.log_level = *value;
     return {};
   };
   const auto api = [&](const toml::node& node, const std::string& key) -> Refusal {
@@ -225,11 +253,11 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
   };
   auto refusal =
       section.text("data_dir", data_dir)
-          .text("region", config.region)
-          .text("default_cluster", config.default_cluster)
+          .on("region", name_like(config.region))
+          .on("default_cluster", name_like(config.default_cluster))
           .text("tls_certificate", config.tls_certificate)
           .text("tls_key", config.tls_key)
-          .text("log_level", config.log_level)
+          .on("log_level", log_level)
           .on("account", account)
           .on("api", api)
           .on("stopped_task_retention_seconds", retention)
@@ -291,7 +319,7 @@ Result<Config> read_config(const std::filesystem::path& file) {
   return parse_config(text.str(), file.string());
 }
 
-std::string describe(const Config& config) {
+std::string describe(const Config& config, Secrets secrets) {
   boost::json::object plugins;
   for (const auto& [name, section] : config.plugins) {
     boost::json::array keys;  // the names only: values may be secrets
@@ -301,7 +329,7 @@ std::string describe(const Config& config) {
   boost::system::error_code ec;
   boost::json::object agent = boost::json::parse(config.agent.settings_json, ec).as_object();
   agent["fleet"] = config.agent.fleet;
-  return boost::json::serialize(boost::json::object{
+  boost::json::object shown{
       {"data_dir", config.data_dir.string()},
       {"api", config.api.host + ":" + std::to_string(config.api.port)},
       {"region", config.region},
@@ -313,7 +341,12 @@ std::string describe(const Config& config) {
       {"access_keys", config.access_keys.size()},
       {"log_level", config.log_level},
       {"plugins", plugins},
-      {"agent", agent}});
+      {"agent", agent}};
+  if (secrets == Secrets::FirstAccessKey && !config.access_keys.empty()) {
+    const AccessKey& key = config.access_keys.front();
+    shown["access_key"] = {{"id", key.id}, {"secret", key.secret}};
+  }
+  return boost::json::serialize(shown);
 }
 
 }  // namespace berth::daemon

@@ -64,7 +64,11 @@ struct Config {
 [[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
 // "HOST:PORT", "[::1]:PORT". Errors: Invalid.
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
-// The whole as JSON with secrets left out: `berthd --print-config`.
-[[nodiscard]] std::string describe(const Config& config);
+enum class Secrets {
+  None,
+  FirstAccessKey,  // `access_key`, by which `berth up` and `berth down` sign what they ask the API
+};
+// The whole as JSON: `berthd --print-config`.
+[[nodiscard]] std::string describe(const Config& config, Secrets secrets = Secrets::None);
 
 }  // namespace berth::daemon

@@ -18,6 +18,7 @@ struct Arguments {
   std::string api;
   bool free_ports = false;
   bool print_config = false;
+  bool with_access_key = false;
   berth::daemon::RunOptions run;
 };
 
@@ -50,6 +51,7 @@ int main(int argc, char** argv) {
   app.add_option("--api", arguments.api, "HOST:PORT instead of the configuration's api");
   app.add_flag("--free-ports", arguments.free_ports, "Plugins listen on free ports unless the configuration names one");
   app.add_flag("--print-config", arguments.print_config, "Check the configuration, print it as JSON without secrets, and end");
+  app.add_flag("--with-access-key", arguments.with_access_key, "With --print-config: also the first access key");
   app.add_option("--ready-fd", arguments.run.ready_fd, "Descriptor that gets a line once the API serves");
   CLI11_PARSE(app, argc, argv);
   const auto config = configure(arguments);
@@ -58,7 +60,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (arguments.print_config) {
-    std::cout << berth::daemon::describe(*config) << '\n';
+    using berth::daemon::Secrets;
+    const auto secrets = arguments.with_access_key ? Secrets::FirstAccessKey : Secrets::None;
+    std::cout << berth::daemon::describe(*config, secrets) << '\n';
     return 0;
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("berthd"));

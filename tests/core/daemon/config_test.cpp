@@ -89,7 +89,11 @@ INSTANTIATE_TEST_SUITE_P(
                       "tls_key = \"/k\"", "data_dir = 3", "plugins = 1", "[plugins]\nec2 = 1",
                       "[plugins.x]\nenabled = \"yes\"", "[plugins.x]\nat = 2020-01-01",
                       "[agent]\ncpu = 1", "[[access_key]]\nid = \"a\"", "access_key = 1",
-                      "[[access_key]]\nid = \"a\"\nsecret_file = \"/absent\"", "x ="));
+                      "[[access_key]]\nid = \"a\"\nsecret_file = \"/absent\"", "x =",
+                      "log_level = \"loud\"", "region = \"\"", "region = \"eu west\"",
+                      "default_cluster = \"a/b\"",
+                      "[[access_key]]\nid = \"a\"\nsecret = \"s\"\n"
+                      "[[access_key]]\nid = \"a\"\nsecret = \"t\""));
 
 TEST(Config, DescribesItselfWithoutSecrets) {
   const auto config = parse_config(
@@ -97,6 +101,14 @@ TEST(Config, DescribesItselfWithoutSecrets) {
   ASSERT_TRUE(config);
   EXPECT_THAT(describe(*config), Not(HasSubstr("hush")));
   EXPECT_THAT(describe(*config), HasSubstr("password"));
+}
+
+TEST(Config, ShowsItsFirstAccessKeyToThoseWhoSignByIt) {
+  const auto config = parse_config(
+      "[[access_key]]\nid = \"AK\"\nsecret = \"one\"\n[[access_key]]\nid = \"B\"\nsecret = \"two\"\n", "t");
+  ASSERT_TRUE(config);
+  EXPECT_THAT(describe(*config, Secrets::FirstAccessKey), HasSubstr(R"("access_key":{"id":"AK","secret":"one"})"));
+  EXPECT_THAT(describe(*config, Secrets::FirstAccessKey), Not(HasSubstr("two")));
 }
 
 TEST(Config, TellsAMissingFileFromAnEmptyOne) {
