@@ -65,6 +65,11 @@ tl::unexpected<Error> refusal(long status, const std::string& body) {
     if (const auto hash = type.rfind('#'); hash != std::string::npos) type.erase(0, hash + 1);
     std::string message = text("message");
     if (message.empty()) message = text("Message");
+    if (type == "UnrecognizedClientException" || type == "InvalidSignatureException") {
+      message = message.substr(0, message.find('\n')) +  // the rest is for writers of clients
+                " Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key that the control plane knows.";
+      return fail(Errc::Denied, message, Subject::Request, type);
+    }
     if (!type.empty()) {
       const Errc code = type.ends_with("NotFoundException") ? Errc::NotFound : Errc::Invalid;
       return fail(code, message.empty() ? type : message, Subject::Request, type);

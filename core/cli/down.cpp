@@ -43,6 +43,12 @@ Result<int> stop_all(ApiClient& api) {
   return stopped;
 }
 
+void describe(const LocalStack& stack, int stopped_tasks) {
+  std::cout << boost::json::serialize(
+                   boost::json::object{{"data_dir", stack.data_dir().string()}, {"stopped_tasks", stopped_tasks}})
+            << '\n';
+}
+
 }  // namespace
 
 int stop_stack(const Context& context, const DownOptions& options) {
@@ -52,7 +58,11 @@ int stop_stack(const Context& context, const DownOptions& options) {
   auto stack = LocalStack::of(same);
   if (!stack) return complain(stack.error());
   if (!stack->exists()) {
-    std::cout << "nothing was started in " << stack->data_dir().string() << '\n';
+    if (context.json) {
+      describe(*stack, 0);
+    } else {
+      std::cout << "nothing was started in " << stack->data_dir().string() << '\n';
+    }
     return 0;
   }
   // Tasks outlive both programs: what is not running is started once more to stop them.
@@ -60,10 +70,8 @@ int stop_stack(const Context& context, const DownOptions& options) {
   if (auto up = stack->start_agent(true); !up) return complain(up.error());
   const auto endpoint = stack->api();
   if (!endpoint) return complain(endpoint.error());
-  ApiOptions signing = context.api;
-  signing.url = endpoint->url;
-  signing.region = endpoint->region;
-  if (signing.ca_file.empty()) signing.ca_file = endpoint->ca_file;
+  ApiOptions signing = *endpoint;
+  if (!context.api.ca_file.empty()) signing.ca_file = context.api.ca_file;
   ApiClient api(signing);
   const auto stopped = stop_all(api);
   if (!stopped) return complain(stopped.error());
@@ -73,7 +81,9 @@ int stop_stack(const Context& context, const DownOptions& options) {
   const auto swept = output_of({(program_dir() / "berth-agent").string(), "--config",
                                 stack->agent_config().string(), "--remove-leftovers"});
   if (!swept) return complain(swept.error());
-  if (!context.json) {
+  if (context.json) {
+    describe(*stack, *stopped);
+  } else {
     std::cout << "stopped " << *stopped << " task" << (*stopped == 1 ? "" : "s")
               << ", the agent and the control plane; " << stack->data_dir().string() << " keeps their records\n";
   }

@@ -59,7 +59,7 @@ std::string toml_value(const boost::json::value& value) {
 
 Result<LocalStack> LocalStack::of(const UpOptions& options) {
   auto command = berthd(options);
-  command.emplace_back("--print-config");
+  command.insert(command.end(), {"--print-config", "--with-access-key"});
   const auto text = output_of(command);
   if (!text) return tl::unexpected(text.error());
   boost::system::error_code ec;
@@ -167,6 +167,7 @@ Result<void> LocalStack::await_agent() const {
   constexpr int kTries = 300;
   for (int i = 0; i < kTries; ++i) {
     const auto listed = client.call("ListContainerInstances", {{"cluster", cluster}, {"filter", "agentConnected == true"}});
+    if (!listed && listed.error().code != Errc::Unavailable) return tl::unexpected(listed.error());
     if (listed && !list_of(*listed, "containerInstanceArns").empty()) return {};
     ::poll(nullptr, 0, 100);
     if (i > 10 && !agent()) break;
@@ -192,6 +193,10 @@ Result<ApiOptions> LocalStack::api() const {
   options.url = (secure ? "https://" : "http://") + host + ":" + port;
   options.region = text_of(config_, "region");
   if (secure) options.ca_file = text_of(config_, "tls_certificate");
+  // Who reads the stack's configuration may use its keys; without any the API takes every signature.
+  const auto& key = object_of(config_, "access_key");
+  options.access_key = text_of(key, "id");
+  options.secret_key = text_of(key, "secret");
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include "core/cli/commands.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/log_stream.hpp"
+#include "core/cli/since.hpp"
 #include "core/cli/task_lookup.hpp"
 
 namespace berth::cli {
@@ -18,19 +19,6 @@ std::string escape(const std::string& text) {
   std::string result(quoted);
   curl_free(quoted);
   return result;
-}
-
-// "90s", "10m", "2h", "1d" before now become seconds since the epoch; all else goes to the API as it is.
-std::string since_parameter(const std::string& text) {
-  if (text.size() < 2 || text.find_first_not_of("0123456789") != text.size() - 1) return text;
-  const std::string units = "smhd";
-  const std::size_t unit = units.find(text.back());
-  if (unit == std::string::npos) return text;
-  constexpr long kSeconds[] = {1, 60, 3600, 86400};
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count();
-  return std::to_string(now - std::stol(text) * kSeconds[unit]);
 }
 
 void print_record(const boost::json::object& record, bool name_container, bool timestamps) {
@@ -54,7 +42,12 @@ Result<void> print_logs(ApiClient& api, const Context& context, const LogsOption
   for (const auto& container : options.containers) path += "&container=" + escape(container);
   if (options.follow) path += "&follow=true";
   if (options.tail) path += "&tail=" + std::to_string(*options.tail);
-  if (!options.since.empty()) path += "&since=" + escape(since_parameter(options.since));
+  if (!options.since.empty()) {
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    const auto since = seconds_since_epoch(options.since, now);
+    if (!since) return tl::unexpected(since.error());
+    path += "&since=" + escape(*since);
+  }
   std::string failure;
   auto streamed = api.stream(path, [&](std::string_view line) {
     boost::system::error_code ec;
@@ -65,7 +58,11 @@ Result<void> print_logs(ApiClient& api, const Context& context, const LogsOption
       failure = text_of(record, "error");
       return false;
     }
-    print_record(record, name_containers, options.timestamps);
+    if (context.json) {
+      std::cout << line << std::endl;  // the API's own records, one a line
+    } else {
+      print_record(record, name_containers, options.timestamps);
+    }
     return true;
   });
   if (streamed && !failure.empty()) return fail(Errc::Unavailable, failure);

@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
   using namespace berth::cli;
   Arguments a;
   int code = 0;
-  CLI::App app("Berth: an Amazon-ECS-compatible container orchestrator");
+  CLI::App app("Berth: an Amazon-ECS-compatible container orchestrator", "berth");
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("-V,--version", std::string("berth ") + BERTH_VERSION);

@@ -176,6 +176,11 @@ ca_file = "{cls.secured.ca}"
         self.assertEqual({k: shown[k] for k in roles}, roles)
         described = self.stack.aws("describe-task-definition", "--task-definition", "roles")["taskDefinition"]
         self.assertEqual({k: described[k] for k in roles}, roles)
+        self.assertIn("com.amazonaws.ecs.capability.task-iam-role", [a["name"] for a in described["requiresAttributes"]])
+        # An agent that serves no credentials still runs it: roles are kept, not acted on.
+        task = self.stack.await_status(self.stack.run_task("roles", overrides=roles)[0], "STOPPED")
+        self.assertEqual(task["containers"][0]["exitCode"], 0)
+        self.assertEqual({k: task["overrides"][k] for k in roles}, roles)
 
     def test_rotates_logs(self):
         task = self.run_one("rotate", [self.sh("seq 1 20000", logConfiguration={"logDriver": "json-file", "options": {"max-size": "100k", "max-file": "2"}})])
@@ -218,6 +223,14 @@ ca_file = "{cls.secured.ca}"
         self.assertRegex(task, "^[0-9a-f]{32}$")
         self.assertEqual(self.stack.berth("logs", "-f", task[:10]).stdout, "1\n2\n3\n")
         self.assertIn(task[:12], self.stack.berth("ps", "-a").stdout)
+        self.assertEqual(self.stack.berth("logs", task, "--since", "1h").stdout, "1\n2\n3\n")
+        self.assertEqual(self.stack.berth("logs", task, "--since", "2000-01-01T00:00:00+02:00").stdout, "1\n2\n3\n")
+        self.assertEqual(self.stack.berth("logs", task, "--since", "2999-01-01T00:00:00Z").stdout, "")
+        self.assertIn("want 90s", self.stack.berth("logs", task, "--since", "yesterday", check=False).stderr)
+        records = [json.loads(line) for line in self.stack.berth("--output", "json", "logs", task).stdout.splitlines()]
+        self.assertEqual([(r["log"], r["stream"], r["container"]) for r in records], [(n, "stdout", "tools") for n in "123"])
+        lines = self.stack.berth("--output", "json", "run", self.image, "--", "/bin/echo", "json").stdout.splitlines()
+        self.assertEqual([json.loads(line).get("log", json.loads(line).get("lastStatus")) for line in lines], ["json", "STOPPED"])
         self.assertIn("several tasks", self.stack.berth("logs", "", check=False).stderr)
         missing = self.stack.berth("run", f"{self.plain.host}/absent:9", check=False)
         self.assertEqual(missing.returncode, 125)

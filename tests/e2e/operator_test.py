@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator meets before any task runs: starting, ending, access keys, two stacks on one host."""
+import json
+import os
+import unittest
+
+from stack import BIN, Scene, Stack, run
+
+
+class Operator(unittest.TestCase):
+    def setUp(self):
+        self.scene = Scene()
+        self.addCleanup(self.scene.check_closed)
+
+    def stack(self, name, config=""):
+        directory = f"{self.scene.directory}/{name}"
+        os.mkdir(directory, 0o711)
+        stack = Stack(directory, config)
+        self.addCleanup(stack.down)
+        return stack
+
+    def test_down_of_nothing_is_no_error(self):
+        done = run([BIN + "/berth", "down", "--data-dir", self.scene.directory + "/none"])
+        self.assertIn("nothing was started", done.stdout)
+        done = run([BIN + "/berth", "--output", "json", "down", "--data-dir", self.scene.directory + "/none"])
+        self.assertEqual(json.loads(done.stdout)["stopped_tasks"], 0)
+        self.assertFalse(os.path.exists(self.scene.directory + "/none"))
+
+    def test_two_stacks_know_nothing_of_each_other(self):
+        one, other = self.stack("one"), self.stack("other")
+        one.up()
+        other.up()
+        self.assertNotEqual(one.port(), other.port())
+        one.aws("create-cluster", "--cluster-name", "mine")
+        self.assertEqual(len(one.aws("list-clusters")["clusterArns"]), 2)
+        self.assertEqual(len(other.aws("list-clusters")["clusterArns"]), 1)
+        self.assertNotEqual(one.aws("list-container-instances"), other.aws("list-container-instances"))
+        done = run([BIN + "/berth", "--output", "json", "down", "--data-dir", one.data])
+        self.assertEqual(json.loads(done.stdout), {"data_dir": one.data, "stopped_tasks": 0})
+        self.assertEqual(len(other.aws("list-container-instances")["containerInstanceArns"]), 1)
+
+    def test_access_keys_bind_all_but_who_reads_the_configuration(self):
+        stack = self.stack("keys", '[[access_key]]\nid = "AKIDX"\nsecret = "hunter2"\n')
+        stack.up()  # the environment's keys are others
+        self.assertIn("UnrecognizedClientException", stack.refused("list-clusters"))
+        refused = stack.berth("ps", check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("AWS_ACCESS_KEY_ID", refused.stderr)
+        stack.env.update(AWS_ACCESS_KEY_ID="AKIDX", AWS_SECRET_ACCESS_KEY="wrong")
+        self.assertIn("InvalidSignatureException", stack.refused("list-clusters"))
+        stack.env.update(AWS_SECRET_ACCESS_KEY="hunter2")
+        self.assertEqual(len(stack.aws("list-clusters")["clusterArns"]), 1)
+        self.assertEqual(stack.berth("ps").returncode, 0)
+        stack.env.update(AWS_ACCESS_KEY_ID="other")
+        stack.down()
+
+    def test_wrong_configuration_is_named_with_its_line(self):
+        stack = Stack(self.scene.directory, '\nlog_level = "loud"\n')
+        refused = stack.up(check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("berth.toml:2: log_level: must be one of", refused.stderr)
+
+    def test_beyond_loopback_it_demands_tls_and_keys(self):
+        stack = Stack(self.scene.directory, 'api = "0.0.0.0:0"\n')
+        refused = run([BIN + "/berth", "up", "--detach", "--data-dir", stack.data, "--config", stack.config_file], check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("does not listen on 0.0.0.0 without TLS", refused.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
