@@ -320,7 +320,8 @@ TEST_F(Pull, EndsWhenCancelledAndLeavesNothing) {
   const BuiltImage built = two_layers();
   registry_.push("a", "v1", built);
   std::stop_source stop;
-  registry_.intercept([&](const HttpRequest& request) -> Answer {
+  // By value: the pull ends, and the test with it, while the registry still answers.
+  registry_.intercept([built, stop](const HttpRequest& request) mutable -> Answer {
     if (request.target.find("/blobs/" + built.layer_digests[1]) == std::string::npos) return {};
     stop.request_stop();
     return HttpReply{.body = built.blobs.at(built.layer_digests[1]), .cut_after = 5};
