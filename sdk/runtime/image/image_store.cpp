@@ -87,6 +87,11 @@ class ImageStore::Impl {
 
   sdk::Result<Image> pull(const Reference& reference, const std::string& name,
                           RegistryAccess& access, const PullOptions& options);
+
+  // Layers of no image: a pull that failed or was killed had brought them.
+  void drop_strays() {
+    layers->remove_unneeded([this] { return catalogue->needed_layers(); });
+  }
 };
 
 sdk::Result<Image> ImageStore::Impl::pull(const Reference& reference, const std::string& name,
@@ -101,6 +106,8 @@ sdk::Result<Image> ImageStore::Impl::pull(const Reference& reference, const std:
   auto record =
       pull_image({client, *layers, *catalogue, threads}, reference, name, access, options, pin);
   if (record) return hand_out(*record, options);
+  pin.reset();
+  drop_strays();
   const bool may_fall_back =
       options.behaviour == PullBehaviour::Default && record.error().status != BERTH_CANCELLED;
   if (!have || !may_fall_back) return record.error();
@@ -139,6 +146,7 @@ sdk::Result<std::unique_ptr<ImageStore>> ImageStore::open(std::string directory,
   impl->layers = std::move(*layers);
   impl->catalogue = std::move(*catalogue);
   impl->threads = std::max<std::size_t>(options.concurrent_layers, 1);
+  impl->drop_strays();
   return std::unique_ptr<ImageStore>{new ImageStore(std::move(impl))};
 }
 
@@ -202,7 +210,7 @@ std::size_t ImageStore::remove_unused(std::chrono::seconds min_age, std::size_t 
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(
       std::chrono::system_clock::now().time_since_epoch());
   const std::size_t gone = impl_->catalogue->forget((now - min_age).count() + 1, max_images);
-  impl_->layers->remove_unneeded([&] { return impl_->catalogue->needed_layers(); });
+  impl_->drop_strays();
   return gone;
 }
 

@@ -66,7 +66,8 @@ sdk::Result<void> NatTable::install(const std::vector<Publication>& publications
   text +=
       "  chain guard {\n    type filter hook prerouting priority raw; policy accept;\n    iifname "
       "\"" +
-      bridge_ + "\" ip daddr 127.0.0.0/8 drop\n  }\n";
+      bridge_ + "\" ip daddr 127.0.0.0/8 drop\n    iifname \"" + bridge_ +
+      "\" ip saddr 127.0.0.0/8 drop\n  }\n";
   text += "  chain prerouting {\n    type nat hook prerouting priority dstnat; policy accept;\n" +
           redirect;
   text += "  chain output {\n    type nat hook output priority -100; policy accept;\n" + redirect;

@@ -23,6 +23,14 @@ sdk::Error error_here(const std::string& what) {
   return sdk::fail(status, what + ": " + std::strerror(errno));
 }
 
+// Devices that come later have IPv4 alone: we give them nothing else, and what one container announced by IPv6 would be its
+// neighbours' way out. A kernel without IPv6 has no such file.
+bool disable_ipv6(const char* device) {
+  const std::string path = std::string("/proc/sys/net/ipv6/conf/") + device + "/disable_ipv6";
+  const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return fd ? ::write(fd.get(), "1", 1) == 1 : errno == ENOENT;
+}
+
 // In a thread that ends afterwards, since it stays in the new namespace.
 sdk::Result<NamedNetns> make_here(const std::string& path) {
   if (::unshare(CLONE_NEWNET) != 0) return error_here("network namespace");
@@ -30,6 +38,7 @@ sdk::Result<NamedNetns> make_here(const std::string& path) {
   if (!fd || ::mount("/proc/thread-self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
     return error_here(path);
   }
+  if (!disable_ipv6("default")) return error_here("net.ipv6.conf.default.disable_ipv6");
   auto netlink = Netlink::open();
   if (!netlink) return netlink.error();
   if (auto up = netlink->set_up("lo"); !up) return up.error();

@@ -200,6 +200,11 @@ sdk::Result<void> TaskNetwork::Impl::ensure_bridge() {
 
   auto added = netlink->add_bridge(config_.bridge, mac_of(subnet_->gateway()));
   if (!added && added.error().status != BERTH_ALREADY_EXISTS) return added;
+  // Before it is up: the host would take a route from whichever container announces itself as a router.
+  const std::string ipv6 = "net/ipv6/conf/" + config_.bridge + "/disable_ipv6";
+  if (::access(("/proc/sys/" + ipv6).c_str(), F_OK) == 0 && !write_sysctl(ipv6, "1")) {
+    return sdk::fail(BERTH_DENIED, "net.ipv6 sysctls cannot be set: " + std::string(std::strerror(errno)));
+  }
   if (auto done = netlink->add_address(config_.bridge, subnet_->gateway(), subnet_->prefix); !done)
     return done;
   if (auto done = netlink->set_up(config_.bridge); !done) return done;

@@ -217,6 +217,14 @@ TEST_F(Networks, LetsContainersReachNothingOnTheHostsLoopback) {
   EXPECT_EQ(::poll(&polled, 1, 0), 0) << "nobody got through";
 }
 
+TEST_F(Networks, NeitherHostNorNeighboursListenToAContainerThatPlaysARouter) {
+  const auto one = network_->attach_bridge("one", {});
+  ASSERT_TRUE(one);
+  EXPECT_FALSE(shell("ip -6 addr show dev berth0 | grep -q inet6")) << "the host takes no router's advertisement";
+  EXPECT_FALSE(shell("nsenter --net=" + one->netns_path + " ip -6 addr show dev eth0 | grep -q inet6"));
+  EXPECT_TRUE(shell("nsenter --net=" + one->netns_path + " ip -6 addr show dev lo | grep -q ::1"));
+}
+
 TEST_F(Networks, ModeNoneHasALoopbackAndNothingElse) {
   auto endpoint = network_->attach_none("one");
   ASSERT_TRUE(endpoint) << endpoint.error().message;

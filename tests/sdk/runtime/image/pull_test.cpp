@@ -105,7 +105,7 @@ TEST_F(Pull, KeepsNoLayerOfAWrongDigest) {
   ASSERT_FALSE(image);
   EXPECT_EQ(image.error().status, BERTH_INVALID) << image.error().message;
   EXPECT_EQ(image.error().reason, "CannotPullContainerError");
-  EXPECT_LE(layers_on_disk(), 1u);
+  EXPECT_EQ(layers_on_disk(), 0u);
   EXPECT_FALSE(store_->find(name("a:v1"), options().platform));
 }
 
@@ -323,6 +323,7 @@ TEST_F(Pull, EndsWhenCancelledAndLeavesNothing) {
   // By value: the pull ends, and the test with it, while the registry still answers.
   registry_.intercept([built, stop](const HttpRequest& request) mutable -> Answer {
     if (request.target.find("/blobs/" + built.layer_digests[1]) == std::string::npos) return {};
+    EXPECT_TRUE(has_layers(1)) << "the other layer comes meanwhile";
     stop.request_stop();
     return HttpReply{.body = built.blobs.at(built.layer_digests[1]), .cut_after = 5};
   });
@@ -332,6 +333,24 @@ TEST_F(Pull, EndsWhenCancelledAndLeavesNothing) {
   ASSERT_FALSE(image);
   EXPECT_EQ(image.error().status, BERTH_CANCELLED);
   EXPECT_FALSE(store_->find(name("a:v1"), options().platform));
+  EXPECT_EQ(layers_on_disk(), 0u) << "the layer that had come whole is of no image";
+}
+
+TEST_F(Pull, ThatFailsLeavesTheLayersOfOtherImagesAlone) {
+  const BuiltImage built = two_layers();
+  registry_.push("a", "v1", built);
+  ASSERT_TRUE(pull("a:v1"));
+  const BuiltImage other = build_image({.layers = {gzip_layer(TarBuilder{}.file("x", "x").bytes()),
+                                             gzip_layer(TarBuilder{}.file("y", "y").bytes())}});
+  registry_.push("b", "v1", other);
+  registry_.intercept([&](const HttpRequest& request) -> Answer {
+    if (request.target.find("/blobs/" + other.layer_digests[1]) == std::string::npos) return {};
+    EXPECT_TRUE(has_layers(3)) << "the good one comes meanwhile";
+    return HttpReply{.body = "something else"};
+  });
+  EXPECT_FALSE(pull("b:v1"));
+  EXPECT_EQ(layers_on_disk(), 2u);
+  EXPECT_TRUE(store_->find(name("a:v1"), options().platform));
 }
 
 TEST_F(Pull, StopsAtItsLimits) {

@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "sdk/runtime/image/image_store.hpp"
 #include "tests/support/image/fake_registry.hpp"
@@ -42,6 +44,15 @@ class Pulling : public testing::Test {
     return store_->pull(name(rest), access_, options);
   }
   [[nodiscard]] std::size_t layers_on_disk() const;
+  // Waits until there are so many; false after a while.
+  [[nodiscard]] bool has_layers(std::size_t wanted) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (layers_on_disk() != wanted) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
 
   test::TempDir dir_;
   test::FakeRegistry registry_;

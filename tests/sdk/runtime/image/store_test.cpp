@@ -57,6 +57,22 @@ TEST_F(Store, SweepsWhatACrashLeft) {
   EXPECT_TRUE(store_->find(name("a:v1"), options().platform));
 }
 
+TEST_F(Store, KeepsNoLayersOfAPullThatWasKilled) {
+  registry_.push("a", "v1", two_layers("1"));
+  registry_.push("b", "v1", two_layers("2"));
+  ASSERT_TRUE(pull("a:v1"));
+  // Its layers have come, the record of the image has not.
+  const std::filesystem::path records = dir_ / "images/images";
+  std::filesystem::rename(records, dir_ / "kept");
+  store_.reset();
+  std::filesystem::create_directory(records);
+  reopen();
+  EXPECT_EQ(layers_on_disk(), 0u);
+  ASSERT_TRUE(pull("b:v1"));
+  reopen();
+  EXPECT_EQ(layers_on_disk(), 2u) << "an image's layers stay";
+}
+
 TEST_F(Store, DoesNotTrustLayersThatMayNotHaveReachedTheDisk) {
   registry_.push("a", "v1", two_layers());
   ASSERT_TRUE(pull("a:v1"));
