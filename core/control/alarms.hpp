@@ -39,6 +39,7 @@ class Alarms {
       action();
     }
   }
+  [[nodiscard]] std::size_t size() const { return pending_.size(); }
   [[nodiscard]] std::optional<Instant> next() const {
     if (pending_.empty()) return std::nullopt;
     return pending_.begin()->first.at;

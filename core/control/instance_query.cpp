@@ -62,12 +62,7 @@ InstanceQuery::InstanceQuery(std::shared_ptr<const Compiled> compiled)
 Result<InstanceQuery> InstanceQuery::parse(std::string_view expression) {
   auto query = placement::Query::parse(expression);
   if (!query) {
-    const auto& error = query.error();
-    std::string text = error.message;
-    if (error.position != placement::Error::npos) {
-      text += " (at character " + std::to_string(error.position + 1) + ")";
-    }
-    return fail(Errc::Invalid, std::move(text), Subject::Request, "expression");
+    return fail(Errc::Invalid, query.error().message, Subject::Request, "expression");
   }
   return InstanceQuery(std::make_shared<const Compiled>(Compiled{std::move(*query)}));
 }

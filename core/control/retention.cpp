@@ -35,18 +35,22 @@ void Retention::token_made(const ClientToken& token) {
 }
 
 void Retention::keep_until(const TaskId& id, Instant at) {
-  desk_.alarms().set(at, [this, id] {
+  desk_.alarms().set(at, [this, id, at] {
     const TaskPtr task = desk_.state().task(id);
     if (!task) return;
-    due_[task->plugin].insert(id);
-    desk_.input([this, plugin = task->plugin] { forget_due(plugin); });  // one call for all of now
+    const PluginName plugin = task->plugin;
+    due_[plugin][id] = desk_.alarms().set(at + kPatience, [this, id, plugin] { erase(plugin, id); });
+    desk_.input([this, plugin] { forget_due(plugin); });  // one call for all of now
   });
-  desk_.alarms().set(at + kPatience, [this, id] {
-    const TaskPtr task = desk_.state().task(id);
-    if (!task) return;
-    due_[task->plugin].erase(id);
-    tasks_.erase(id);
-  });
+}
+
+void Retention::erase(const PluginName& plugin, const TaskId& id) {
+  auto& due = due_[plugin];
+  if (const auto at = due.find(id); at != due.end()) {
+    desk_.alarms().cancel(at->second);
+    due.erase(at);
+  }
+  if (desk_.state().task(id)) tasks_.erase(id);
 }
 
 void Retention::forget_due(const PluginName& plugin) {
@@ -55,7 +59,7 @@ void Retention::forget_due(const PluginName& plugin) {
   if (!asking_.insert(plugin).second) return;
   v1::ForgetTasksRequest request;
   std::vector<TaskId> ids;
-  for (const TaskId& id : at->second) {
+  for (const auto& [id, patience] : at->second) {
     if (ids.size() == kMaxIdsPerCall) break;
     ids.push_back(id);
     request.add_task_ids(id.str());
@@ -72,10 +76,7 @@ void Retention::forgotten(const PluginName& plugin, const std::vector<TaskId>& i
     desk_.alarms().set(desk_.now() + kForgetRetry, [this, plugin] { forget_due(plugin); });
     return;
   }
-  for (const TaskId& id : ids) {
-    due_[plugin].erase(id);
-    if (desk_.state().task(id)) tasks_.erase(id);
-  }
+  for (const TaskId& id : ids) erase(plugin, id);
   forget_due(plugin);
 }
 

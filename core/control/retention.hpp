@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "core/control/alarms.hpp"
 #include "core/control/plugins.hpp"
 #include "core/control/tasks.hpp"
 
@@ -27,12 +28,14 @@ class Retention {
  private:
   void keep_until(const TaskId& id, Instant at);
   void forget_due(const PluginName& plugin);
+  void erase(const PluginName& plugin, const TaskId& id);
   void forgotten(const PluginName& plugin, const std::vector<TaskId>& ids, bool agreed);
 
   Desk& desk_;
   Plugins& plugins_;
   Tasks& tasks_;
-  std::map<PluginName, std::set<TaskId>> due_;  // their time is over, the plugin has not agreed yet
+  // Their time is over, the plugin has not agreed yet; with the alarm that ends all patience with it.
+  std::map<PluginName, std::map<TaskId, Alarms::Id>> due_;
   std::set<PluginName> asking_;
 };
 

@@ -52,7 +52,9 @@ Error nobody_serves(const std::string& launch_type) {
 Error error_of(const v1::Refusal& refusal) {
   const Mapped as = mapped(refusal.error());
   std::string message = refusal.message().empty() ? "It cannot be run." : refusal.message();
-  if (message.find(refusal.member()) == std::string::npos) {
+  // What is wrong with the call itself is said in ECS's own words, which scripts match as a whole.
+  const bool ecs_words = refusal.error() == v1::Refusal::ERROR_INVALID_PARAMETER && !refusal.message().empty();
+  if (!ecs_words && message.find(refusal.member()) == std::string::npos) {
     message = refusal.member() + ": " + message;
   }
   return {as.code, std::move(message), as.subject, refusal.member()};

@@ -53,7 +53,7 @@ Result<void> Runs::check(const model::RunTaskRequest& request) const {
                 "propagateTags");
   }
   if (request.volume_configurations_size() > 0) {
-    return fail(Errc::Unimplemented, "Berth does not configure volumes at launch.",
+    return fail(Errc::Unimplemented, "volumeConfigurations: Berth does not configure volumes at launch.",
                 Subject::Feature, "volumeConfigurations");
   }
   return {};

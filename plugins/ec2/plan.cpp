@@ -52,7 +52,7 @@ class Planner {
              "Network Configuration is not valid for the given networkMode of this task definition.");
     }
     if (!request_.platform_version().empty()) {
-      refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "platformVersion", "The launch type EC2 has no platform versions.");
+      refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "platformVersion", "The platform version must be null when specifying an EC2 launch type.");
     }
     std::set<std::string> names;
     for (const auto& container : definition_.container_definitions()) names.insert(container.name());
@@ -61,8 +61,8 @@ class Planner {
         overrides_[changes.name()] = &changes;
         continue;
       }
-      refuse("overrides.containerOverrides", "Override for container named " + changes.name() +
-                                                 " is not a container in the TaskDefinition.");
+      refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "overrides.containerOverrides",
+             "Override for container named " + changes.name() + " is not a container in the TaskDefinition.");
     }
   }
 

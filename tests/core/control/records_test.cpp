@@ -2,6 +2,7 @@
 // Clusters, task definitions, container instances; what is durable, what is kept how long, what a
 // restart finds.
 #include "berth/model/stored.pb.h"
+#include "core/control/instance_query.hpp"
 #include "tests/core/control/bench.hpp"
 
 namespace berth::control {
@@ -346,6 +347,16 @@ TEST_F(RecordsTest, StopsUnrecordedWorkOnlyAfterItWasSeenTwiceALongTimeApart) {
   advance(seconds(60));
   answer(v1::METHOD_LAUNCH_LIST_OWNED, owned);
   EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_STOP), 1);
+}
+
+// ---- Queries
+
+TEST(InstanceQuery, SaysOnceWhereAnExpressionIsWrong) {
+  const auto refused = InstanceQuery::parse("attribute:x === y");
+  ASSERT_FALSE(refused);
+  const std::string& text = refused.error().message;
+  EXPECT_NE(text.find("at character"), std::string::npos) << text;
+  EXPECT_EQ(text.find("at character"), text.rfind("at character")) << text;
 }
 
 // ---- Retention

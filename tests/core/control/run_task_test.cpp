@@ -129,6 +129,8 @@ TEST_F(RunTaskTest, RefusesWhatTheRecordsDoNotAllow) {
        "Task definition does not support launch_type FARGATE."},
       {"tags of a service", [](RunTask& c) { c.request.set_propagate_tags("SERVICE"); },
        Errc::Invalid, Subject::Request, "propagateTags"},
+      {"volumes", [](RunTask& c) { c.request.add_volume_configurations()->set_name("v"); },
+       Errc::Unimplemented, Subject::Feature, "volumeConfigurations: "},
       {"expression",
        [](RunTask& c) {
          auto* constraint = c.request.add_placement_constraints();
@@ -208,7 +210,9 @@ TEST_F(RunTaskTest, PassesOnAPluginsRefusalWithTheMember) {
     ASSERT_TRUE(asked->done());
     EXPECT_EQ(asked->error().code, row.code);
     EXPECT_EQ(asked->error().subject, row.subject);
-    EXPECT_EQ(asked->error().message, "containerDefinitions[0].links: Links cannot be made.");
+    EXPECT_EQ(asked->error().message, row.error == v1::Refusal::ERROR_INVALID_PARAMETER
+                                          ? "Links cannot be made."  // ECS's words, as they are
+                                          : "containerDefinitions[0].links: Links cannot be made.");
     EXPECT_EQ(asked->error().what, "containerDefinitions[0].links");
   }
 }

@@ -152,12 +152,19 @@ TEST_F(Ec2Plan, RefusesAnOverrideOfNoContainer) {
   container("a", 0, 64);
   request.mutable_overrides()->add_container_overrides()->set_name("z");
   EXPECT_THAT(refusal(), HasSubstr("Override for container named z is not a container in the TaskDefinition."));
+  EXPECT_EQ(plan(request).refusals(0).error(), v1::Refusal::ERROR_INVALID_PARAMETER);
 }
 
 TEST_F(Ec2Plan, RefusesANetworkConfigurationWithoutAwsvpc) {
   container("a", 0, 64);
   request.mutable_network_configuration()->mutable_awsvpc_configuration()->add_subnets("subnet-1");
   EXPECT_THAT(refusal(), HasSubstr("Network Configuration is not valid for the given networkMode"));
+}
+
+TEST_F(Ec2Plan, RefusesAPlatformVersion) {
+  container("a", 0, 64);
+  request.set_platform_version("LATEST");
+  EXPECT_THAT(refusal(), HasSubstr("The platform version must be null when specifying an EC2 launch type."));
 }
 
 TEST_F(Ec2Plan, RefusesAmountsThatAreNone) {
