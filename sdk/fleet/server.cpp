@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/fleet/server.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "sdk/fleet/durable_file.hpp"
@@ -109,6 +110,7 @@ sdk::Result<void> Server::Impl::remove(const std::string& node_id) {
 
 void Server::Impl::accepted(std::shared_ptr<Connection> connection) {
   if (ending_) return connection->close("the server ends");
+  make_room_for_strangers();
   const std::uint64_t serial = next_session_++;
   Session& session = sessions_[serial];
   session.serial = serial;
@@ -122,6 +124,14 @@ void Server::Impl::accepted(std::shared_ptr<Connection> connection) {
                                    if (Session* s = find(serial)) frame(*s, std::move(received));
                                  },
                              .closed = [this, serial](const std::string& why) { closed(serial, why); }});
+}
+
+// Whoever reaches the port can connect and say nothing; descriptors are the whole process's.
+void Server::Impl::make_room_for_strangers() {
+  if (sessions_.size() < live_.size() + config_.max_strangers) return;
+  const auto oldest = std::find_if(sessions_.begin(), sessions_.end(),
+                                   [](const auto& entry) { return !entry.second.live && entry.second.node_id.empty(); });
+  if (oldest != sessions_.end()) refuse(oldest->second, v1::Goodbye::CODE_BROKEN, "too many connections say nothing");
 }
 
 void Server::Impl::frame(Session& session, v1::Frame&& frame) {

@@ -35,6 +35,7 @@ struct ServerConfig {
   std::chrono::milliseconds probe{2'000};
   std::chrono::milliseconds hello_timeout{10'000};
   std::size_t max_nodes = 100'000;
+  std::size_t max_strangers = 1'024;          // connections that have not said who they are; the oldest gives way
   std::size_t max_open_calls = 65'536;        // over all nodes
   std::size_t max_open_asks = 1'024;          // of one agent
 };

@@ -73,6 +73,7 @@ class Server::Impl {
   // server.cpp
   sdk::Result<void> read_token();
   void accepted(std::shared_ptr<Connection> connection);
+  void make_room_for_strangers();
   void frame(Session& session, v1::Frame&& frame);
   void stranger_frame(Session& session, v1::Frame&& frame);
   void join(Session& session, const v1::Join& join);

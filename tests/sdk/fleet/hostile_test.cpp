@@ -145,6 +145,21 @@ TEST_F(FleetHostile, AStrangerWhoSaysNothingIsCutOff) {
   EXPECT_TRUE(server_.logged("did not say who it is"));
 }
 
+TEST_F(FleetHostile, StrangersWhoSayNothingGiveWayToLaterOnes) {
+  server_.server.reset();
+  auto config = server_config();
+  config.hello_timeout = 60s;
+  config.max_strangers = 4;
+  ASSERT_TRUE(server_.open(config));
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 6; ++i) {
+    peers.push_back(std::make_unique<RawPeer>(server_.server->port()));
+    peers.back()->shake_hands();
+  }
+  EXPECT_TRUE(peers[0]->is_cut());
+  EXPECT_TRUE(peers[1]->is_cut());
+}
+
 TEST_F(FleetHostile, AStrangersHugeFrameIsNotAwaited) {
   RawPeer peer(server_.server->port());
   peer.shake_hands();
