@@ -31,6 +31,7 @@ sdk::Result<void> remove_leftovers(const AgentConfig& config) {
   if (auto torn = (*network)->tear_down(); !torn) return torn;
   auto cgroups = Cgroups::open();
   if (!cgroups) return cgroups.error();
+  cgroups->remove_escapes();
   return cgroups->remove("/" + config.tasks.cgroup_parent);
 }
 

@@ -316,27 +316,37 @@ std::vector<int> Cgroups::processes(const std::string& path) const {
   return {pids.begin(), pids.end()};
 }
 
-std::string Cgroups::escape_from_own() const {
-  const auto own = state::read_file("/proc/self/cgroup").value_or("");
-  std::string hierarchy;
-  std::string prefix = "0::";
-  if (mode_ == CgroupMode::Unified) {
-    hierarchy = hierarchies_.front();
-  } else {
-    // On v1 a service manager keeps its units in a hierarchy without controllers.
-    const auto named =
-        std::find_if(hierarchies_.begin(), hierarchies_.end(),
-                     [](const std::string& path) { return path.ends_with("/systemd"); });
-    if (named == hierarchies_.end()) return {};
-    hierarchy = *named;
-    prefix = ":name=systemd:";
+std::vector<std::pair<std::string, std::string>> Cgroups::unit_hierarchies() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  const std::string& first = hierarchies_.front();
+  if (mode_ == CgroupMode::Unified) out.emplace_back(first, "0::");
+  // On v1 in a hierarchy without controllers, on hybrid hosts in cgroup2 as well.
+  if (mode_ == CgroupMode::Hybrid) {
+    out.emplace_back(first.substr(0, first.rfind('/')) + "/unified", "0::");
   }
-  const auto at = own.find(prefix);
-  if (at == std::string::npos) return {};
-  const auto begin = at + prefix.size();
-  if (own.substr(begin, own.find('\n', begin) - begin) == "/") return {};
-  if (::mkdir((hierarchy + kMonitors).c_str(), 0755) != 0 && errno != EEXIST) return {};
-  return hierarchy + kMonitors + "/cgroup.procs";
+  for (const auto& hierarchy : hierarchies_) {
+    if (hierarchy.ends_with("/systemd")) out.emplace_back(hierarchy, ":name=systemd:");
+  }
+  return out;
+}
+
+std::vector<std::string> Cgroups::escape_from_own() const {
+  const auto own = state::read_file("/proc/self/cgroup").value_or("");
+  std::vector<std::string> out;
+  for (const auto& [hierarchy, prefix] : unit_hierarchies()) {
+    const auto at = own.find(prefix);
+    if (at == std::string::npos) continue;
+    const auto begin = at + prefix.size();
+    if (own.substr(begin, own.find('\n', begin) - begin) == "/") continue;
+    const std::string beside = hierarchy + kMonitors;
+    if (::mkdir(beside.c_str(), 0755) != 0 && errno != EEXIST) continue;
+    out.push_back(beside + "/cgroup.procs");
+  }
+  return out;
+}
+
+void Cgroups::remove_escapes() const {
+  for (const auto& [hierarchy, prefix] : unit_hierarchies()) ::rmdir((hierarchy + kMonitors).c_str());
 }
 
 }  // namespace berth::runtime

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "berth/result.hpp"
@@ -77,11 +78,15 @@ class Cgroups {
   [[nodiscard]] std::vector<int> processes(const std::string& path) const;
 
   // A service manager ends all that is in the cgroup it made for this process. The cgroup.procs
-  // file of a cgroup beside it (made if need be), for what must live longer; empty where this
-  // process is in the root already.
-  [[nodiscard]] std::string escape_from_own() const;
+  // files of cgroups beside it (made if need be), for what must live longer; none where this process
+  // is in the root already.
+  [[nodiscard]] std::vector<std::string> escape_from_own() const;
+  // Those cgroups, where nobody is in them.
+  void remove_escapes() const;
 
  private:
+  // Where service managers keep their units, each with its line's beginning in /proc/PID/cgroup.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> unit_hierarchies() const;
   Cgroups(CgroupMode mode, std::vector<std::string> hierarchies)
       : mode_(mode), hierarchies_(std::move(hierarchies)) {}
   // Path of a controller's file in the cgroup; empty where no hierarchy has it.

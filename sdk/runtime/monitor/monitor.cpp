@@ -112,6 +112,9 @@ std::vector<std::string> Monitor::runtime_command() const {
 }
 
 bool Monitor::create() {
+  // Where cgroup2 is hidden from the runtime, the container stays in it where the monitor is now.
+  const bool first = config_.number("hide_cgroup2") != 0;
+  if (first) escape_cgroup(std::to_string(::getpid()));
   const int status = call({"create", "--bundle", config_.text("bundle"), "--pid-file",
                            path(state::kPid), config_.text("id")},
                           true);
@@ -145,19 +148,26 @@ bool Monitor::create() {
   reply(sync_fd_, "ok " + std::to_string(init_pid_) + " " + created.text("pid_start_ticks") + " " +
                       std::to_string(::getpid()) + "\n");
   reap();  // it may have ended while the runtime was still being waited for
-  escape_cgroup();
+  if (!first) escape_cgroup_meanwhile();
   return true;
 }
 
-// A service manager ends what is in the agent's cgroup with the agent. The write waits for an RCU
-// grace period, so a child does it.
-void Monitor::escape_cgroup() {
-  const std::string* procs = config_.find("escape");
-  if (!procs) return;
+// A service manager ends what is in the agent's cgroup with the agent.
+bool Monitor::escape_cgroup(const std::string& pid) const {
+  bool good = true;
+  for (const auto& procs : config_.all("escape")) {
+    const int fd = ::open(procs.c_str(), O_WRONLY | O_CLOEXEC);
+    good = fd >= 0 && state::write_all(fd, pid) && good;
+    if (fd >= 0) ::close(fd);
+  }
+  return good;
+}
+
+// The write waits for an RCU grace period, so a child does it.
+void Monitor::escape_cgroup_meanwhile() const {
+  if (!config_.find("escape")) return;
   const std::string self = std::to_string(::getpid());
-  if (::fork() != 0) return;
-  const int fd = ::open(procs->c_str(), O_WRONLY | O_CLOEXEC);
-  ::_exit(fd >= 0 && state::write_all(fd, self) ? 0 : 1);
+  if (::fork() == 0) ::_exit(escape_cgroup(self) ? 0 : 1);
 }
 
 int Monitor::call(std::vector<std::string> arguments, bool with_output) {

@@ -42,7 +42,8 @@ class Monitor {
 
   bool prepare();
   bool create();
-  void escape_cgroup();
+  bool escape_cgroup(const std::string& pid) const;
+  void escape_cgroup_meanwhile() const;
   // Runs the runtime to its end while output and clients are served; its wait status, -1 where it
   // could not run or timed out.
   int call(std::vector<std::string> arguments, bool with_output);

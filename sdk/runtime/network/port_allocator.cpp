@@ -59,12 +59,13 @@ std::pair<std::uint16_t, std::uint16_t> PortAllocator::kernel_range() {
 sdk::Result<std::uint16_t> PortAllocator::take(Protocol protocol, std::uint16_t wanted) {
   if (wanted != 0) {
     const std::string name = std::to_string(wanted) + (protocol == Protocol::Tcp ? "/tcp" : "/udp");
-    const int fd = held_.contains({protocol, wanted}) ? -1 : hold(protocol, wanted);
+    const bool ours = held_.contains({protocol, wanted});
+    const int fd = ours ? -1 : hold(protocol, wanted);
     if (fd >= 0) {
       held_[{protocol, wanted}] = fd;
       return wanted;
     }
-    if (errno == EACCES)
+    if (!ours && errno == EACCES)
       return sdk::fail(BERTH_DENIED, "host port " + name + " may not be bound", "hostPort");
     return sdk::fail(BERTH_ALREADY_EXISTS, "host port " + name + " is already allocated",
                      "hostPort");

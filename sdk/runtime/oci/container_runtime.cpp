@@ -107,7 +107,7 @@ sdk::Result<std::unique_ptr<ContainerRuntime>> ContainerRuntime::open(RuntimeCon
   runtime->host_ = HostAbilities::detect();
   runtime->hierarchies_ = cgroups->hierarchies();
   runtime->hide_cgroup2_ = cgroups->mode() == CgroupMode::Hybrid;
-  runtime->escape_ = cgroups->escape_from_own();
+  runtime->escapes_ = cgroups->escape_from_own();
   return runtime;
 }
 
@@ -167,7 +167,7 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
   lines.add("log", spec.log.path);
   lines.add("log_max_bytes", static_cast<std::int64_t>(spec.log.max_bytes));
   lines.add("log_max_files", spec.log.max_files);
-  if (!escape_.empty()) lines.add("escape", escape_);
+  for (const auto& procs : escapes_) lines.add("escape", procs);
   for (const auto& hierarchy : hierarchies_) {
     lines.add("cgroup", hierarchy + spec.cgroup_path);
     for (const char* file : {"/memory.oom_control", "/memory.events"}) {

@@ -108,7 +108,7 @@ class ContainerRuntime {
   HostAbilities host_;
   std::vector<std::string> hierarchies_;  // mount points of the cgroups that containers are in
   bool hide_cgroup2_ = false;
-  std::string escape_;  // where monitors leave the agent's cgroup; empty: no need
+  std::vector<std::string> escapes_;  // where monitors leave the agent's cgroup; empty: no need
 };
 
 }  // namespace berth::runtime

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/oci/container_runtime.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
 
 #include <csignal>
 
+#include "sdk/runtime/oci/spec_builder.hpp"
 #include "tests/sdk/runtime/container_fixture.hpp"
 
 namespace berth::runtime::test {
@@ -177,6 +179,33 @@ TEST_F(Containers, RefusesWhatTheProfileForbids) {
   EXPECT_NE(log("one").find("rc 1"), std::string::npos) << log("one");
 }
 
+TEST_F(Containers, HaveDockersPrivilegesAndNoDescriptorOfOurs) {
+  // What the agent holds must not reach a program; this one is handed on by a careless spawn.
+  const int ours = ::open("/etc/hostname", O_RDONLY);
+  ASSERT_GE(::fcntl(ours, F_DUPFD, 50), 50);
+  run(spec("one",
+           "echo fds $(ls /proc/self/fd); grep -E '^(CapEff|CapPrm|CapBnd|CapInh|CapAmb|Seccomp):' /proc/self/status;"
+           "mknod /tmp/disk b 8 0; dd if=/tmp/disk of=/dev/null count=1 2>&1 | grep -c 'not permitted';"
+           "echo interrupts $(cat /proc/interrupts); (echo x > /proc/sys/kernel/hostname) 2>&1;"
+           "touch /sys/x 2>&1"));
+  for (int fd = 50; fd < 60; ++fd) ::close(fd);
+  ::close(ours);
+  const std::string text = log("one");
+  const auto has = [&](const std::string& words) { return text.find(words) != std::string::npos; };
+  EXPECT_TRUE(has("fds 0 1 2 3\\n")) << "3 is ls's own: " << text;
+  const auto host = HostAbilities::detect();
+  char caps[32];
+  std::snprintf(caps, sizeof caps, "%016llx", 0xa80425fbull & static_cast<unsigned long long>(host.bounding_caps));
+  for (const char* set : {"CapEff:\\t", "CapPrm:\\t", "CapBnd:\\t"}) EXPECT_TRUE(has(set + std::string(caps))) << text;
+  for (const char* set : {"CapInh:\\t", "CapAmb:\\t"}) EXPECT_TRUE(has(set + std::string(16, '0'))) << text;
+  EXPECT_TRUE(has("Seccomp:\\t2")) << text;
+  EXPECT_TRUE(has("{\"log\":\"1\\n\"")) << "a disk's node opens nothing: " << text;
+  EXPECT_TRUE(has("interrupts\\n")) << text;
+  for (const char* path : {"/proc/sys/kernel/hostname", "/sys/x"}) {
+    EXPECT_TRUE(has(std::string(path) + ": Read-only file system")) << text;
+  }
+}
+
 TEST_F(Containers, LimitsProcessesAndShares) {
   auto one = spec("one", "sleep 1000");
   one.cpu_shares = 1;
@@ -217,6 +246,41 @@ TEST_F(Containers, OutlivesTheProcessThatMadeIt) {
   ASSERT_TRUE(runtime_->signal("one", SIGTERM));
   EXPECT_EQ(wait("one").exit_code, 5);
   EXPECT_NE(log("one").find("bye"), std::string::npos);
+}
+
+TEST_F(Containers, OutliveTheCgroupThatAServiceManagerMadeForTheAgent) {
+  std::vector<std::string> units;
+  for (const char* hierarchy : {"/sys/fs/cgroup/systemd/", "/sys/fs/cgroup/unified/", "/sys/fs/cgroup/"}) {
+    if (fs::exists(hierarchy + std::string("cgroup.procs"))) units.push_back(hierarchy + mark_ + ".service");
+  }
+  ASSERT_FALSE(units.empty());
+  for (const auto& unit : units) fs::create_directory(unit);
+  const pid_t agent = ::fork();
+  if (agent == 0) {
+    for (const auto& unit : units) std::ofstream(unit + "/cgroup.procs") << ::getpid() << std::flush;
+    auto runtime = open_runtime("crun");
+    const bool good = runtime && runtime->create(spec("one", "sleep 1000")) && runtime->start("one");
+    ::_exit(good ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(agent, &status, 0), agent);
+  EXPECT_EQ(status, 0);
+  const auto left = [&] {
+    std::string all;
+    for (const auto& unit : units) all += slurp(unit + "/cgroup.procs");
+    return all;
+  };
+  EXPECT_TRUE(eventually([&] { return left().empty(); })) << left();
+  auto view = runtime_->inspect("one");
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->phase, ContainerPhase::Running);
+  EXPECT_TRUE(view->monitor_alive);
+  EXPECT_TRUE(runtime_->remove("one"));
+  for (const auto& unit : units) EXPECT_EQ(::rmdir(unit.c_str()), 0) << unit;
+  auto cgroups = Cgroups::open();
+  ASSERT_TRUE(cgroups);
+  cgroups->remove_escapes();
+  EXPECT_FALSE(fs::exists("/sys/fs/cgroup/unified/berth.monitors"));
 }
 
 TEST_F(Containers, AreSeenToEndEvenWithoutTheirMonitor) {
