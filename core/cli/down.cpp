@@ -11,9 +11,24 @@
 namespace berth::cli {
 namespace {
 
+struct Stopped {
+  int tasks = 0;
+  int away = 0;  // of these, on hosts that are not connected: they end once their agents are back
+};
+
+// Waits until the task has stopped, or there is nobody to stop it now.
+Result<bool> wait_while_reachable(ApiClient& api, const Context& context, const std::string& task) {
+  const auto last = watch_task(api, context, task, [](const TaskChange& change) {
+    return text_of(change.task, "lastStatus") != "STOPPED" &&
+           text_of(change.task, "connectivity") != "DISCONNECTED";
+  });
+  if (!last) return tl::unexpected(last.error());
+  return text_of(*last, "lastStatus") == "STOPPED";
+}
+
 // Stops every task of every cluster and waits for their ends.
-Result<int> stop_all(ApiClient& api) {
-  int stopped = 0;
+Result<Stopped> stop_all(ApiClient& api) {
+  Stopped stopped;
   const auto clusters = api.call("ListClusters", {});
   if (!clusters) return tl::unexpected(clusters.error());
   for (const auto& cluster : list_of(*clusters, "clusterArns")) {
@@ -28,6 +43,7 @@ Result<int> stop_all(ApiClient& api) {
       if (const auto answer = api.call("StopTask", input); !answer) {
         return tl::unexpected(answer.error());
       }
+      ++stopped.tasks;
     }
     const auto ending = task_arns(api, context, "STOPPED");
     if (!ending) return tl::unexpected(ending.error());
@@ -35,17 +51,19 @@ Result<int> stop_all(ApiClient& api) {
     if (!tasks) return tl::unexpected(tasks.error());
     for (const auto& task : *tasks) {
       if (text_of(task, "lastStatus") == "STOPPED") continue;
-      const auto ended = wait_until_stopped(api, context, text_of(task, "taskArn"));
+      const auto ended = wait_while_reachable(api, context, text_of(task, "taskArn"));
       if (!ended) return tl::unexpected(ended.error());
-      ++stopped;
+      if (!*ended) ++stopped.away;
     }
   }
   return stopped;
 }
 
-void describe(const LocalStack& stack, int stopped_tasks) {
+void describe(const LocalStack& stack, const Stopped& stopped) {
   std::cout << boost::json::serialize(
-                   boost::json::object{{"data_dir", stack.data_dir().string()}, {"stopped_tasks", stopped_tasks}})
+                   boost::json::object{{"data_dir", stack.data_dir().string()},
+                                       {"stopped_tasks", stopped.tasks},
+                                       {"tasks_on_hosts_away", stopped.away}})
             << '\n';
 }
 
@@ -59,7 +77,7 @@ int stop_stack(const Context& context, const DownOptions& options) {
   if (!stack) return complain(stack.error());
   if (!stack->exists()) {
     if (context.json) {
-      describe(*stack, 0);
+      describe(*stack, {});
     } else {
       std::cout << "nothing was started in " << stack->data_dir().string() << '\n';
     }
@@ -84,8 +102,11 @@ int stop_stack(const Context& context, const DownOptions& options) {
   if (context.json) {
     describe(*stack, *stopped);
   } else {
-    std::cout << "stopped " << *stopped << " task" << (*stopped == 1 ? "" : "s")
+    std::cout << "stopped " << stopped->tasks << " task" << (stopped->tasks == 1 ? "" : "s")
               << ", the agent and the control plane; " << stack->data_dir().string() << " keeps their records\n";
+    if (stopped->away > 0) {
+      std::cout << stopped->away << " of them on hosts that are not connected: they end once `berth up` and their agents are back\n";
+    }
   }
   return 0;
 }

@@ -2,9 +2,12 @@
 """What an operator meets before any task runs: starting, ending, access keys, two stacks on one host."""
 import json
 import os
+import socket
+import subprocess
 import unittest
 
-from stack import BIN, Scene, Stack, run
+from api import Api
+from stack import BIN, Scene, Stack, run, until
 
 
 class Operator(unittest.TestCase):
@@ -36,8 +39,34 @@ class Operator(unittest.TestCase):
         self.assertEqual(len(other.aws("list-clusters")["clusterArns"]), 1)
         self.assertNotEqual(one.aws("list-container-instances"), other.aws("list-container-instances"))
         done = run([BIN + "/berth", "--output", "json", "down", "--data-dir", one.data])
-        self.assertEqual(json.loads(done.stdout), {"data_dir": one.data, "stopped_tasks": 0})
+        self.assertEqual(json.loads(done.stdout), {"data_dir": one.data, "stopped_tasks": 0, "tasks_on_hosts_away": 0})
         self.assertEqual(len(other.aws("list-container-instances")["containerInstanceArns"]), 1)
+
+    def test_down_does_not_wait_for_a_host_that_is_away(self):
+        stack = self.stack("away")
+        stack.up()
+        # A second agent, on which a task waits for a registry that never answers.
+        with open(stack.data + "/agent.toml", encoding="utf-8") as own:
+            lines = [line for line in own if line.split(" ")[0] in ("server", "join_token_file", "cluster")]
+        directory = self.scene.directory + "/away/second"
+        os.mkdir(directory)
+        config = directory + "/agent.toml"
+        with open(config, "w", encoding="utf-8") as out:
+            out.write("".join(lines) + f'data_dir = "{directory}"\nbridge = "bthsecond"\ncgroup_parent = "berth-second"\n'
+                      'subnet = "10.251.0.0/20"\n[attributes]\nplace = "second"\n')
+        agent = subprocess.Popen([BIN + "/berth-agent", "--config", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(agent.wait)
+        self.addCleanup(agent.kill)
+        api = Api(stack.port())
+        until("both are connected", lambda: len(api.call("ListContainerInstances", filter="agentConnected == true")["containerInstanceArns"]) == 2)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            stack.register("waits", [{"name": "main", "image": f"127.0.0.1:{silent.getsockname()[1]}/x:1", "memory": 32}])
+            task = stack.run_task("waits", placementConstraints=[{"type": "memberOf", "expression": "attribute:place == second"}])[0]
+            silent.accept()[0].close()  # the agent is at it
+            agent.kill()
+            until("it is away", lambda: api.call("DescribeTasks", tasks=[task])["tasks"][0]["connectivity"] == "DISCONNECTED")
+            down = run([BIN + "/berth", "--output", "json", "down", "--data-dir", stack.data], timeout=60)
+        self.assertEqual(json.loads(down.stdout), {"data_dir": stack.data, "stopped_tasks": 1, "tasks_on_hosts_away": 1})
 
     def test_access_keys_bind_all_but_who_reads_the_configuration(self):
         stack = self.stack("keys", '[[access_key]]\nid = "AKIDX"\nsecret = "hunter2"\n')
