@@ -160,22 +160,24 @@ tl::expected<Claim, Refusal> claim_of(const http::Request& request) {
   return claim_of_header(request, *authorization);
 }
 
+std::optional<Refusal> bad_date(const Claim& claim) {
+  if (parse_date(claim.date)) return std::nullopt;
+  return Refusal{std::string(kIncomplete), "Date must be in ISO-8601 'basic format'. Got '" +
+                                               claim.date +
+                                               "'. See http://en.wikipedia.org/wiki/ISO_8601"};
+}
+
 std::optional<Refusal> malformed(const Claim& claim) {
-  if (!parse_date(claim.date)) {
-    return Refusal{std::string(kIncomplete), "Date must be in ISO-8601 'basic format'. Got '" +
-                                                 claim.date +
-                                                 "'. See http://en.wikipedia.org/wiki/ISO_8601"};
+  const auto headers = split(claim.signed_headers, ';');
+  if (std::ranges::find(headers, "host") == headers.end()) {
+    return Refusal{std::string(kInvalid),
+                   "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."};
   }
   if (split(claim.credential, '/').size() != 5) {
     return Refusal{std::string(kIncomplete),
                    "Credential must have exactly 5 slash-delimited elements, e.g. "
                    "keyid/date/region/service/term, got '" +
                        claim.credential + "'"};
-  }
-  const auto headers = split(claim.signed_headers, ';');
-  if (std::ranges::find(headers, "host") == headers.end()) {
-    return Refusal{std::string(kInvalid),
-                   "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."};
   }
   const bool hex = claim.signature.size() == 64 &&
                    claim.signature.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -246,10 +248,14 @@ tl::expected<Identity, Refusal> Verifier::verify(const http::Request& request,
                                                  std::string_view service) const {
   const auto claim = claim_of(request);
   if (!claim) return tl::unexpected(claim.error());
+  // In AWS's order: of several faults clients are told the same one.
+  if (auto refusal = bad_date(*claim)) return tl::unexpected(*refusal);
+  if (!keys_.empty()) {
+    if (auto refusal = out_of_time(*claim, now_())) return tl::unexpected(*refusal);
+  }
   if (auto refusal = malformed(*claim)) return tl::unexpected(*refusal);
   const std::string id = claim->credential.substr(0, claim->credential.find('/'));
   if (keys_.empty()) return Identity{id, ""};
-  if (auto refusal = out_of_time(*claim, now_())) return tl::unexpected(*refusal);
   if (auto refusal = wrong_scope(*claim, service)) return tl::unexpected(*refusal);
   const auto key = std::ranges::find(keys_, id, &Key::id);
   if (key == keys_.end()) {

@@ -185,6 +185,24 @@ TEST_F(Signatures, HoldForAQuarterOfAnHourAround) {
             "(20261123T114459Z + 15 min.)");
 }
 
+TEST_F(Signatures, TellTheFirstOfSeveralFaultsInAwssOrder) {
+  Parts parts{.credential = "Credential=NOBODY/20261122/us-east-1/sqs",
+              .headers = "SignedHeaders=content-type;x-amz-date"};
+  auto request = request_with(parts);
+  set_header(request, "x-amz-date", "yesterday");
+  EXPECT_THAT(text_of(request), StartsWith("Date must be in ISO-8601"));
+  now_ = noon() + std::chrono::hours(1);
+  EXPECT_THAT(text_of(request_with(parts)), StartsWith("Signature expired"));
+  now_ = noon();
+  EXPECT_THAT(text_of(request_with(parts)), HasSubstr("must be a 'SignedHeader'"));
+  parts.headers += ";host";
+  EXPECT_THAT(text_of(request_with(parts)), StartsWith("Credential must have exactly 5"));
+  parts.credential += "/aws4_request";
+  EXPECT_THAT(text_of(request_with(parts)), HasSubstr("scoped to correct service"));
+  parts.credential = "Credential=NOBODY/20261123/us-east-1/ecs/aws4_request";
+  EXPECT_THAT(text_of(request_with(parts)), StartsWith("The security token included"));
+}
+
 TEST_F(Signatures, AreForOneServiceAndDay) {
   EXPECT_THAT(
       text_of(request_with({.credential = "Credential=AKID/20261122/us-east-1/sqs/aws5_request"})),
