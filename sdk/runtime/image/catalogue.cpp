@@ -17,13 +17,6 @@ namespace {
 constexpr std::size_t kMaxRecord = 64u << 20;
 constexpr std::string_view kSuffix = ".json";
 
-sdk::Result<Fd> make_and_open(int parent, const char* name) {
-  if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST) return system_error(name, errno);
-  Fd fd = open_without_links(parent, name, O_RDONLY | O_DIRECTORY);
-  if (!fd) return system_error(name, errno);
-  return fd;
-}
-
 std::string key_of(const std::string& reference, const Platform& platform) {
   return std::string{digest_hex(digest_of(reference + "\n" + platform.to_string()))};
 }
@@ -60,9 +53,9 @@ void remove_record(int directory, const std::string& name) {
 }  // namespace
 
 sdk::Result<std::unique_ptr<Catalogue>> Catalogue::open(int root) {
-  auto images = make_and_open(root, "images");
+  auto images = make_and_open(root, "images", 0700);
   if (!images) return images.error();
-  auto holds = make_and_open(root, "holds");
+  auto holds = make_and_open(root, "holds", 0700);
   if (!holds) return holds.error();
   std::unique_ptr<Catalogue> out{new Catalogue(std::move(*images), std::move(*holds))};
   out->load();

@@ -114,6 +114,13 @@ Fd open_without_links(int root, const char* path, int flags) {
   return open_resolving(root, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
+sdk::Result<Fd> make_and_open(int parent, const char* name, mode_t mode) {
+  if (mkdirat(parent, name, mode) != 0 && errno != EEXIST) return system_error(name, errno);
+  Fd fd = open_without_links(parent, name, O_RDONLY | O_DIRECTORY);
+  if (!fd) return system_error(name, errno);
+  return fd;
+}
+
 sdk::Result<void> remove_tree(int parent, const char* name) {
   if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return system_error("removing", errno);

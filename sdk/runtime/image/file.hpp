@@ -5,6 +5,8 @@
 // cannot be followed, INTERNAL for the rest; the message ends with the system's own words.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +42,9 @@ class Fd {
 
 // As open_in_root, but any link on the way is ELOOP.
 [[nodiscard]] Fd open_without_links(int root, const char* path, int flags);
+
+// The directory of that name, made where it is missing.
+[[nodiscard]] sdk::Result<Fd> make_and_open(int parent, const char* name, mode_t mode);
 
 // Removes `name` in `parent` with all below it; missing is fine. Follows no link, crosses no mount,
 // and needs neither stack nor descriptors in proportion to the depth.

@@ -49,13 +49,6 @@ std::string name_of(std::string_view diff_id) {
   return std::string{digest_hex(diff_id)};
 }
 
-sdk::Result<Fd> make_and_open(int parent, const char* name, mode_t mode) {
-  if (mkdirat(parent, name, mode) != 0 && errno != EEXIST) return system_error(name, errno);
-  Fd fd = open_without_links(parent, name, O_RDONLY | O_DIRECTORY);
-  if (!fd) return system_error(name, errno);
-  return fd;
-}
-
 }  // namespace
 
 class LayerStore::Impl {
