@@ -321,7 +321,7 @@ TEST_F(Pull, EndsWhenCancelledAndLeavesNothing) {
   registry_.push("a", "v1", built);
   std::stop_source stop;
   // By value: the pull ends, and the test with it, while the registry still answers.
-  registry_.intercept([built, stop](const HttpRequest& request) mutable -> Answer {
+  registry_.intercept([this, built, stop](const HttpRequest& request) mutable -> Answer {
     if (request.target.find("/blobs/" + built.layer_digests[1]) == std::string::npos) return {};
     EXPECT_TRUE(has_layers(1)) << "the other layer comes meanwhile";
     stop.request_stop();
@@ -343,7 +343,7 @@ TEST_F(Pull, ThatFailsLeavesTheLayersOfOtherImagesAlone) {
   const BuiltImage other = build_image({.layers = {gzip_layer(TarBuilder{}.file("x", "x").bytes()),
                                              gzip_layer(TarBuilder{}.file("y", "y").bytes())}});
   registry_.push("b", "v1", other);
-  registry_.intercept([&](const HttpRequest& request) -> Answer {
+  registry_.intercept([this, other](const HttpRequest& request) -> Answer {
     if (request.target.find("/blobs/" + other.layer_digests[1]) == std::string::npos) return {};
     EXPECT_TRUE(has_layers(3)) << "the good one comes meanwhile";
     return HttpReply{.body = "something else"};
