@@ -26,6 +26,8 @@ using Tls = beast::ssl_stream<beast::tcp_stream>;
 
 constexpr std::size_t kLingerBytes = 4 * 1024 * 1024;
 constexpr std::chrono::seconds kLinger{2};
+// A client that closes its side may still read: so long it may wait for its answer.
+constexpr std::chrono::seconds kHalfClosed{1};
 
 // How a broken request is called in a response; 0: there is nobody to answer.
 int status_of(const error_code& ec) {
@@ -101,6 +103,17 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     signalled_ = false;
   }
 
+  // Until what is waited for is so, or the limit; each step of it is signalled.
+  template <typename Done>
+  asio::awaitable<void> wait_until(Done done, milliseconds limit) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!done()) {
+      const auto left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
+      if (left <= milliseconds(0)) co_return;
+      co_await wait(left);
+    }
+  }
+
   static asio::awaitable<void> run(Self self) {
     co_await self->serve();
     self->lowest().close();
@@ -131,6 +144,8 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       if (!co_await answer(parser.release())) break;
     }
     if constexpr (kTls) {
+      if (reading_) lowest().cancel();  // it would keep the shutdown waiting for the peer
+      while (reading_) co_await wait(kLinger);
       if (cut_) co_return;
       lowest().expires_after(kLinger);
       co_await stream_.async_shutdown(into(ec));
@@ -141,8 +156,14 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   // the whole of it.
   asio::awaitable<bool> first_byte(milliseconds patience) {
     if (buffer_.size() > 0) co_return true;
+    if (gone_) co_return false;
     error_code ec;
     idle_ = true;
+    if (reading_) {
+      co_await wait_until([this] { return !reading_; }, patience);
+      idle_ = false;
+      co_return buffer_.size() > 0;
+    }
     lowest().expires_after(patience);
     const std::size_t size = co_await stream_.async_read_some(buffer_.prepare(4096), into(ec));
     idle_ = false;
@@ -179,9 +200,11 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
                        self->signal();
                      });
         });
-    if (!answer_ && !cut_) co_await wait(options().answer_timeout);
+    watch_peer();
+    co_await wait_until([this] { return answer_ || cut_ || gone_; }, options().answer_timeout);
+    if (gone_) co_await wait_until([this] { return answer_ || cut_; }, kHalfClosed);
     ++asked_;  // an answer that comes now comes too late
-    if (cut_) co_return false;
+    if (cut_ || (gone_ && !answer_)) co_return false;
     if (!answer_) answer_ = options().refuse(503, "The request was not answered in time.");
     if (answer_->stream) {
       co_await send_stream(std::move(*answer_), version);
@@ -236,8 +259,10 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     co_await bh::async_write_header(stream_, serializer, into(ec));
     if (ec) co_return;
     streaming_ = true;
-    lowest().expires_never();
-    watch();
+    if (!reading_) {
+      lowest().expires_never();
+      watch();
+    }
     response.stream->start([weak = this->weak_from_this()] {
       Self self = weak.lock();
       if (!self) return;
@@ -271,6 +296,22 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     co_return false;
   }
 
+  // While its answer is made the client may go, and must not keep its place among the connections
+  // until then. What it says instead is the next request's beginning.
+  void watch_peer() {
+    if (reading_ || gone_ || buffer_.size() > 0) return;
+    reading_ = true;
+    lowest().expires_never();
+    stream_.async_read_some(buffer_.prepare(4096),
+                            [self = this->shared_from_this()](error_code ec, std::size_t size) {
+                              self->reading_ = false;
+                              self->buffer_.commit(size);
+                              if (ec) self->gone_ = true;
+                              if (!ec && self->streaming_) self->watch();
+                              self->signal();
+                            });
+  }
+
   // A client of a stream says nothing more: what its side reports is that it has gone.
   void watch() {
     stream_.async_read_some(asio::buffer(&discarded_, 1),
@@ -290,6 +331,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   std::uint64_t asked_ = 0;
   bool signalled_ = false;
   bool idle_ = false;
+  bool reading_ = false;  // by watch_peer
   bool streaming_ = false;
   bool gone_ = false;
   bool stopping_ = false;

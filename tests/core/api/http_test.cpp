@@ -178,6 +178,48 @@ TEST_F(HttpServer, TurnsAwayMoreConnectionsThanAllowed) {
   FAIL() << "no place was freed";
 }
 
+TEST_F(HttpServer, FreesThePlaceOfAClientThatGoesBeforeItsAnswer) {
+  config_.limits.connections = 1;
+  start();
+  control_.hold();
+  {
+    RawClient gone(port());
+    gone.send(post("AmazonEC2ContainerServiceV20141113.DeleteCluster", R"({"cluster":"default"})"));
+    control_.await_held();
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  int status = 503;
+  while (status == 503 && std::chrono::steady_clock::now() < deadline) status = get("/healthz").status;
+  EXPECT_EQ(status, 200);
+  control_.release(fail(Errc::Internal, "nobody listens"));
+}
+
+TEST_F(HttpServer, AnswersAClientThatHasClosedItsSide) {
+  start();
+  control_.hold();
+  RawClient client(port());
+  client.send(post("AmazonEC2ContainerServiceV20141113.DeleteCluster", R"({"cluster":"default"})"));
+  client.end_sending();
+  control_.await_held();
+  control_.release(fail(Errc::NotFound, "Cluster not found.", Subject::Cluster));
+  EXPECT_THAT(client.read_all(), HasSubstr("ClusterNotFoundException"));
+}
+
+TEST_F(HttpServer, KeepsWhatComesWhileAnAnswerIsMade) {
+  start();
+  control_.hold();
+  RawClient client(port());
+  client.send(post("AmazonEC2ContainerServiceV20141113.DeleteCluster", R"({"cluster":"default"})"));
+  control_.await_held();
+  const std::string next = post(kList, "{}");
+  client.send(next.substr(0, 30));
+  expect_alive();
+  control_.release(fail(Errc::NotFound, "Cluster not found.", Subject::Cluster));
+  EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 400"));
+  client.send(next.substr(30));
+  EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 200"));
+}
+
 TEST_F(HttpServer, AsksForTheBodyWhereTheClientWaitsForThat) {
   start();
   RawClient client(port());
