@@ -13,6 +13,7 @@ import concurrent.futures
 import glob
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -123,6 +124,16 @@ def hide_hybrid_cgroup():
                    {**os.environ, "BERTH_BENCH_INSIDE": "1"})
 
 
+def remove_groups():
+    for top in glob.glob("/sys/fs/cgroup/*/berth-bench") + glob.glob("/sys/fs/cgroup/berth-bench"):
+        if "/unified/" in top:
+            # Where the v2 side is not mounted crun leaves plain directories in the tmpfs under it.
+            shutil.rmtree(top)
+            continue
+        for path, _, _ in os.walk(top, topdown=False):
+            os.rmdir(path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=40, help="in each round")
@@ -153,10 +164,13 @@ def main():
             rates["bare, one at a time"].append(bare.round(options.tasks, 1))
             rates["bare, four at a time"].append(bare.round(options.tasks, 4))
     finally:
+        remove_groups()
         left = scene.close()
-        for path in glob.glob("/sys/fs/cgroup/*/berth-bench") + glob.glob("/sys/fs/cgroup/berth-bench"):
-            os.rmdir(path)
-    if left:
+    # Where the v2 side is hidden, what would be a group of it is a plain directory in this namespace's tmpfs.
+    for path in [group for group in left.get("cgroups", []) if "/unified/" in group]:
+        shutil.rmtree(path, ignore_errors=True)
+        left["cgroups"].remove(path)
+    if any(left.values()):
         raise SystemExit(f"left behind: {left}")
     report(options, rates, berth.phases)
 
