@@ -1,83 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
+// The nodes of the books; their tasks are in bookings.cpp.
 #include "core/placement/books.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
+
+#include "core/placement/lanes.hpp"
 
 namespace berth::placement {
 namespace {
-
-constexpr std::size_t kShortestLog = 4096;
 
 std::int32_t clamped(std::int64_t value) {
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(value, -kMaxAmount, kMaxAmount));
 }
 
-// By name, the last of several with one name.
-void normalise(std::vector<Attribute>& attributes) {
-  std::reverse(attributes.begin(), attributes.end());
-  const auto by_name = [](const Attribute& a, const Attribute& b) { return a.name < b.name; };
-  std::stable_sort(attributes.begin(), attributes.end(), by_name);
-  const auto same = [](const Attribute& a, const Attribute& b) { return a.name == b.name; };
-  attributes.erase(std::unique(attributes.begin(), attributes.end(), same), attributes.end());
-}
-
-ReservationId id_of(std::uint32_t slot, std::uint32_t generation) {
-  return static_cast<ReservationId>((static_cast<std::uint64_t>(generation) << 32) | slot);
-}
-
 }  // namespace
-
-const Attribute* NodeRow::attribute(std::string_view name) const {
-  const auto at =
-      std::lower_bound(spec.attributes.begin(), spec.attributes.end(), name,
-                       [](const Attribute& a, std::string_view wanted) { return a.name < wanted; });
-  return at == spec.attributes.end() || at->name != name ? nullptr : &*at;
-}
 
 Books::Books() {
   columns_.push_back(Column{.kind = Column::Kind::Cpu, .name = "CPU"});
   columns_.push_back(Column{.kind = Column::Kind::Memory, .name = "MEMORY"});
-  columns_.push_back(Column{.kind = Column::Kind::Eni, .name = "ENI"});
+  // Zones are what services spread over without being asked to.
+  static_cast<void>(tally_.track(kZoneAttribute, classes_));
 }
 
 // ---- Columns
 
-ColumnId Books::column_id(Column::Kind kind, std::string_view name) {
+std::optional<ColumnId> Books::find_column(Column::Kind kind, std::string_view name) const {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (columns_[i].kind == kind && columns_[i].name == name) return static_cast<ColumnId>(i);
   }
+  return std::nullopt;
+}
+
+ColumnId Books::column_id(Column::Kind kind, std::string_view name) {
+  if (const auto known = find_column(kind, name)) return *known;
   Column column{.kind = kind, .name = std::string(name)};
-  column.free.resize(padded());
-  column.total.resize(padded());
-  column.used.resize(padded());
+  column.offer.resize(padded(), lanes::kNothing);
+  column.total.resize(rows_.size());
+  column.used.resize(rows_.size());
   columns_.push_back(std::move(column));
-  return static_cast<ColumnId>(columns_.size() - 1);
+  const auto id = static_cast<ColumnId>(columns_.size() - 1);
+  for (std::uint32_t node = 0; node < node_end(); ++node) offer(id, node);
+  return id;
 }
 
-void Books::set_total(ColumnId id, std::uint32_t node, std::int64_t total) {
-  Column& column = columns_[id];
-  column.total[node] = total;
-  column.free[node] = clamped(total - column.used[node]);
+std::int64_t Books::left(ColumnId id, std::uint32_t node) const {
+  const NodeRow& row = rows_[node];
+  if (id == kCpuColumn) return row.total_cpu - row.used_cpu;
+  if (id == kMemoryColumn) return row.total_memory_mib - row.used_memory_mib;
+  return columns_[id].total[node] - columns_[id].used[node];
 }
 
-void Books::use(ColumnId id, std::uint32_t node, std::int64_t amount) {
-  Column& column = columns_[id];
-  column.used[node] += amount;
-  column.free[node] = clamped(column.total[node] - column.used[node]);
+void Books::offer(ColumnId id, std::uint32_t node) {
+  columns_[id].offer[node] = rows_[node].takes_tasks() ? clamped(left(id, node)) : lanes::kNothing;
+}
+
+void Books::offer_all(std::uint32_t node) {
+  for (ColumnId id = 0; id < columns_.size(); ++id) offer(id, node);
 }
 
 void Books::refresh_devices(std::uint32_t node) {
-  const DeviceBook& devices = rows_[node].devices;
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    const Column& column = columns_[i];
+  const DeviceBook& book = devices(node);
+  for (ColumnId id = 0; id < columns_.size(); ++id) {
+    Column& column = columns_[id];
     if (column.kind == Column::Kind::DeviceWhole) {
-      set_total(static_cast<ColumnId>(i), node, devices.free_whole(column.name));
+      column.total[node] = book.free_whole(column.name);
     } else if (column.kind == Column::Kind::DeviceShare) {
-      set_total(static_cast<ColumnId>(i), node, devices.free_share(column.name));
+      column.total[node] = book.free_share(column.name);
+    } else {
+      continue;
     }
+    offer(id, node);
   }
+}
+
+// ---- Extras
+
+NodeExtras& Books::extras(std::uint32_t node) {
+  auto& out = rows_[node].extras;
+  if (out == nullptr) out = std::make_unique<NodeExtras>();
+  return *out;
+}
+
+void Books::drop_empty_extras(std::uint32_t node) {
+  const NodeExtras* extras = rows_[node].extras.get();
+  const bool empty = extras != nullptr && extras->device_specs.empty() &&
+                     extras->reserved_ports.empty() && extras->capacities.empty() &&
+                     extras->eni_slots == 0 && extras->ports.empty() && extras->grants.empty();
+  if (empty) rows_[node].extras.reset();
+}
+
+const DeviceBook& Books::devices(std::uint32_t node) const {
+  static const DeviceBook kNone;
+  const NodeExtras* extras = rows_[node].extras.get();
+  return extras == nullptr ? kNone : extras->devices;
 }
 
 std::span<const std::uint32_t> Books::nodes_with_port(std::uint32_t key) const {
@@ -85,14 +101,19 @@ std::span<const std::uint32_t> Books::nodes_with_port(std::uint32_t key) const {
   return at == port_nodes_.end() ? std::span<const std::uint32_t>{} : at->second;
 }
 
+bool Books::has_port(std::uint32_t node, std::uint32_t key) const {
+  const NodeExtras* extras = rows_[node].extras.get();
+  return extras != nullptr && extras->ports.contains(key);
+}
+
 void Books::hold_port(std::uint32_t node, std::uint32_t key) {
-  if (++rows_[node].ports[key] > 1) return;
+  if (++extras(node).ports[key] > 1) return;
   auto& nodes = port_nodes_[key];
   nodes.insert(std::lower_bound(nodes.begin(), nodes.end(), node), node);
 }
 
 void Books::free_port(std::uint32_t node, std::uint32_t key) {
-  auto& ports = rows_[node].ports;
+  auto& ports = extras(node).ports;
   const auto held = ports.find(key);
   if (--held->second > 0) return;
   ports.erase(held);
@@ -104,201 +125,184 @@ void Books::free_port(std::uint32_t node, std::uint32_t key) {
 
 // ---- Nodes
 
-Result<std::uint32_t> Books::add_node(NodeSpec spec) {
+Result<std::uint32_t> Books::add_node(const NodeSpec& spec) {
   if (auto error = refuse_spec(spec)) return *std::move(error);
-  if (by_id_.contains(spec.id)) {
+  if (find_node(spec.id)) {
     return Error{Error::Code::AlreadyExists, "There already is a node " + spec.id + ".", "id"};
   }
   std::uint32_t node = node_end();
   if (free_nodes_.empty()) {
     rows_.emplace_back();
+    identities_.emplace_back();
+    class_of_.resize(padded());
     for (Column& column : columns_) {
-      column.free.resize(padded());
-      column.total.resize(padded());
-      column.used.resize(padded());
+      column.offer.resize(padded(), lanes::kNothing);
+      if (column.kind == Column::Kind::Cpu || column.kind == Column::Kind::Memory) continue;
+      column.total.resize(rows_.size());
+      column.used.resize(rows_.size());
     }
-    tally_.add_nodes(rows_.size());
+    tally_.grow(padded());
   } else {
     node = free_nodes_.top();
     free_nodes_.pop();
   }
-  by_id_.emplace(spec.id, node);
-  attach(node, std::move(spec));
+  identities_[node].id = CompactString(spec.id);
+  ids_.add(node, [this](std::uint32_t n) { return identities_[n].id.view(); });
+  attach(node, spec);
   return node;
 }
 
-Result<std::uint32_t> Books::change_node(std::uint32_t node, NodeSpec spec) {
+Result<std::uint32_t> Books::change_node(std::uint32_t node, const NodeSpec& spec) {
   if (!is_live(node)) return Error{Error::Code::NotFound, "There is no such node."};
   if (auto error = refuse_spec(spec)) return *std::move(error);
-  if (spec.id != rows_[node].spec.id) {
-    return Error{Error::Code::Invalid, "The node " + rows_[node].spec.id + " cannot change its id.",
-                 "id"};
+  const std::string_view id = identities_[node].id.view();
+  if (spec.id != id) {
+    return Error{Error::Code::Invalid,
+                 "The node " + std::string(id) + " cannot change its id to " + spec.id + ".", "id"};
   }
   detach(node);
-  attach(node, std::move(spec));
+  attach(node, spec);
   return node;
 }
 
-void Books::attach(std::uint32_t node, NodeSpec spec) {
-  normalise(spec.attributes);
+void Books::attach(std::uint32_t node, const NodeSpec& spec) {
+  const auto joined = classes_.join(spec);
+  if (joined.is_new) tally_.class_came(joined.number, classes_.at(joined.number));
+  class_of_[node] = joined.number;
   NodeRow& row = rows_[node];
   row.live = true;
-  set_total(kCpuColumn, node, spec.cpu);
-  set_total(kMemoryColumn, node, spec.memory_mib);
-  set_total(kEniColumn, node, spec.eni_slots);
-  for (const Capacity& capacity : spec.capacities) {
-    set_total(column_id(Column::Kind::Amount, capacity.name), node, capacity.total);
+  row.active = spec.state == NodeSpec::State::Active;
+  row.connected = spec.connected;
+  row.total_cpu = static_cast<std::int32_t>(spec.cpu);
+  row.total_memory_mib = static_cast<std::int32_t>(spec.memory_mib);
+  identities_[node].ec2_instance_id = CompactString(spec.ec2_instance_id);
+  identities_[node].registered_at_ms = spec.registered_at_ms;
+  const bool plain = spec.eni_slots == 0 && spec.devices.empty() && spec.reserved_ports.empty() &&
+                     spec.capacities.empty();
+  if (!plain) {
+    NodeExtras& more = extras(node);
+    more.eni_slots = spec.eni_slots;
+    more.device_specs = spec.devices;
+    more.devices = DeviceBook(spec.devices);
+    more.reserved_ports = spec.reserved_ports;
+    more.capacities = spec.capacities;
+    const ColumnId eni = column_id(Column::Kind::Eni, "ENI");
+    columns_[eni].total[node] = spec.eni_slots;
+    for (const Capacity& capacity : spec.capacities) {
+      const ColumnId id = column_id(Column::Kind::Amount, capacity.name);
+      columns_[id].total[node] = capacity.total;
+    }
+    for (const Device& device : spec.devices) {
+      has_partitions_ = has_partitions_ || !device.parent.empty();
+      static_cast<void>(column_id(Column::Kind::DeviceWhole, device.type));
+      static_cast<void>(column_id(Column::Kind::DeviceShare, device.type));
+    }
+    for (const Port port : spec.reserved_ports) hold_port(node, port_key(port));
+    for (const auto& [serial, grants] : more.grants) {
+      for (const DeviceGrant& grant : grants) more.devices.take(grant);
+    }
+    refresh_devices(node);
   }
-  for (const Device& device : spec.devices) {
-    has_partitions_ = has_partitions_ || !device.parent.empty();
-    static_cast<void>(column_id(Column::Kind::DeviceWhole, device.type));
-    static_cast<void>(column_id(Column::Kind::DeviceShare, device.type));
+  for (const TaskRecord& task : rows_[node].tasks) {
+    if (task.counted != 0) count_in(task, node, true);
   }
-  row.devices = DeviceBook(spec.devices);
-  for (const Port port : spec.reserved_ports) hold_port(node, port_key(port));
-  row.spec = std::move(spec);
-  for (const std::uint32_t slot : row.tasks) take(node, reservations_[slot]);
-  refresh_devices(node);
-  touch(node);
+  offer_all(node);
+  identity_log_.add(node, rows_.size());
+  mark(node);
 }
 
-// The row as if no node were there, its tasks' list aside.
+// The row as if no node were there, its tasks and what they hold aside.
 void Books::detach(std::uint32_t node) {
   NodeRow& row = rows_[node];
-  for (const std::uint32_t slot : row.tasks) give_back(node, reservations_[slot]);
-  for (const Port port : row.spec.reserved_ports) free_port(node, port_key(port));
-  row.devices = DeviceBook();
-  for (std::size_t i = 0; i < columns_.size(); ++i) set_total(static_cast<ColumnId>(i), node, 0);
-  row.spec = NodeSpec{};
+  for (const TaskRecord& task : row.tasks) {
+    if (task.counted != 0) count_in(task, node, false);
+  }
+  if (classes_.nodes_of(class_of_[node]) == 1) tally_.class_goes(class_of_[node]);
+  classes_.leave(class_of_[node]);
+  if (row.extras != nullptr) {
+    for (const Port port : row.extras->reserved_ports) free_port(node, port_key(port));
+    row.extras->devices = DeviceBook();
+    row.extras->device_specs.clear();
+    row.extras->reserved_ports.clear();
+    row.extras->capacities.clear();
+    row.extras->eni_slots = 0;
+    for (ColumnId id = kMemoryColumn + 1; id < columns_.size(); ++id) columns_[id].total[node] = 0;
+    drop_empty_extras(node);
+  }
+  row.total_cpu = 0;
+  row.total_memory_mib = 0;
   row.live = false;
+  offer_all(node);
 }
 
 void Books::set_status(std::uint32_t node, NodeSpec::State state, bool connected) {
-  NodeSpec& spec = rows_[node].spec;
-  if (spec.state == state && spec.connected == connected) return;
-  spec.state = state;
-  spec.connected = connected;
-  touch(node);
+  NodeRow& row = rows_[node];
+  const bool active = state == NodeSpec::State::Active;
+  if (row.active == active && row.connected == connected) return;
+  row.active = active;
+  row.connected = connected;
+  offer_all(node);
+  mark(node);
 }
 
 void Books::remove_node(std::uint32_t node) {
-  while (!rows_[node].tasks.empty()) end(rows_[node].tasks.back());
-  by_id_.erase(rows_[node].spec.id);
+  TaskList& tasks = rows_[node].tasks;
+  while (!tasks.empty()) end(node, tasks.find(tasks.begin()->serial));
   detach(node);
+  ids_.remove(node, [this](std::uint32_t n) { return identities_[n].id.view(); });
+  identities_[node] = NodeIdentity{};
+  rows_[node].tasks = TaskList();
   free_nodes_.push(node);
-  touch(node);
+  identity_log_.add(node, rows_.size());
+  mark(node);
 }
 
 std::optional<std::uint32_t> Books::find_node(std::string_view id) const {
-  const auto at = by_id_.find(std::string(id));
-  return at == by_id_.end() ? std::nullopt : std::optional(at->second);
+  return ids_.find(id, [this](std::uint32_t n) { return identities_[n].id.view(); });
 }
 
-// ---- Tasks
-
-void Books::take(std::uint32_t node, const Reservation& reservation) {
-  for (const Holding::Part& part : reservation.holding->parts) use(part.column, node, part.amount);
-  for (const std::uint32_t key : reservation.holding->ports) hold_port(node, key);
-  for (const DeviceGrant& grant : reservation.devices) rows_[node].devices.take(grant);
+NodeSpec Books::spec(std::uint32_t node) const {
+  const NodeRow& row = rows_[node];
+  const NodeClass& of = node_class(node);
+  NodeSpec out{.id = std::string(identities_[node].id.view()),
+               .owner = of.owner,
+               .capacity_provider = of.capacity_provider,
+               .state = row.active ? NodeSpec::State::Active : NodeSpec::State::Draining,
+               .connected = row.connected,
+               .cpu = row.total_cpu,
+               .memory_mib = row.total_memory_mib,
+               .attributes = of.attributes,
+               .ec2_instance_id = std::string(identities_[node].ec2_instance_id.view()),
+               .agent_version = of.agent_version,
+               .registered_at_ms = identities_[node].registered_at_ms};
+  if (row.extras == nullptr) return out;
+  out.eni_slots = row.extras->eni_slots;
+  out.reserved_ports = row.extras->reserved_ports;
+  out.capacities = row.extras->capacities;
+  out.devices = row.extras->device_specs;
+  return out;
 }
 
-void Books::give_back(std::uint32_t node, const Reservation& reservation) {
-  for (const Holding::Part& part : reservation.holding->parts) use(part.column, node, -part.amount);
-  for (const std::uint32_t key : reservation.holding->ports) free_port(node, key);
-  for (const DeviceGrant& grant : reservation.devices) rows_[node].devices.give_back(grant);
-}
-
-ReservationId Books::book(Booking booking) {
-  std::uint32_t slot = 0;
-  if (free_reservations_.empty()) {
-    slot = static_cast<std::uint32_t>(reservations_.size());
-    reservations_.emplace_back();
-  } else {
-    slot = free_reservations_.back();
-    free_reservations_.pop_back();
+Books::Memory Books::memory() const {
+  Memory out;
+  out.nodes = rows_.capacity() * sizeof(NodeRow) + class_of_.capacity() * sizeof(std::uint32_t) +
+              identities_.capacity() * sizeof(NodeIdentity) + ids_.bytes() + classes_.bytes() +
+              identity_log_.bytes() + free_nodes_.size() * sizeof(std::uint32_t);
+  for (const Column& column : columns_) {
+    out.nodes += column.offer.capacity() * sizeof(std::int32_t) +
+                 (column.total.capacity() + column.used.capacity()) * sizeof(std::int64_t);
   }
-  NodeRow& row = rows_[booking.node];
-  Reservation& made = reservations_[slot];
-  made.generation += 1;
-  made.live = true;
-  made.counted = true;
-  made.node = booking.node;
-  made.position = static_cast<std::uint32_t>(row.tasks.size());
-  made.group = tally_.acquire(Tally::Kind::Group, booking.group);
-  tally_.add(made.group, booking.node);
-  made.service.reset();
-  if (!booking.service.empty()) {
-    made.service = tally_.acquire(Tally::Kind::Service, booking.service);
-    tally_.add(*made.service, booking.node);
+  out.tasks = holdings_.bytes();
+  for (std::uint32_t node = 0; node < node_end(); ++node) {
+    out.nodes += identities_[node].id.bytes() + identities_[node].ec2_instance_id.bytes();
+    out.tasks += rows_[node].tasks.bytes();
+    const NodeExtras* extras = rows_[node].extras.get();
+    if (extras == nullptr) continue;
+    out.nodes += sizeof(NodeExtras) + extras->device_specs.size() * (2 * sizeof(Device) + 64) +
+                 extras->capacities.size() * sizeof(Capacity);
+    out.tasks += (extras->ports.size() + extras->grants.size()) * 64;
   }
-  made.holding = std::move(booking.holding);
-  made.devices = std::move(booking.devices);
-  row.tasks.push_back(slot);
-  row.counted_tasks += 1;
-  take(booking.node, made);
-  if (!made.devices.empty()) refresh_devices(booking.node);
-  return id_of(slot, made.generation);
-}
-
-const Reservation* Books::find(ReservationId id) const {
-  const auto bits = static_cast<std::uint64_t>(id);
-  const auto slot = static_cast<std::uint32_t>(bits);
-  if (slot >= reservations_.size()) return nullptr;
-  const Reservation& found = reservations_[slot];
-  return found.live && found.generation == bits >> 32 ? &found : nullptr;
-}
-
-void Books::uncount(Reservation& reservation) {
-  if (!reservation.counted) return;
-  reservation.counted = false;
-  rows_[reservation.node].counted_tasks -= 1;
-  tally_.remove(reservation.group, reservation.node);
-  if (reservation.service) tally_.remove(*reservation.service, reservation.node);
-}
-
-void Books::end(std::uint32_t slot) {
-  Reservation& old = reservations_[slot];
-  NodeRow& row = rows_[old.node];
-  uncount(old);
-  tally_.release(old.group);
-  if (old.service) tally_.release(*old.service);
-  give_back(old.node, old);
-  if (!old.devices.empty()) refresh_devices(old.node);
-  row.tasks[old.position] = row.tasks.back();
-  reservations_[row.tasks[old.position]].position = old.position;
-  row.tasks.pop_back();
-  old.live = false;
-  old.holding.reset();
-  old.devices.clear();
-  free_reservations_.push_back(slot);
-}
-
-bool Books::release(ReservationId id) {
-  if (find(id) == nullptr) return false;
-  end(static_cast<std::uint32_t>(static_cast<std::uint64_t>(id)));
-  return true;
-}
-
-bool Books::retire(ReservationId id) {
-  if (find(id) == nullptr) return false;
-  uncount(reservations_[static_cast<std::uint32_t>(static_cast<std::uint64_t>(id))]);
-  return true;
-}
-
-// ---- Changes
-
-void Books::touch(std::uint32_t node) {
-  // A reader that fell so far behind looks at all nodes faster than at the log.
-  if (log_.size() >= std::max(kShortestLog, rows_.size() / 2)) {
-    log_begin_ += log_.size();
-    log_.clear();
-  }
-  log_.push_back(node);
-}
-
-Books::Changes Books::changes_since(std::uint64_t seen) const {
-  if (seen == kNothingSeen || seen < log_begin_) return Changes{};
-  return Changes{false, std::span(log_).subspan(static_cast<std::size_t>(seen - log_begin_))};
+  return out;
 }
 
 }  // namespace berth::placement

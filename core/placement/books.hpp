@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Books: the nodes in columns, and what each of their tasks holds.
+// Books: the nodes, what they offer, and what each of their tasks holds.
 //
-// Invariants: free = total - used, clamped to 32 bits, in every column of every node; the rows of
-// indices without a node are 0. Decides nothing. Threads: one at a time. Nodes are named by plain
-// index here; "live" means that a node has it.
+// Invariants:
+//  1. A column's offer is total - used, clamped to 32 bits, where the node takes tasks (it is
+//  there,
+//     active and connected), and lanes::kNothing elsewhere.
+//  2. Whatever changes what a node offers, runs or is marks it in every DirtyNodes that watches.
+// Decides nothing. Threads: one at a time. Nodes are named by plain index here; "live" means that a
+// node has it. Costs: 64 bytes a node for the row, 8 for cpu and memory offers, 4 for its class, 24
+// and the ids' bytes for who it is; 20 more for each further column; 16 a task.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +23,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/placement/compact_string.hpp"
 #include "core/placement/devices.hpp"
+#include "core/placement/dirty_nodes.hpp"
+#include "core/placement/holdings.hpp"
+#include "core/placement/node_classes.hpp"
+#include "core/placement/node_ids.hpp"
 #include "core/placement/tally.hpp"
+#include "core/placement/task_list.hpp"
 #include "core/placement/types.hpp"
 
 namespace berth::placement {
@@ -29,53 +40,44 @@ struct Column {
   enum class Kind : std::uint8_t { Cpu, Memory, Eni, Amount, DeviceWhole, DeviceShare };
   Kind kind;
   std::string name;  // of Amount; the type, of devices
-  std::vector<std::int32_t> free{};
-  std::vector<std::int64_t> total{};
-  std::vector<std::int64_t> used{};  // unused by devices, whose book knows
+  std::vector<std::int32_t> offer{};
+  std::vector<std::int64_t> total{};  // empty for cpu and memory, which the rows have
+  std::vector<std::int64_t> used{};   // likewise; unused by devices, whose book knows
 };
-using ColumnId = std::uint32_t;
 inline constexpr ColumnId kCpuColumn = 0;
 inline constexpr ColumnId kMemoryColumn = 1;
-inline constexpr ColumnId kEniColumn = 2;
 
-// What a task holds on its node, devices aside.
-struct Holding {
-  struct Part {
-    ColumnId column = 0;
-    std::int64_t amount = 0;
-  };
-  std::vector<Part> parts{};
-  std::vector<std::uint32_t> ports{};  // see port_key
+// What few nodes have.
+struct NodeExtras {
+  DeviceBook devices{};
+  std::vector<Device> device_specs{};
+  std::vector<Port> reserved_ports{};
+  std::vector<Capacity> capacities{};
+  std::int64_t eni_slots = 0;
+  std::map<std::uint32_t, std::uint32_t> ports{};  // key -> holders, the node itself included
+  std::map<std::uint32_t, std::vector<DeviceGrant>> grants{};  // by task serial
 };
-
-[[nodiscard]] inline std::uint32_t port_key(Port port) {
-  return (static_cast<std::uint32_t>(port.protocol) << 16) | port.number;
-}
-[[nodiscard]] inline Port port_of(std::uint32_t key) {
-  return Port{static_cast<Port::Protocol>(key >> 16), static_cast<std::uint16_t>(key)};
-}
 
 struct NodeRow {
+  std::int64_t used_cpu = 0;
+  std::int64_t used_memory_mib = 0;
+  std::int32_t total_cpu = 0;
+  std::int32_t total_memory_mib = 0;
+  TaskList tasks{};
+  std::uint32_t next_serial = 1;    // lasts beyond the node, so that no id is given twice
+  std::uint32_t counted_tasks = 0;  // those that are not retired
+  std::unique_ptr<NodeExtras> extras{};
   bool live = false;
-  NodeSpec spec;  // attributes sorted by name, the last of several with one name
-  DeviceBook devices{};
-  std::map<std::uint32_t, std::uint32_t> ports{};  // key -> holders, the node itself included
-  std::vector<std::uint32_t> tasks{};              // reservation slots
-  std::uint32_t counted_tasks = 0;                 // those that are not retired
+  bool active = true;
+  bool connected = true;
 
-  [[nodiscard]] const Attribute* attribute(std::string_view name) const;
+  [[nodiscard]] bool takes_tasks() const { return live && active && connected; }
 };
 
-struct Reservation {
-  std::uint32_t generation = 0;  // of this slot; 0 before its first use
-  bool live = false;
-  bool counted = true;
-  std::uint32_t node = 0;
-  std::uint32_t position = 0;  // in NodeRow::tasks
-  Tally::Set group = 0;
-  std::optional<Tally::Set> service{};
-  std::shared_ptr<const Holding> holding{};
-  std::vector<DeviceGrant> devices{};
+struct NodeIdentity {
+  CompactString id{};
+  CompactString ec2_instance_id{};
+  std::int64_t registered_at_ms = 0;
 };
 
 class Books {
@@ -83,16 +85,27 @@ class Books {
   Books();
 
   // ---- Nodes. Errors: as Engine::add_node.
-  [[nodiscard]] Result<std::uint32_t> add_node(NodeSpec spec);
-  [[nodiscard]] Result<std::uint32_t> change_node(std::uint32_t node, NodeSpec spec);
+  [[nodiscard]] Result<std::uint32_t> add_node(const NodeSpec& spec);
+  [[nodiscard]] Result<std::uint32_t> change_node(std::uint32_t node, const NodeSpec& spec);
   void set_status(std::uint32_t node, NodeSpec::State state, bool connected);
   void remove_node(std::uint32_t node);
   [[nodiscard]] bool is_live(std::uint32_t node) const {
     return node < rows_.size() && rows_[node].live;
   }
   [[nodiscard]] const NodeRow& row(std::uint32_t node) const { return rows_[node]; }
+  [[nodiscard]] const NodeIdentity& identity(std::uint32_t node) const { return identities_[node]; }
+  [[nodiscard]] std::uint32_t class_number(std::uint32_t node) const { return class_of_[node]; }
+  [[nodiscard]] const std::int32_t* class_column() const {
+    return reinterpret_cast<const std::int32_t*>(class_of_.data());
+  }
+  [[nodiscard]] const NodeClass& node_class(std::uint32_t node) const {
+    return classes_.at(class_of_[node]);
+  }
+  [[nodiscard]] const NodeClasses& classes() const { return classes_; }
+  [[nodiscard]] const DeviceBook& devices(std::uint32_t node) const;
+  [[nodiscard]] NodeSpec spec(std::uint32_t node) const;
   [[nodiscard]] std::optional<std::uint32_t> find_node(std::string_view id) const;
-  [[nodiscard]] std::size_t node_count() const { return by_id_.size(); }
+  [[nodiscard]] std::size_t node_count() const { return ids_.size(); }
   // Indices below this one have or had nodes; columns and bitmaps reach to `padded()`, a multiple
   // of 64.
   [[nodiscard]] std::uint32_t node_end() const { return static_cast<std::uint32_t>(rows_.size()); }
@@ -102,64 +115,92 @@ class Books {
   // The column of this kind and name, made where there is none. Columns stay: names of resources
   // are few.
   [[nodiscard]] ColumnId column_id(Column::Kind kind, std::string_view name);
-  [[nodiscard]] const Column& column(ColumnId id) const { return columns_[id]; }
-  [[nodiscard]] std::span<const Column> columns() const { return columns_; }
+  [[nodiscard]] std::optional<ColumnId> find_column(Column::Kind kind, std::string_view name) const;
+  [[nodiscard]] const std::int32_t* offers(ColumnId id) const { return columns_[id].offer.data(); }
+  [[nodiscard]] std::size_t column_count() const { return columns_.size(); }
+  // Total less what tasks hold, whether or not the node takes tasks.
+  [[nodiscard]] std::int64_t left(ColumnId id, std::uint32_t node) const;
   // Nodes on which the port is held, ascending.
   [[nodiscard]] std::span<const std::uint32_t> nodes_with_port(std::uint32_t key) const;
+  [[nodiscard]] bool has_port(std::uint32_t node, std::uint32_t key) const;
   // Whether any node ever had a device that is a part of another.
   [[nodiscard]] bool has_partitions() const { return has_partitions_; }
 
   // ---- Tasks
   struct Booking {
     std::uint32_t node = 0;
-    std::string_view group;
-    std::string_view service;  // empty: none
-    std::shared_ptr<const Holding> holding;
-    std::vector<DeviceGrant> devices;
+    Tally::Set group = 0;
+    std::optional<Tally::Set> service{};
+    std::uint32_t holding = 0;
+    std::vector<DeviceGrant> devices{};
   };
+  // Shares the booking's sets and holding.
   ReservationId book(Booking booking);
   bool release(ReservationId id);
   bool retire(ReservationId id);
-  [[nodiscard]] const Reservation* find(ReservationId id) const;
+  [[nodiscard]] const TaskRecord* find(ReservationId id) const;
+  [[nodiscard]] static std::uint32_t node_of(ReservationId id) {
+    return static_cast<std::uint32_t>(static_cast<std::uint64_t>(id) >> 32);
+  }
+  [[nodiscard]] static ReservationId id_of(std::uint32_t node, std::uint32_t serial) {
+    return static_cast<ReservationId>((std::uint64_t{node} << 32) | serial);
+  }
+  // Tasks of the set on the node that count. Cost: the node's tasks, unless counts are kept.
+  [[nodiscard]] std::uint32_t count(Tally::Kind kind, Tally::Set set, std::uint32_t node) const;
 
   Tally& tally() { return tally_; }
   [[nodiscard]] const Tally& tally() const { return tally_; }
+  Holdings& holdings() { return holdings_; }
+  [[nodiscard]] const Holdings& holdings() const { return holdings_; }
+  // The attribute's slot of the tally, with all that runs counted. Cost where it is new: all tasks.
+  [[nodiscard]] Tally::Slot track(std::string_view attribute);
+  // Makes the tally keep counts for each node. Cost: all tasks.
+  void keep_counts(Tally::Kind kind, Tally::Set set);
 
-  // ---- Changes of what nodes are: attributes, owner, state, existence.
-  struct Changes {
-    bool all = true;  // the log does not reach back so far: any node may have changed
-    std::span<const std::uint32_t> nodes{};
+  // Marked by every change of a node from now on. Lives longer than the books.
+  void watch(DirtyNodes* dirty) { watchers_.push_back(dirty); }
+  void unwatch(DirtyNodes* dirty) { std::erase(watchers_, dirty); }
+  // Changes of who nodes are: they came, went, or have another spec.
+  [[nodiscard]] const ChangeLog& identity_log() const { return identity_log_; }
+
+  struct Memory {
+    std::size_t nodes = 0;
+    std::size_t tasks = 0;
   };
-  // Those from number `seen` on, oldest first; kNothingSeen: all.
-  static constexpr std::uint64_t kNothingSeen = ~std::uint64_t{0};
-  [[nodiscard]] Changes changes_since(std::uint64_t seen) const;
-  [[nodiscard]] std::uint64_t change_count() const { return log_begin_ + log_.size(); }
+  [[nodiscard]] Memory memory() const;
 
  private:
-  void attach(std::uint32_t node, NodeSpec spec);
+  void attach(std::uint32_t node, const NodeSpec& spec);
   void detach(std::uint32_t node);
-  void set_total(ColumnId id, std::uint32_t node, std::int64_t total);
-  void use(ColumnId id, std::uint32_t node, std::int64_t amount);
+  void leave_class(std::uint32_t node);
+  NodeExtras& extras(std::uint32_t node);
+  void drop_empty_extras(std::uint32_t node);
+  void offer(ColumnId id, std::uint32_t node);
+  void offer_all(std::uint32_t node);
+  void use(const Holding& holding, std::uint32_t node, std::int64_t sign);
   void refresh_devices(std::uint32_t node);
   void hold_port(std::uint32_t node, std::uint32_t key);
   void free_port(std::uint32_t node, std::uint32_t key);
-  void take(std::uint32_t node, const Reservation& reservation);
-  void give_back(std::uint32_t node, const Reservation& reservation);
-  void uncount(Reservation& reservation);
-  void end(std::uint32_t slot);
-  void touch(std::uint32_t node);
+  void count_in(const TaskRecord& task, std::uint32_t node, bool in);
+  void end(std::uint32_t node, TaskRecord* task);
+  void mark(std::uint32_t node) {
+    for (DirtyNodes* dirty : watchers_) dirty->mark(node);
+  }
 
   std::vector<NodeRow> rows_;
+  std::vector<std::uint32_t> class_of_;  // by node, to `padded()`
+  std::vector<NodeIdentity> identities_;
+  NodeIds ids_;
+  NodeClasses classes_;
   std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> free_nodes_;
-  std::unordered_map<std::string, std::uint32_t> by_id_;  // looked up, never iterated
   std::vector<Column> columns_;
-  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> port_nodes_;  // likewise
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>>
+      port_nodes_;  // looked up, never iterated
   bool has_partitions_ = false;
-  std::vector<Reservation> reservations_;
-  std::vector<std::uint32_t> free_reservations_;
+  Holdings holdings_;
   Tally tally_;
-  std::vector<std::uint32_t> log_;
-  std::uint64_t log_begin_ = 0;
+  std::vector<DirtyNodes*> watchers_;
+  ChangeLog identity_log_;
 };
 
 // Why a spec cannot be a node, or nothing. Checked by add_node and change_node.

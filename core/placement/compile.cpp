@@ -94,12 +94,20 @@ void add_device_floors(OwnerPlan& plan, Books& books) {
                           devices[0].memory_mib == 0);
 }
 
+// Where nothing is needed nothing needs to be left: a node may be over-booked by what it was told
+// to run.
+std::int32_t floor_of(std::int64_t need) {
+  return static_cast<std::int32_t>(need > 0 ? need : -kMaxAmount);
+}
+
 Result<OwnerPlan> compile_owner(const OwnerNeeds& from, const std::string& at, Books& books) {
-  OwnerPlan plan{.owner = from.owner, .needs = from.needs, .holding = nullptr};
+  OwnerPlan plan{.owner = from.owner, .needs = from.needs};
   auto holding = compile_holding(from.needs, at, books);
   if (!holding) return holding.error();
-  plan.holding = *std::move(holding);
-  for (const Holding::Part& part : plan.holding->parts) {
+  plan.holding = *holding;
+  const Holding& held = books.holdings().at(plan.holding);
+  plan.ports = held.ports;
+  for (const Holding::Part& part : held.parts) {
     plan.floors.push_back({part.column, static_cast<std::int32_t>(part.amount)});
   }
   add_device_floors(plan, books);
@@ -127,6 +135,8 @@ std::optional<Error> add_constraints(const Request& request, Compiled& out) {
       return error;
     }
     out.expressions_read_tasks = out.expressions_read_tasks || query->depends_on_tasks();
+    out.expressions_read_identity = out.expressions_read_identity ||
+                                    (query->depends_on_identity() && !query->depends_on_tasks());
     out.member_of.push_back(MemberOf{constraint.expression, *std::move(query)});
   }
   return std::nullopt;
@@ -148,46 +158,105 @@ std::optional<Error> add_strategies(const Request& request, Compiled& out) {
   return std::nullopt;
 }
 
+PlanFloors floors_of(const Compiled& compiled, const OwnerPlan& plan) {
+  return {.cpu = floor_of(plan.needs.cpu),
+          .memory = floor_of(plan.needs.memory_mib),
+          .is_all = plan.floors.empty() && plan.ports.empty() && plan.needs.devices.empty() &&
+                    !compiled.expressions_read_identity && !compiled.expressions_read_tasks &&
+                    !compiled.distinct_instance};
+}
+
+// Whether an earlier entry names the same owner.
+bool has_owner(const Request& request, std::size_t before) {
+  for (std::size_t i = 0; i < before; ++i) {
+    if (request.needs[i].owner == request.needs[before].owner) return true;
+  }
+  return false;
+}
+
+Route route_of(const Compiled& compiled) {
+  using Kind = Strategy::Kind;
+  const auto& strategies = compiled.strategies;
+  Route out{.kind = Route::Kind::Indexed};
+  std::size_t at = 0;
+  const auto is = [&](Kind kind) { return at < strategies.size() && strategies[at].kind == kind; };
+  if (is(Kind::SpreadAttribute)) out.spread = compiled.slots[at++];
+  if (is(Kind::SpreadInstance)) {
+    out.spread_instance = true;
+    ++at;
+  }
+  if (is(Kind::Random)) {
+    out.last = Route::Last::Random;
+    out.probes = at == 0;
+    at = strategies.size();  // what follows has nothing left to decide
+  } else if (is(Kind::BinpackCpu) || is(Kind::BinpackMemory)) {
+    out.last = Route::Last::Binpack;
+    out.key = is(Kind::BinpackCpu) ? kCpuColumn : kMemoryColumn;
+    ++at;
+  } else if (at < strategies.size()) {
+    out.kind = Route::Kind::Scan;
+  }
+  out.rest = at;
+  return out;
+}
+
 }  // namespace
 
-Result<std::shared_ptr<const Holding>> compile_holding(const Needs& needs, const std::string& at,
-                                                       Books& books) {
+Result<std::uint32_t> compile_holding(const Needs& needs, const std::string& at, Books& books) {
   if (auto error = refuse_needs(needs, at)) return *std::move(error);
-  auto out = std::make_shared<Holding>();
-  const auto add = [&](ColumnId column, std::int64_t amount) {
-    if (amount > 0) out->parts.push_back({column, amount});
+  Holding out{.cpu = needs.cpu, .memory_mib = needs.memory_mib};
+  const auto add = [&](Column::Kind kind, std::string_view name, std::int64_t amount) {
+    if (amount > 0) out.parts.push_back({books.column_id(kind, name), amount});
   };
-  add(kCpuColumn, needs.cpu);
-  add(kMemoryColumn, needs.memory_mib);
-  add(kEniColumn, needs.eni_slots);
-  for (const Amount& amount : needs.amounts) {
-    if (amount.value > 0) add(books.column_id(Column::Kind::Amount, amount.name), amount.value);
-  }
-  for (const Port port : needs.ports) out->ports.push_back(port_key(port));
-  return std::shared_ptr<const Holding>(std::move(out));
+  add(Column::Kind::Eni, "ENI", needs.eni_slots);
+  for (const Amount& amount : needs.amounts) add(Column::Kind::Amount, amount.name, amount.value);
+  for (const Port port : needs.ports) out.ports.push_back(port_key(port));
+  return books.holdings().acquire(std::move(out));
 }
 
 Result<Compiled> compile_request(const Request& request, Books& books) {
   Compiled out;
   out.request = request;
   if (request.needs.empty()) return invalid("needs", "names no owner: no node could take the task");
-  for (std::size_t i = 0; i < request.needs.size(); ++i) {
-    const std::string at = "needs[" + std::to_string(i) + "]";
-    for (std::size_t j = 0; j < i; ++j) {
-      if (request.needs[j].owner == request.needs[i].owner) {
-        return invalid(at + ".owner", "is there twice: " + request.needs[i].owner);
-      }
-    }
-    auto plan = compile_owner(request.needs[i], at + ".", books);
-    if (!plan) return plan.error();
-    out.owners.push_back(*std::move(plan));
-  }
+  if (request.needs.size() > kMostOwners) return invalid("needs", "name more than 200 owners");
   if (auto error = add_constraints(request, out)) return *std::move(error);
   if (auto error = add_strategies(request, out)) return *std::move(error);
-  out.counted = request.service.empty()
-                    ? books.tally().acquire(Tally::Kind::Group, request.group)
-                    : books.tally().acquire(Tally::Kind::Service, request.service);
+  for (std::size_t i = 0; i < request.needs.size(); ++i) {
+    const std::string at = "needs[" + std::to_string(i) + "]";
+    auto plan =
+        has_owner(request, i)
+            ? Result<OwnerPlan>(invalid(at + ".owner", "is there twice: " + request.needs[i].owner))
+            : compile_owner(request.needs[i], at + ".", books);
+    if (!plan) {
+      for (const OwnerPlan& made : out.owners) books.holdings().release(made.holding);
+      return plan.error();
+    }
+    out.floors.push_back(floors_of(out, *plan));
+    out.owners.push_back(*std::move(plan));
+  }
+  for (const Strategy& strategy : out.strategies) {
+    const bool tracked = strategy.kind == Strategy::Kind::SpreadAttribute;
+    out.slots.push_back(tracked ? books.track(strategy.attribute) : 0);
+  }
+  out.group = books.tally().acquire(Tally::Kind::Group, request.group);
+  out.counted = out.group;
+  if (!request.service.empty()) {
+    out.service = books.tally().acquire(Tally::Kind::Service, request.service);
+    out.counted_kind = Tally::Kind::Service;
+    out.counted = *out.service;
+  }
+  out.route = route_of(out);
   return out;
+}
+
+void drop_request(Compiled& compiled, Books& books) {
+  for (const OwnerPlan& plan : compiled.owners) books.holdings().release(plan.holding);
+  for (std::size_t i = 0; i < compiled.strategies.size(); ++i) {
+    if (compiled.strategies[i].kind == Strategy::Kind::SpreadAttribute)
+      books.tally().untrack(compiled.slots[i]);
+  }
+  books.tally().release(compiled.group);
+  if (compiled.service) books.tally().release(*compiled.service);
 }
 
 }  // namespace berth::placement

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request made ready: its needs as column floors, its expressions parsed, its lasting checks as a
-// bitmap of nodes.
+// A request made ready: its needs as floors, its expressions parsed, what it asks of node classes
+// answered once.
 //
-// Checks are of two kinds. Lasting ones depend on what a node is (owner, state, zone, attributes,
-// expressions over these, limits per task); their outcome is kept in a bitmap for each owner and
-// brought up to date from the books' log of changes. Passing ones depend on what its tasks hold
-// (amounts, ports, devices, expressions over tasks, distinctInstance). Threads: one at a time.
+// Checks are of three kinds. What a node's class decides (owner, provider, zone, attributes, limits
+// per task, expressions over these) is answered once for each class: the verdict. What only the
+// node's identity decides (expressions over ec2InstanceId and registeredAt) is a bitmap of nodes,
+// brought up to date from the books' log; most requests have none. What depends on its tasks
+// (amounts, ports, devices, distinctInstance, expressions over tasks) is looked at in each
+// decision. State and connection are in the offers. Threads: one at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/placement/books.hpp"
-#include "core/placement/kernels.hpp"
 #include "core/placement/query.hpp"
 #include "core/placement/types.hpp"
 
@@ -24,18 +25,18 @@ namespace berth::placement {
 
 // The needs of one owner's nodes.
 struct OwnerPlan {
-  struct LeastColumn {
+  struct LeastOffer {
     ColumnId column = 0;
     std::int32_t least = 0;
   };
 
   std::string owner;
   Needs needs;
-  std::shared_ptr<const Holding> holding;
-  std::vector<LeastColumn> floors{};
+  std::uint32_t holding = 0;           // shared by the request
+  std::vector<LeastOffer> floors{};    // of other columns
+  std::vector<std::uint32_t> ports{};  // keys
   // The floors decide about the devices; else each candidate's devices are looked at.
   bool floors_decide_devices = true;
-  std::vector<std::uint64_t> lasting{};  // nodes that pass every lasting check
 };
 
 struct MemberOf {
@@ -43,16 +44,88 @@ struct MemberOf {
   Query query;
 };
 
+// How the strategies are worked through.
+struct Route {
+  // Over these, in this order: [spread over an attribute] [spread over instances] [one of binpack,
+  // random]; what comes after a binpack chooses among its ties. Anything else is Scan.
+  enum class Kind : std::uint8_t { Indexed, Scan };
+  Kind kind = Kind::Scan;
+  std::optional<Tally::Slot> spread{};
+  bool spread_instance = false;
+  enum class Last : std::uint8_t { First, Binpack, Random };
+  Last last = Last::First;
+  ColumnId key = kCpuColumn;  // of Binpack
+  std::size_t rest = 0;       // strategies from here on choose among ties
+  bool probes = false;        // Random comes first of all
+};
+
+// What a plan asks of every candidate, in one place.
+struct PlanFloors {
+  std::int32_t cpu = 0;
+  std::int32_t memory = 0;
+  // The offers and the class's verdict say everything: no other floors, ports, devices, expressions
+  // over identity or tasks, no distinctInstance.
+  bool is_all = true;
+};
+
+// Verdicts of node classes, close at hand while classes are few.
+class Verdicts {
+ public:
+  static constexpr std::uint8_t kUnknown = 0;
+  static constexpr std::uint8_t kRefused = 1;
+  static constexpr std::uint8_t kFirstPlan = 2;
+
+  [[nodiscard]] std::uint8_t of(std::uint32_t number) const { return data()[number]; }
+  void set(std::uint32_t number, std::uint8_t verdict) { data()[number] = verdict; }
+  // New ones are unknown.
+  void resize(std::size_t classes) {
+    if (classes <= kFew) return;
+    if (many_.empty()) many_.assign(few_.begin(), few_.end());
+    if (classes > many_.size()) many_.resize(classes * 5 / 4, kUnknown);
+  }
+  void forget_all() {
+    few_.fill(kUnknown);
+    many_.assign(many_.size(), kUnknown);
+  }
+  [[nodiscard]] std::size_t bytes() const { return many_.capacity(); }
+
+ private:
+  static constexpr std::size_t kFew = 40;
+  [[nodiscard]] const std::uint8_t* data() const {
+    return many_.empty() ? few_.data() : many_.data();
+  }
+  [[nodiscard]] std::uint8_t* data() { return many_.empty() ? few_.data() : many_.data(); }
+
+  std::array<std::uint8_t, kFew> few_{};
+  std::vector<std::uint8_t> many_{};
+};
+
+inline constexpr std::size_t kMostOwners = 200;  // so that a verdict is a byte
+
 struct Compiled {
+  // ---- What every decision reads
+  Route route{};
+  std::int32_t usual_count = 0;  // of tasks on the node chosen last, where counts are kept
+  Tally::Kind counted_kind = Tally::Kind::Group;
+  Tally::Set counted = 0;  // the set that spread and distinctInstance count: one of the two
+  Verdicts verdicts{};
+  std::uint64_t seen_classes = ChangeLog::kNothingSeen;
+  std::vector<PlanFloors> floors{};  // by owner plan
+
+  // ---- What some read
   Request request;
-  Tally::Set counted = 0;  // the set that spread and distinctInstance count
+  Tally::Set group = 0;
+  std::optional<Tally::Set> service{};
   std::vector<OwnerPlan> owners{};
   std::vector<MemberOf> member_of{};
   bool distinct_instance = false;
   bool expressions_read_tasks = false;
+  bool expressions_read_identity = false;
   std::vector<Strategy> strategies{};
-  // Changes of the books that `lasting` has taken in.
-  std::uint64_t seen = Books::kNothingSeen;
+  std::vector<Tally::Slot> slots{};  // of the strategies that spread over an attribute, else 0
+  // Nodes whose identity passes, where expressions read it.
+  std::vector<std::uint64_t> identities{};
+  std::uint64_t seen_identities = ChangeLog::kNothingSeen;
 };
 
 // What a node says, short of words.
@@ -63,13 +136,25 @@ struct Finding {
 
 // Errors: as Engine::compile.
 [[nodiscard]] Result<Compiled> compile_request(const Request& request, Books& books);
-// What tasks with these needs hold. Errors: Invalid; `what` begins with `at`.
-[[nodiscard]] Result<std::shared_ptr<const Holding>> compile_holding(const Needs& needs,
-                                                                     const std::string& at,
-                                                                     Books& books);
+// Gives back what compile_request took.
+void drop_request(Compiled& compiled, Books& books);
+// What tasks with these needs hold, to be released. Errors: Invalid; `what` begins with `at`.
+[[nodiscard]] Result<std::uint32_t> compile_holding(const Needs& needs, const std::string& at,
+                                                    Books& books);
 
-// Brings the bitmaps up to date.
-void refresh_lasting(Compiled& compiled, const Books& books);
+// Forgets verdicts of classes that are others now, and brings the bitmap up to date.
+void refresh_verdicts(Compiled& compiled, const Books& books);
+// Answers for a class that nobody asked for yet.
+std::uint8_t find_verdict(Compiled& compiled, const Books& books, std::uint32_t class_number);
+[[nodiscard]] inline std::uint8_t verdict_of(Compiled& compiled, const Books& books,
+                                             std::uint32_t node) {
+  const std::uint32_t number = books.class_number(node);
+  const std::uint8_t known = compiled.verdicts.of(number);
+  return known != Verdicts::kUnknown ? known : find_verdict(compiled, books, number);
+}
+[[nodiscard]] inline std::uint8_t verdict_for(std::size_t plan) {
+  return static_cast<std::uint8_t>(Verdicts::kFirstPlan + plan);
+}
 
 // The plan for this node's owner.
 [[nodiscard]] const OwnerPlan* plan_for(const Compiled& compiled, const Books& books,
@@ -77,13 +162,22 @@ void refresh_lasting(Compiled& compiled, const Books& books);
 // The first check that the node fails, in the order of Reason.
 [[nodiscard]] std::optional<Finding> check(const Compiled& compiled, const Books& books,
                                            std::uint32_t node);
-// Only the passing checks; the node is known to pass the lasting ones.
-[[nodiscard]] bool passes_now(const Compiled& compiled, const OwnerPlan& plan, const Books& books,
-                              std::uint32_t node);
-// Only those of the passing checks that neither floors nor lists of nodes decide: devices,
-// expressions over tasks.
+// Checks beside cpu, memory and the verdict, of a node that takes tasks. Requires:
+// refresh_verdicts.
+[[nodiscard]] bool passes_the_rest(const Compiled& compiled, std::size_t plan, const Books& books,
+                                   std::uint32_t node);
+// All checks but cpu and memory.
+[[nodiscard]] inline bool passes_beside_offers(Compiled& compiled, std::size_t plan,
+                                               const Books& books, std::uint32_t node) {
+  return verdict_of(compiled, books, node) == verdict_for(plan) &&
+         (compiled.floors[plan].is_all || passes_the_rest(compiled, plan, books, node));
+}
+// Only devices and expressions over tasks.
 [[nodiscard]] bool passes_one_by_one(const Compiled& compiled, const OwnerPlan& plan,
                                      const Books& books, std::uint32_t node);
+// Whether passes_one_by_one says anything that the floors do not.
+[[nodiscard]] bool needs_one_by_one(const Compiled& compiled, const OwnerPlan& plan,
+                                    const Books& books);
 // The finding in words.
 [[nodiscard]] Refusal refusal_of(const Compiled& compiled, const Books& books, std::uint32_t node,
                                  Finding finding);

@@ -2,214 +2,257 @@
 #include "core/placement/decide.hpp"
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <utility>
+
+#include "core/placement/dice.hpp"
 
 namespace berth::placement {
 namespace {
 
-constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
-
-// SplitMix64's finisher.
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-  return x ^ (x >> 31);
-}
-
-// The i-th number of the sequence that `dice` starts, in 0 to below - 1.
-std::uint64_t roll(std::uint64_t dice, std::uint32_t i, std::uint64_t below) {
-  return mix(mix(dice) + (i + std::uint64_t{1}) * kGolden) % below;
-}
-
-bool has(const std::vector<std::uint64_t>& nodes, std::uint32_t node) {
-  return (nodes[node / 64] >> (node % 64) & 1) != 0;
-}
+constexpr std::size_t kMostTies = 4096;
 
 }  // namespace
 
-void Decider::acquire(const Compiled& compiled) {
-  for (const Strategy& strategy : compiled.strategies) {
-    if (strategy.kind != Strategy::Kind::SpreadAttribute) continue;
-    auto at = spreads_.find(strategy.attribute);
-    if (at == spreads_.end())
-      at = spreads_.emplace(strategy.attribute, Spread{ValueColumn(strategy.attribute)}).first;
-    ++at->second.requests;
+std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t dice) {
+  if (books_.node_end() == 0) return std::nullopt;
+  ++statistics_.decisions;
+  refresh_verdicts(compiled, books_);
+  if (compiled.route.probes) {
+    if (const auto node = probe(compiled, dice)) return node;
   }
+  if (compiled.route.kind == Route::Kind::Indexed) {
+    budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 32);
+    const Outcome outcome = search(compiled, dice);
+    if (outcome == Outcome::Found) return found_;
+    if (outcome == Outcome::None) return std::nullopt;
+  }
+  ++statistics_.scans;
+  return scan_.decide(compiled, books_, dice);
 }
 
-void Decider::release(const Compiled& compiled) {
-  for (const Strategy& strategy : compiled.strategies) {
-    if (strategy.kind != Strategy::Kind::SpreadAttribute) continue;
-    const auto at = spreads_.find(strategy.attribute);
-    if (--at->second.requests == 0) spreads_.erase(at);
-  }
-}
-
-std::optional<std::uint32_t> Decider::decide(Compiled& compiled, const Books& books,
-                                             std::uint64_t dice) {
-  if (books.node_end() == 0) return std::nullopt;
-  refresh_lasting(compiled, books);
-  tasks_of_node_.resize(books.padded());
-  if (compiled.strategies.front().kind == Strategy::Kind::Random) {
-    if (const auto node = random_probe(compiled, books, dice)) return node;
-  } else if (compiled.strategies.size() == 1) {
-    const bool floors_decide =
-        std::all_of(compiled.owners.begin(), compiled.owners.end(),
-                    [](const OwnerPlan& plan) { return plan.floors_decide_devices; });
-    if (floors_decide && !compiled.expressions_read_tasks && !books.has_partitions()) {
-      return best_in_one_pass(compiled, books);
-    }
-  }
-  gather_candidates(compiled, books);
-  return narrow(compiled, books, dice);
-}
-
-// The first of kProbes nodes that passes: at any fill where a fair share of the nodes does, no scan
-// is needed.
-std::optional<std::uint32_t> Decider::random_probe(const Compiled& compiled, const Books& books,
-                                                   std::uint64_t dice) const {
+// The first of a few single nodes that passes: where a fair share of the nodes does, nothing needs
+// to be searched.
+std::optional<std::uint32_t> Decider::probe(Compiled& compiled, std::uint64_t dice) {
+  const std::int32_t* cpu = books_.offers(kCpuColumn);
+  const std::int32_t* memory = books_.offers(kMemoryColumn);
   for (std::uint32_t i = 0; i < kProbes; ++i) {
-    const auto node = static_cast<std::uint32_t>(roll(dice, i, books.node_end()));
-    for (const OwnerPlan& plan : compiled.owners) {
-      if (has(plan.lasting, node) && passes_now(compiled, plan, books, node)) return node;
+    const std::uint32_t node = roll(dice, i, books_.node_end());
+    for (std::size_t p = 0; p < compiled.floors.size(); ++p) {
+      const PlanFloors& plan = compiled.floors[p];
+      if (cpu[node] >= plan.cpu && memory[node] >= plan.memory &&
+          passes_beside_offers(compiled, p, books_, node))
+        return node;
     }
   }
   return std::nullopt;
 }
 
-std::optional<std::uint32_t> Decider::random_among(const Bitmap& nodes, std::uint64_t dice) const {
-  const auto end = static_cast<std::uint32_t>(nodes.size() * 64);
-  std::uint64_t count = 0;
-  for (const std::uint64_t word : nodes) count += static_cast<std::uint64_t>(std::popcount(word));
-  if (count == 0) return std::nullopt;
-  std::uint64_t rank = roll(dice, kProbes, count);
-  for (std::uint32_t w = 0; w * 64 < end; ++w) {
-    std::uint64_t word = nodes[w];
-    const auto here = static_cast<std::uint64_t>(std::popcount(word));
-    if (rank >= here) {
-      rank -= here;
-      continue;
+bool Decider::spend(std::uint32_t steps) {
+  budget_ -= steps;
+  return budget_ >= 0;
+}
+
+bool Decider::keep_counts(const Compiled& compiled) {
+  const Tally& tally = books_.tally();
+  if (tally.counts(compiled.counted) != nullptr) return true;
+  const std::size_t bytes = books_.padded() * 9 / 2;
+  if (tally.counts_bytes() + bytes > counts_cap_bytes_) return false;
+  books_.keep_counts(compiled.counted_kind, compiled.counted);
+  return true;
+}
+
+// A parted tree of offers still has the nodes of all parts as its leaves.
+bool Decider::is_of(Parting parting, std::uint8_t part, std::uint32_t node) const {
+  return !parting || books_.tally().values(*parting).of_class(books_.class_number(node)) == part;
+}
+
+bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field, std::uint32_t node) {
+  if (!passes_beside_offers(compiled, plan, books_, node)) return false;
+  return field.only_count < 0 || books_.count(compiled.counted_kind, compiled.counted, node) ==
+                                     static_cast<std::uint32_t>(field.only_count);
+}
+
+// Value by value from the least tasks on, those with as many together.
+Decider::Outcome Decider::search(Compiled& compiled, std::uint64_t dice) {
+  const Route& route = compiled.route;
+  static constexpr std::array<std::uint8_t, 1> kAll = {0};
+  if (!route.spread) return search_field(compiled, {.parts = kAll}, dice);
+  const Tally::Slot slot = *route.spread;
+  const std::uint32_t values = books_.tally().values(slot).end();
+  if (values > kMostParts) return Outcome::Exhausted;
+  std::array<std::uint8_t, kMostParts> parts{};
+  std::array<std::int32_t, kMostParts> tasks{};
+  for (std::uint32_t value = 0; value < values; ++value) {
+    const std::int32_t count = books_.tally().of_value(compiled.counted, slot, value);
+    std::uint32_t at = value;
+    for (; at > 0 && tasks[at - 1] > count; --at) {
+      tasks[at] = tasks[at - 1];
+      parts[at] = parts[at - 1];
     }
-    for (; rank > 0; --rank) word &= word - 1;
-    return w * 64 + static_cast<std::uint32_t>(std::countr_zero(word));
+    tasks[at] = count;
+    parts[at] = static_cast<std::uint8_t>(value);
   }
-  return std::nullopt;
+  for (std::uint32_t begin = 0; begin < values;) {
+    std::uint32_t end = begin + 1;
+    while (end < values && tasks[end] == tasks[begin]) ++end;
+    const Outcome outcome = search_field(
+        compiled, {.parting = slot, .parts = Parts(parts).subspan(begin, end - begin)}, dice);
+    if (outcome != Outcome::None) return outcome;
+    begin = end;
+  }
+  return Outcome::None;
 }
 
-std::span<const Floor> Decider::floors_of(const OwnerPlan& plan, const Books& books) {
-  floors_.clear();
-  for (const OwnerPlan::LeastColumn& floor : plan.floors) {
-    floors_.push_back(Floor{books.column(floor.column).free.data(), floor.least});
+Decider::Outcome Decider::search_field(Compiled& compiled, Field field, std::uint64_t dice) {
+  const Route& route = compiled.route;
+  if (route.spread_instance) {
+    const Outcome outcome = least_count(compiled, field, field.only_count);
+    if (outcome != Outcome::Found || route.last == Route::Last::First) return outcome;
   }
-  return floors_;
+  switch (route.last) {
+    case Route::Last::First:
+      return first_fit(compiled, field, 0);
+    case Route::Last::Random:
+      return first_fit(compiled, field, roll(dice, kProbes, books_.node_end()));
+    case Route::Last::Binpack:
+      return binpack(compiled, field, dice);
+  }
+  return Outcome::Exhausted;
 }
 
-// What lists of nodes decide: distinctInstance and fixed ports.
-void Decider::strike_out(const Compiled& compiled, const OwnerPlan& plan, const Books& books,
-                         Bitmap& nodes) const {
-  const auto strike = [&](std::uint32_t node) {
-    nodes[node / 64] &= ~(std::uint64_t{1} << (node % 64));
-  };
-  if (compiled.distinct_instance) {
-    for (const Tally::Count& count : books.tally().nodes_of(compiled.counted)) strike(count.key);
-  }
-  for (const std::uint32_t port : plan.holding->ports) {
-    for (const std::uint32_t node : books.nodes_with_port(port)) strike(node);
-  }
-}
-
-std::optional<std::uint32_t> Decider::best_in_one_pass(const Compiled& compiled,
-                                                       const Books& books) {
-  const Strategy& strategy = compiled.strategies.front();
-  const Key key = key_of(strategy, compiled, books);
-  Best best;
-  for (const OwnerPlan& plan : compiled.owners) {
-    std::span<const std::uint64_t> nodes = plan.lasting;
-    if (compiled.distinct_instance || !plan.holding->ports.empty()) {
-      part_ = plan.lasting;
-      strike_out(compiled, plan, books, part_);
-      nodes = part_;
-    }
-    const Best found = kernels_.first_least(nodes, floors_of(plan, books), key);
-    if (std::pair(found.key, found.node) < std::pair(best.key, best.node)) best = found;
-  }
-  clear_key(strategy, compiled, books);
-  if (best.node == Best::kNone) return std::nullopt;
-  return static_cast<std::uint32_t>(best.node);
-}
-
-void Decider::gather_candidates(const Compiled& compiled, const Books& books) {
-  candidates_.assign(books.padded() / 64, 0);
-  for (const OwnerPlan& plan : compiled.owners) {
-    part_.assign(plan.lasting.size(), 0);
-    kernels_.filter(plan.lasting, floors_of(plan, books), part_.data());
-    strike_out(compiled, plan, books, part_);
-    const bool one_by_one = compiled.expressions_read_tasks || !plan.floors_decide_devices ||
-                            (books.has_partitions() && !plan.needs.devices.empty());
-    for (std::size_t w = 0; one_by_one && w < part_.size(); ++w) {
-      for (std::uint64_t word = part_[w]; word != 0; word &= word - 1) {
-        const auto node =
-            static_cast<std::uint32_t>(w * 64 + static_cast<std::size_t>(std::countr_zero(word)));
-        if (!passes_one_by_one(compiled, plan, books, node)) part_[w] &= ~(word & ~(word - 1));
+// The first node at or after `start`, going round.
+Decider::Outcome Decider::first_fit(Compiled& compiled, const Field& field, std::uint32_t start) {
+  const FitIndex& index = indexes_.fit(field.parting);
+  found_ = kNone;
+  std::uint32_t from = start;
+  std::uint32_t end = books_.node_end();
+  while (true) {
+    for (const std::uint8_t part : field.parts) {
+      for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
+        const PlanFloors& plan = compiled.floors[p];
+        FitSearch search(
+            index.tree(part),
+            {books_.offers(kCpuColumn), books_.offers(kMemoryColumn), plan.cpu, plan.memory}, from);
+        std::uint32_t node = search.next();
+        for (; node < std::min(found_, end) &&
+               !(is_of(field.parting, part, node) && passes(compiled, p, field, node));
+             node = search.next()) {
+          if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
+        }
+        if (!spend(search.steps())) return Outcome::Exhausted;
+        if (node < end) found_ = std::min(found_, node);
       }
     }
-    for (std::size_t w = 0; w < part_.size(); ++w) candidates_[w] |= part_[w];
+    if (found_ != kNone) return Outcome::Found;
+    if (from == 0) return Outcome::None;
+    end = from;
+    from = 0;
   }
 }
 
-std::optional<std::uint32_t> Decider::narrow(const Compiled& compiled, const Books& books,
-                                             std::uint64_t dice) {
-  for (std::size_t i = 0; i + 1 < compiled.strategies.size(); ++i) {
-    const Strategy& strategy = compiled.strategies[i];
-    if (strategy.kind == Strategy::Kind::Random) return random_among(candidates_, dice);
-    kernels_.keep_least(candidates_, key_of(strategy, compiled, books));
-    clear_key(strategy, compiled, books);
+// The fewest tasks of the set that a node which passes runs; such a node is found_, the first one.
+Decider::Outcome Decider::least_count(Compiled& compiled, Field field, std::int32_t& count) {
+  // Where few nodes run the set, most likely one that runs none passes.
+  const bool many = books_.tally().tasks(compiled.counted) * std::size_t{4} > books_.node_count();
+  if (!many && books_.tally().counts(compiled.counted) == nullptr) {
+    field.only_count = 0;
+    const Outcome outcome = first_fit(compiled, field, 0);
+    count = 0;
+    if (outcome == Outcome::Found) return outcome;
+    budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 32);
+    field.only_count = -1;
   }
-  const Strategy& last = compiled.strategies.back();
-  if (last.kind == Strategy::Kind::Random) return random_among(candidates_, dice);
-  const Best best = kernels_.first_least(candidates_, {}, key_of(last, compiled, books));
-  clear_key(last, compiled, books);
-  return best.node == Best::kNone ? std::nullopt
-                                  : std::optional(static_cast<std::uint32_t>(best.node));
+  if (!keep_counts(compiled)) return Outcome::Exhausted;
+  // Most likely the answer is what it was last time.
+  const std::int32_t usual = compiled.usual_count + 1;
+  Outcome outcome = least_kept_count(compiled, field, count, usual);
+  if (outcome == Outcome::None) outcome = least_kept_count(compiled, field, count, INT32_MAX);
+  if (outcome == Outcome::Found) compiled.usual_count = count;
+  return outcome;
 }
 
-Key Decider::key_of(const Strategy& strategy, const Compiled& compiled, const Books& books) {
-  const auto counts = books.tally().nodes_of(compiled.counted);
-  switch (strategy.kind) {
-    case Strategy::Kind::BinpackCpu:
-      return Key{books.column(kCpuColumn).free.data()};
-    case Strategy::Kind::BinpackMemory:
-      return Key{books.column(kMemoryColumn).free.data()};
-    case Strategy::Kind::SpreadInstance:
-      for (const Tally::Count& count : counts)
-        tasks_of_node_[count.key] = static_cast<std::int32_t>(count.tasks);
-      return Key{tasks_of_node_.data()};
-    case Strategy::Kind::SpreadAttribute: {
-      ValueColumn& values = spreads_.find(strategy.attribute)->second.values;
-      values.refresh(books);
-      tasks_of_value_.resize(std::max(tasks_of_value_.size(), values.value_end()));
-      for (const Tally::Count& count : counts) {
-        tasks_of_value_[static_cast<std::size_t>(values.of(count.key))] +=
-            static_cast<std::int32_t>(count.tasks);
+// Looks only for nodes that run fewer than `end`.
+Decider::Outcome Decider::least_kept_count(Compiled& compiled, const Field& field,
+                                           std::int32_t& count, std::int32_t end) {
+  const FitIndex& index = indexes_.fit(field.parting);
+  const CountTree& counts = *books_.tally().counts(compiled.counted);
+  found_ = kNone;
+  count = end;
+  for (const std::uint8_t part : field.parts) {
+    for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
+      const PlanFloors& plan = compiled.floors[p];
+      // As many as the best so far will do on a node before it.
+      FitSearch search(
+          index.tree(part),
+          {books_.offers(kCpuColumn), books_.offers(kMemoryColumn), plan.cpu, plan.memory}, 0,
+          &counts, found_ == kNone ? count : count + 1);
+      for (std::uint32_t node = search.next(); node != FitSearch::kNone; node = search.next()) {
+        if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
+        const std::int32_t here = counts.of(node);
+        if (!is_of(field.parting, part, node) || !passes(compiled, p, field, node)) continue;
+        if (std::pair(here, node) < std::pair(count, found_)) {
+          count = here;
+          found_ = node;
+        }
+        if (count == 0) break;
+        search.lower_count_end(count);
       }
-      return Key{values.column(), tasks_of_value_.data()};
+      if (!spend(search.steps())) return Outcome::Exhausted;
     }
-    case Strategy::Kind::Random:
-      break;
   }
-  return Key{tasks_of_node_.data()};
+  return found_ == kNone ? Outcome::None : Outcome::Found;
 }
 
-void Decider::clear_key(const Strategy& strategy, const Compiled& compiled, const Books& books) {
-  const auto counts = books.tally().nodes_of(compiled.counted);
-  if (strategy.kind == Strategy::Kind::SpreadInstance) {
-    for (const Tally::Count& count : counts) tasks_of_node_[count.key] = 0;
-  } else if (strategy.kind == Strategy::Kind::SpreadAttribute) {
-    const ValueColumn& values = spreads_.find(strategy.attribute)->second.values;
-    for (const Tally::Count& count : counts)
-      tasks_of_value_[static_cast<std::size_t>(values.of(count.key))] = 0;
+Decider::Outcome Decider::binpack(Compiled& compiled, const Field& field, std::uint64_t dice) {
+  const ColumnId key = compiled.route.key;
+  const OrderIndex& index = indexes_.order(key, field.parting);
+  found_ = kNone;
+  std::int32_t least = INT32_MAX;
+  for (const std::uint8_t part : field.parts) {
+    for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
+      const PlanFloors& plan = compiled.floors[p];
+      const bool by_cpu = key == kCpuColumn;
+      OrderSearch search(index.tree(part), {.least_key = by_cpu ? plan.cpu : plan.memory,
+                                            .least_other = by_cpu ? plan.memory : plan.cpu});
+      while (search.next() && std::pair(search.key(), search.node()) < std::pair(least, found_)) {
+        if (passes(compiled, p, field, search.node())) {
+          least = search.key();
+          found_ = search.node();
+          break;
+        }
+        if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
+      }
+      if (!spend(search.steps())) return Outcome::Exhausted;
+    }
   }
+  if (found_ == kNone) return Outcome::None;
+  if (compiled.route.rest == compiled.strategies.size()) return Outcome::Found;
+  return among_ties(compiled, field, least, dice);
+}
+
+Decider::Outcome Decider::among_ties(Compiled& compiled, const Field& field, std::int32_t key,
+                                     std::uint64_t dice) {
+  const bool by_cpu = compiled.route.key == kCpuColumn;
+  const OrderIndex& index = indexes_.order(compiled.route.key, field.parting);
+  ties_.clear();
+  for (const std::uint8_t part : field.parts) {
+    for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
+      const PlanFloors& plan = compiled.floors[p];
+      if (key < (by_cpu ? plan.cpu : plan.memory)) continue;
+      OrderSearch search(index.tree(part),
+                         {.least_key = key, .least_other = by_cpu ? plan.memory : plan.cpu});
+      while (search.next() && search.key() == key) {
+        if (passes(compiled, p, field, search.node())) ties_.push_back(search.node());
+        if (ties_.size() > kMostTies || budget_ < search.steps() || !spend(1))
+          return Outcome::Exhausted;
+      }
+      if (!spend(search.steps())) return Outcome::Exhausted;
+    }
+  }
+  std::sort(ties_.begin(), ties_.end());
+  found_ = narrow(ties_, compiled, compiled.route.rest, books_, dice);
+  return Outcome::Found;
 }
 
 }  // namespace berth::placement

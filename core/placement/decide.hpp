@@ -1,68 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decider: which node a task gets. Reads the books, reserves nothing.
 //
-// Threads: one at a time: it keeps scratch space between decisions.
+// The search in the indexes has a budget of steps that is worth about one scan of all nodes; beyond
+// it the scan decides. So no decision costs more than about two scans, whatever the nodes look
+// like. Threads: one at a time: it keeps indexes and scratch space between decisions.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "core/placement/books.hpp"
 #include "core/placement/compiled.hpp"
 #include "core/placement/kernels.hpp"
-#include "core/placement/value_column.hpp"
+#include "core/placement/node_index.hpp"
+#include "core/placement/scan.hpp"
 
 namespace berth::placement {
 
 class Decider {
  public:
-  explicit Decider(const Kernels& kernels) : kernels_(kernels) {}
+  Decider(const Kernels& kernels, Books& books, std::size_t counts_cap_bytes)
+      : books_(books), indexes_(books), scan_(kernels), counts_cap_bytes_(counts_cap_bytes) {}
 
-  // The node, or nothing where none passes every check. Brings `compiled` up to date.
-  [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const Books& books,
-                                                    std::uint64_t dice);
+  // The node, or nothing where none passes every check.
+  [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, std::uint64_t dice);
 
-  // Requests announce the attributes that they spread over, and take that back.
-  void acquire(const Compiled& compiled);
-  void release(const Compiled& compiled);
-
-  static constexpr std::uint32_t kProbes = 32;
+  // The tally's slot is free now.
+  void forget(Tally::Slot slot) { indexes_.forget(slot); }
+  [[nodiscard]] std::size_t index_bytes() const { return indexes_.bytes(); }
+  struct Statistics {
+    std::uint64_t decisions = 0;
+    std::uint64_t scans = 0;  // of these, the indexes did not decide
+  };
+  [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
  private:
-  struct Spread {
-    ValueColumn values;
-    std::uint32_t requests = 0;
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  // Parts of an index among which a decision is made: values that tie.
+  using Parts = std::span<const std::uint8_t>;
+  enum class Outcome : std::uint8_t { Found, None, Exhausted };
+  // What the strategies before the last one left over.
+  struct Field {
+    Parting parting{};
+    Parts parts{};
+    std::int32_t only_count = -1;  // tasks of the set that a node must run; -1: any
   };
-  using Bitmap = std::vector<std::uint64_t>;
 
-  [[nodiscard]] std::optional<std::uint32_t> random_probe(const Compiled& compiled,
-                                                          const Books& books,
-                                                          std::uint64_t dice) const;
-  [[nodiscard]] std::optional<std::uint32_t> random_among(const Bitmap& nodes,
-                                                          std::uint64_t dice) const;
-  [[nodiscard]] std::optional<std::uint32_t> best_in_one_pass(const Compiled& compiled,
-                                                              const Books& books);
-  [[nodiscard]] std::optional<std::uint32_t> narrow(const Compiled& compiled, const Books& books,
-                                                    std::uint64_t dice);
-  void gather_candidates(const Compiled& compiled, const Books& books);
-  void strike_out(const Compiled& compiled, const OwnerPlan& plan, const Books& books,
-                  Bitmap& nodes) const;
-  [[nodiscard]] std::span<const Floor> floors_of(const OwnerPlan& plan, const Books& books);
-  // The strategy's key; scratch holds it until clear_key.
-  [[nodiscard]] Key key_of(const Strategy& strategy, const Compiled& compiled, const Books& books);
-  void clear_key(const Strategy& strategy, const Compiled& compiled, const Books& books);
+  [[nodiscard]] std::optional<std::uint32_t> probe(Compiled& compiled, std::uint64_t dice);
+  [[nodiscard]] Outcome search(Compiled& compiled, std::uint64_t dice);
+  [[nodiscard]] Outcome search_field(Compiled& compiled, Field field, std::uint64_t dice);
+  [[nodiscard]] Outcome first_fit(Compiled& compiled, const Field& field, std::uint32_t start);
+  [[nodiscard]] Outcome least_count(Compiled& compiled, Field field, std::int32_t& count);
+  [[nodiscard]] Outcome least_kept_count(Compiled& compiled, const Field& field,
+                                         std::int32_t& count, std::int32_t end);
+  [[nodiscard]] Outcome binpack(Compiled& compiled, const Field& field, std::uint64_t dice);
+  [[nodiscard]] Outcome among_ties(Compiled& compiled, const Field& field, std::int32_t key,
+                                   std::uint64_t dice);
+  [[nodiscard]] bool is_of(Parting parting, std::uint8_t part, std::uint32_t node) const;
+  [[nodiscard]] bool passes(Compiled& compiled, std::size_t plan, const Field& field,
+                            std::uint32_t node);
+  [[nodiscard]] bool spend(std::uint32_t steps);
+  // Keeps counts of the request's set by node. False: they would go beyond the cap.
+  bool keep_counts(const Compiled& compiled);
 
-  const Kernels& kernels_;
-  std::map<std::string, Spread, std::less<>> spreads_;
-  Bitmap candidates_;
-  Bitmap part_;
-  std::vector<Floor> floors_;
-  std::vector<std::int32_t> tasks_of_node_;   // all 0 between decisions
-  std::vector<std::int32_t> tasks_of_value_;  // likewise
+  Books& books_;
+  NodeIndexes indexes_;
+  Scan scan_;
+  std::size_t counts_cap_bytes_;
+  Statistics statistics_{};
+  // Of the decision at hand.
+  std::uint32_t found_ = kNone;
+  std::int64_t budget_ = 0;
+  std::vector<std::uint32_t> ties_;
 };
 
 }  // namespace berth::placement

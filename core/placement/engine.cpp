@@ -33,7 +33,7 @@ Error no_such_node() {
 
 class Engine::Impl {
  public:
-  explicit Impl(EngineOptions options) : decider(pick(options.simd)) {}
+  explicit Impl(EngineOptions options) : decider(pick(options.simd), books, options.cache_bytes) {}
 
   Compiled* find(RequestId id) {
     const auto at = static_cast<std::size_t>(id);
@@ -41,28 +41,28 @@ class Engine::Impl {
   }
 
   // Reserves for a request on a node that passes every check.
-  Placement reserve(const Compiled& compiled, std::uint32_t node) {
-    const OwnerPlan& plan = *plan_for(compiled, books, node);
+  Placement reserve(const Compiled& compiled, const OwnerPlan& plan, std::uint32_t node) {
     Placement out{.node = static_cast<NodeIndex>(node)};
     if (!plan.needs.devices.empty())
-      out.devices = books.row(node).devices.choose(plan.needs.devices).value();
-    out.reservation = books.book(Books::Booking{.node = node,
-                                                .group = compiled.request.group,
-                                                .service = compiled.request.service,
-                                                .holding = plan.holding,
-                                                .devices = out.devices});
+      out.devices = books.devices(node).choose(plan.needs.devices).value();
+    out.reservation = books.book({.node = node,
+                                  .group = compiled.group,
+                                  .service = compiled.service,
+                                  .holding = plan.holding,
+                                  .devices = out.devices});
     return out;
   }
 
   std::optional<Placement> place(Compiled& compiled, std::uint64_t dice) {
-    const auto node = decider.decide(compiled, books, dice);
+    const auto node = decider.decide(compiled, dice);
     if (!node) return std::nullopt;
-    return reserve(compiled, *node);
+    const std::size_t plan = verdict_of(compiled, books, *node) - Verdicts::kFirstPlan;
+    return reserve(compiled, compiled.owners[plan], *node);
   }
 
   std::uint32_t count(Tally::Kind kind, NodeIndex node, std::string_view name) const {
     const auto set = books.tally().find(kind, name);
-    return set && books.is_live(raw(node)) ? books.tally().count(*set, raw(node)) : 0;
+    return set && books.is_live(raw(node)) ? books.count(kind, *set, raw(node)) : 0;
   }
 
   Books books;
@@ -78,14 +78,14 @@ Engine::~Engine() = default;
 
 // ---- Nodes
 
-Result<NodeIndex> Engine::add_node(NodeSpec spec) {
-  auto node = impl_->books.add_node(std::move(spec));
+Result<NodeIndex> Engine::add_node(const NodeSpec& spec) {
+  auto node = impl_->books.add_node(spec);
   if (!node) return node.error();
   return static_cast<NodeIndex>(*node);
 }
 
-Result<NodeIndex> Engine::change_node(NodeIndex node, NodeSpec spec) {
-  auto changed = impl_->books.change_node(raw(node), std::move(spec));
+Result<NodeIndex> Engine::change_node(NodeIndex node, const NodeSpec& spec) {
+  auto changed = impl_->books.change_node(raw(node), spec);
   if (!changed) return changed.error();
   return node;
 }
@@ -107,32 +107,32 @@ std::optional<NodeIndex> Engine::find_node(std::string_view id) const {
   return node ? std::optional(static_cast<NodeIndex>(*node)) : std::nullopt;
 }
 
-const NodeSpec& Engine::node(NodeIndex node) const {
-  static const NodeSpec kNone;
-  return impl_->books.is_live(raw(node)) ? impl_->books.row(raw(node)).spec : kNone;
+NodeSpec Engine::node(NodeIndex node) const {
+  return impl_->books.is_live(raw(node)) ? impl_->books.spec(raw(node)) : NodeSpec{};
+}
+
+std::string_view Engine::node_id(NodeIndex node) const {
+  return impl_->books.is_live(raw(node)) ? impl_->books.identity(raw(node)).id.view()
+                                         : std::string_view{};
 }
 
 std::optional<Remaining> Engine::remaining(NodeIndex node) const {
   const Books& books = impl_->books;
   if (!books.is_live(raw(node))) return std::nullopt;
   const NodeRow& row = books.row(raw(node));
-  Remaining out;
-  const auto left = [&](const Column& column) {
-    return column.total[raw(node)] - column.used[raw(node)];
-  };
-  out.cpu = left(books.column(kCpuColumn));
-  out.memory_mib = left(books.column(kMemoryColumn));
-  out.eni_slots = left(books.column(kEniColumn));
-  for (const auto& [key, holders] : row.ports) out.ports_taken.push_back(port_of(key));
-  for (const Capacity& capacity : row.spec.capacities) {
-    for (const Column& column : books.columns()) {
-      const bool same = column.kind == Column::Kind::Amount && column.name == capacity.name;
-      if (same) out.amounts.push_back(Amount{capacity.name, left(column)});
-    }
+  Remaining out{.cpu = books.left(kCpuColumn, raw(node)),
+                .memory_mib = books.left(kMemoryColumn, raw(node)),
+                .tasks = row.tasks.size()};
+  if (const auto eni = books.find_column(Column::Kind::Eni, "ENI"))
+    out.eni_slots = books.left(*eni, raw(node));
+  if (row.extras == nullptr) return out;
+  for (const auto& [key, holders] : row.extras->ports) out.ports_taken.push_back(port_of(key));
+  for (const Capacity& capacity : row.extras->capacities) {
+    const auto column = books.find_column(Column::Kind::Amount, capacity.name);
+    out.amounts.push_back(Amount{capacity.name, books.left(*column, raw(node))});
   }
-  for (std::size_t i = 0; i < row.devices.devices().size(); ++i)
-    out.devices.push_back(row.devices.left(i));
-  out.tasks = static_cast<std::uint32_t>(row.tasks.size());
+  for (std::size_t i = 0; i < row.extras->devices.devices().size(); ++i)
+    out.devices.push_back(row.extras->devices.left(i));
   return out;
 }
 
@@ -154,7 +154,6 @@ std::size_t Engine::node_count() const {
 Result<RequestId> Engine::compile(const Request& request) {
   auto compiled = compile_request(request, impl_->books);
   if (!compiled) return compiled.error();
-  impl_->decider.acquire(*compiled);
   auto& slots = impl_->requests;
   std::uint32_t slot = 0;
   if (impl_->free_requests.empty()) {
@@ -171,8 +170,10 @@ Result<RequestId> Engine::compile(const Request& request) {
 bool Engine::drop(RequestId request) {
   Compiled* compiled = impl_->find(request);
   if (compiled == nullptr) return false;
-  impl_->decider.release(*compiled);
-  impl_->books.tally().release(compiled->counted);
+  drop_request(*compiled, impl_->books);
+  for (const Tally::Slot slot : compiled->slots) {
+    if (impl_->books.tally().values_at(slot) == nullptr) impl_->decider.forget(slot);
+  }
   const auto slot = static_cast<std::uint32_t>(request);
   impl_->requests[slot].reset();
   impl_->free_requests.push_back(slot);
@@ -203,18 +204,28 @@ Result<Placement, Refusal> Engine::place_on(RequestId request, NodeIndex node) {
   if (const auto finding = check(*compiled, impl_->books, raw(node))) {
     return refusal_of(*compiled, impl_->books, raw(node), *finding);
   }
-  return impl_->reserve(*compiled, raw(node));
+  return impl_->reserve(*compiled, *plan_for(*compiled, impl_->books, raw(node)), raw(node));
 }
 
 Result<ReservationId> Engine::adopt(const Adoption& adoption) {
   if (!impl_->books.is_live(raw(adoption.node))) return no_such_node();
-  auto holding = compile_holding(adoption.needs, "needs.", impl_->books);
+  Books& books = impl_->books;
+  const auto holding = compile_holding(adoption.needs, "needs.", books);
   if (!holding) return holding.error();
-  return impl_->books.book(Books::Booking{.node = raw(adoption.node),
-                                          .group = adoption.group,
-                                          .service = adoption.service,
-                                          .holding = *std::move(holding),
-                                          .devices = adoption.devices});
+  const Tally::Set group = books.tally().acquire(Tally::Kind::Group, adoption.group);
+  std::optional<Tally::Set> service;
+  if (!adoption.service.empty())
+    service = books.tally().acquire(Tally::Kind::Service, adoption.service);
+  const ReservationId out = books.book({.node = raw(adoption.node),
+                                        .group = group,
+                                        .service = service,
+                                        .holding = *holding,
+                                        .devices = adoption.devices});
+  // The task shares them now.
+  books.holdings().release(*holding);
+  books.tally().release(group);
+  if (service) books.tally().release(*service);
+  return out;
 }
 
 bool Engine::release(ReservationId reservation) {
@@ -226,8 +237,8 @@ bool Engine::retire(ReservationId reservation) {
 }
 
 std::optional<NodeIndex> Engine::node_of(ReservationId reservation) const {
-  const Reservation* found = impl_->books.find(reservation);
-  return found == nullptr ? std::nullopt : std::optional(static_cast<NodeIndex>(found->node));
+  if (impl_->books.find(reservation) == nullptr) return std::nullopt;
+  return static_cast<NodeIndex>(Books::node_of(reservation));
 }
 
 // ---- Questions
@@ -266,6 +277,26 @@ std::uint32_t Engine::group_count(NodeIndex node, std::string_view group) const 
 
 std::uint32_t Engine::service_count(NodeIndex node, std::string_view service) const {
   return impl_->count(Tally::Kind::Service, node, service);
+}
+
+MemoryUse Engine::memory() const {
+  const Books::Memory books = impl_->books.memory();
+  MemoryUse out{.nodes = books.nodes + impl_->decider.index_bytes(),
+                .tasks = books.tasks,
+                .groups = impl_->books.tally().bytes(),
+                .caches = impl_->books.tally().counts_bytes()};
+  for (const auto& compiled : impl_->requests) {
+    if (compiled == nullptr) continue;
+    out.groups += sizeof(Compiled) + compiled->owners.capacity() * sizeof(OwnerPlan) +
+                  compiled->verdicts.bytes() +
+                  compiled->identities.capacity() * sizeof(std::uint64_t);
+  }
+  return out;
+}
+
+DecisionCounts Engine::decision_counts() const {
+  const auto& statistics = impl_->decider.statistics();
+  return {.decisions = statistics.decisions, .scans = statistics.scans};
 }
 
 }  // namespace berth::placement

@@ -34,6 +34,9 @@ struct EngineOptions {
   // answers.
   enum class Simd : std::uint8_t { Auto, Scalar, Avx2, Avx512 };
   Simd simd = Simd::Auto;
+  // What counts of tasks by node may take, for groups and services that run on very many nodes and
+  // are spread over instances; beyond it such a decision costs a scan.
+  std::size_t cache_bytes = std::size_t{256} << 20;
 };
 
 // A task that already runs, or is already decided: its place is a fact and not a question.
@@ -43,6 +46,19 @@ struct Adoption {
   std::string group;
   std::string service{};
   std::vector<DeviceGrant> devices{};
+};
+
+// Bytes of the heap.
+struct MemoryUse {
+  std::size_t nodes = 0;   // and their indexes
+  std::size_t tasks = 0;   // reservations
+  std::size_t groups = 0;  // requests and sets of tasks
+  std::size_t caches = 0;  // what EngineOptions::cache_bytes bounds
+};
+
+struct DecisionCounts {
+  std::uint64_t decisions = 0;
+  std::uint64_t scans = 0;  // of these, those that no index decided
 };
 
 class Engine {
@@ -55,10 +71,10 @@ class Engine {
   // ---- Nodes
   // Errors: AlreadyExists (the id), Invalid (an amount out of range, a device twice; `what` names
   // it).
-  [[nodiscard]] Result<NodeIndex> add_node(NodeSpec spec);
+  [[nodiscard]] Result<NodeIndex> add_node(const NodeSpec& spec);
   // Replaces all that is known of the node; its tasks keep what they hold, even where it shrank
   // below that. Errors: NotFound, Invalid (as add_node; also another id).
-  [[nodiscard]] Result<NodeIndex> change_node(NodeIndex node, NodeSpec spec);
+  [[nodiscard]] Result<NodeIndex> change_node(NodeIndex node, const NodeSpec& spec);
   struct NodeStatus {
     NodeSpec::State state = NodeSpec::State::Active;
     bool connected = true;
@@ -69,9 +85,9 @@ class Engine {
   bool remove_node(NodeIndex node);
   [[nodiscard]] std::optional<NodeIndex> find_node(std::string_view id) const;
   // The spec as last given, attributes by name; an empty one (id "") where there is no such node.
-  // Valid until the node changes.
-  [[nodiscard]] const NodeSpec& node(NodeIndex node) const;
-  [[nodiscard]] std::string_view node_id(NodeIndex node) const { return this->node(node).id; }
+  [[nodiscard]] NodeSpec node(NodeIndex node) const;
+  // Valid until the node goes.
+  [[nodiscard]] std::string_view node_id(NodeIndex node) const;
   [[nodiscard]] std::optional<Remaining> remaining(NodeIndex node) const;
   [[nodiscard]] std::vector<NodeIndex> nodes() const;  // in node order
   [[nodiscard]] std::size_t node_count() const;
@@ -114,6 +130,8 @@ class Engine {
   // Tasks that count (not retired) of a group, or of a service: on a node.
   [[nodiscard]] std::uint32_t group_count(NodeIndex node, std::string_view group) const;
   [[nodiscard]] std::uint32_t service_count(NodeIndex node, std::string_view service) const;
+  [[nodiscard]] MemoryUse memory() const;
+  [[nodiscard]] DecisionCounts decision_counts() const;
 
  private:
   class Impl;

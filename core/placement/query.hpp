@@ -58,15 +58,17 @@ class Query {
   [[nodiscard]] bool matches(const NodeFacts& node) const;
   // Whether the answer for a node changes as tasks come and go (task:group, runningTasksCount).
   [[nodiscard]] bool depends_on_tasks() const { return depends_on_tasks_; }
+  // Whether it reads what each node has of its own (ec2InstanceId, registeredAt).
+  [[nodiscard]] bool depends_on_identity() const { return depends_on_identity_; }
 
   struct Node;  // of the syntax tree
 
  private:
-  Query(std::shared_ptr<const Node> root, bool depends_on_tasks)
-      : root_(std::move(root)), depends_on_tasks_(depends_on_tasks) {}
+  explicit Query(std::shared_ptr<const Node> root) : root_(std::move(root)) {}
 
   std::shared_ptr<const Node> root_;
-  bool depends_on_tasks_;
+  bool depends_on_tasks_ = false;
+  bool depends_on_identity_ = false;
 };
 
 }  // namespace berth::placement

@@ -115,6 +115,7 @@ class Parser {
   }
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
   [[nodiscard]] bool depends_on_tasks() const { return depends_on_tasks_; }
+  [[nodiscard]] bool depends_on_identity() const { return depends_on_identity_; }
 
  private:
   [[nodiscard]] bool done() const { return at_ >= text_.size(); }
@@ -225,6 +226,8 @@ class Parser {
       test.subject = known.subject;
       depends_on_tasks_ = depends_on_tasks_ || known.subject == Subject::TaskGroup ||
                           known.subject == Subject::RunningTasksCount;
+      depends_on_identity_ = depends_on_identity_ || known.subject == Subject::Ec2InstanceId ||
+                             known.subject == Subject::RegisteredAt;
       return true;
     }
     fail(begin, name.empty() ? "expected a subject such as attribute:<name>"
@@ -339,6 +342,7 @@ class Parser {
   std::string_view text_;
   std::size_t at_ = 0;
   bool depends_on_tasks_ = false;
+  bool depends_on_identity_ = false;
   std::optional<Error> failure_{};
 };
 
@@ -348,7 +352,10 @@ Result<Query> Query::parse(std::string_view text) {
   Parser parser(text);
   Node root = parser.whole();
   if (parser.failure()) return *parser.failure();
-  return Query(std::make_shared<const Node>(std::move(root)), parser.depends_on_tasks());
+  Query out(std::make_shared<const Node>(std::move(root)));
+  out.depends_on_tasks_ = parser.depends_on_tasks();
+  out.depends_on_identity_ = parser.depends_on_identity();
+  return out;
 }
 
 }  // namespace berth::placement

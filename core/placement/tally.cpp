@@ -1,31 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/placement/tally.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace berth::placement {
-namespace {
-
-using Counts = std::vector<Tally::Count>;
-
-// The first entry that is not below `key`, in either flavour of constness.
-template <typename Container>
-auto find_at(Container& counts, std::uint32_t key) {
-  return std::lower_bound(
-      counts.begin(), counts.end(), key,
-      [](const Tally::Count& count, std::uint32_t wanted) { return count.key < wanted; });
-}
-
-void increment(Counts& counts, std::uint32_t key) {
-  auto at = find_at(counts, key);
-  if (at == counts.end() || at->key != key) at = counts.insert(at, Tally::Count{key, 0});
-  ++at->tasks;
-}
-
-void decrement(Counts& counts, std::uint32_t key) {
-  const auto at = find_at(counts, key);
-  if (--at->tasks == 0) counts.erase(at);
-}
-
-}  // namespace
 
 Tally::Set Tally::acquire(Kind kind, std::string_view name) {
   if (const auto known = find(kind, name)) {
@@ -34,13 +13,13 @@ Tally::Set Tally::acquire(Kind kind, std::string_view name) {
   }
   Set set = 0;
   if (free_.empty()) {
-    set = static_cast<Set>(sets_.size());
+    set = end();
     sets_.emplace_back();
   } else {
     set = free_.back();
     free_.pop_back();
   }
-  sets_[set] = Entry{kind, std::string(name), 1, {}};
+  sets_[set] = Entry{.references = 1, .kind = kind, .name = std::string(name)};
   by_name_[static_cast<std::size_t>(kind)].emplace(std::string(name), set);
   return set;
 }
@@ -49,6 +28,7 @@ void Tally::release(Set set) {
   Entry& entry = sets_[set];
   if (--entry.references > 0) return;
   by_name_[static_cast<std::size_t>(entry.kind)].erase(entry.name);
+  drop_counts(set);
   entry = Entry{};
   free_.push_back(set);
 }
@@ -59,19 +39,136 @@ std::optional<Tally::Set> Tally::find(Kind kind, std::string_view name) const {
   return at == names.end() ? std::nullopt : std::optional(at->second);
 }
 
-void Tally::add(Set set, std::uint32_t node) {
-  increment(sets_[set].nodes, node);
-  increment(nodes_[node], set);
+// ---- Attributes
+
+Tally::Tracked Tally::track(std::string_view attribute, const NodeClasses& classes) {
+  auto free = static_cast<Slot>(attributes_.size());
+  for (Slot slot = 0; slot < attributes_.size(); ++slot) {
+    if (attributes_[slot].values == nullptr) {
+      free = std::min(free, slot);
+    } else if (attributes_[slot].values->attribute() == attribute) {
+      ++attributes_[slot].users;
+      return {slot, false};
+    }
+  }
+  if (free == attributes_.size()) attributes_.emplace_back();
+  auto values = std::make_unique<ValueNumbers>(std::string(attribute));
+  for (std::uint32_t number = 0; number < classes.end(); ++number) {
+    if (classes.nodes_of(number) > 0) values->add(number, classes.at(number));
+  }
+  attributes_[free].values = std::move(values);
+  attributes_[free].users = 1;
+  make_room(free);
+  return {free, true};
 }
 
-void Tally::remove(Set set, std::uint32_t node) {
-  decrement(sets_[set].nodes, node);
-  decrement(nodes_[node], set);
+void Tally::untrack(Slot slot) {
+  Attribute& attribute = attributes_[slot];
+  if (--attribute.users > 0) return;
+  attribute.values.reset();
+  for (Entry& entry : sets_) {
+    for (std::size_t at = attribute.begin;
+         at < std::min<std::size_t>(attribute.begin + attribute.room, entry.by_value.size()); ++at)
+      entry.by_value[at] = 0;
+  }
 }
 
-std::uint32_t Tally::count(Set set, std::uint32_t node) const {
-  const auto at = find_at(nodes_[node], set);
-  return at == nodes_[node].end() || at->key != set ? 0 : at->tasks;
+// Lays all sets out anew where the attribute has more values than fit.
+void Tally::make_room(Slot slot) {
+  if (attributes_[slot].values->end() <= attributes_[slot].room) return;
+  const std::uint32_t room = attributes_[slot].values->end() * 2 + 2;
+  const std::uint32_t more = room - attributes_[slot].room;
+  const std::size_t end = attributes_[slot].begin + attributes_[slot].room;
+  if (attributes_[slot].room == 0) {
+    for (const Attribute& attribute : attributes_) {
+      attributes_[slot].begin = std::max(attributes_[slot].begin, attribute.begin + attribute.room);
+    }
+  } else {
+    for (Entry& entry : sets_) {
+      if (entry.by_value.size() > end)
+        entry.by_value.insert(entry.by_value.begin() + static_cast<std::ptrdiff_t>(end), more, 0);
+    }
+    for (Attribute& attribute : attributes_) {
+      if (attribute.room > 0 && attribute.begin >= end) attribute.begin += more;
+    }
+  }
+  attributes_[slot].room = room;
+}
+
+void Tally::class_came(std::uint32_t number, const NodeClass& what) {
+  for (Slot slot = 0; slot < attributes_.size(); ++slot) {
+    if (attributes_[slot].values == nullptr) continue;
+    attributes_[slot].values->add(number, what);
+    make_room(slot);
+  }
+}
+
+void Tally::class_goes(std::uint32_t number) {
+  for (Attribute& attribute : attributes_) {
+    if (attribute.values != nullptr) attribute.values->remove(number);
+  }
+}
+
+// ---- Tasks
+
+void Tally::add_value(Set set, Slot slot, std::uint32_t node_class, std::int32_t more) {
+  auto& counts = sets_[set].by_value;
+  const Attribute& attribute = attributes_[slot];
+  const std::size_t at = attribute.begin + attribute.values->of_class(node_class);
+  if (at >= counts.size()) counts.resize(attribute.begin + attribute.room);
+  counts[at] += more;
+}
+
+void Tally::count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more) {
+  Entry& entry = sets_[set];
+  entry.tasks += static_cast<std::uint32_t>(more);
+  for (Slot slot = 0; slot < attributes_.size(); ++slot) {
+    if (attributes_[slot].values != nullptr) add_value(set, slot, node_class, more);
+  }
+  if (entry.counts != nullptr) entry.counts->add(node, more);
+}
+
+void Tally::add(Set set, std::uint32_t node, std::uint32_t node_class) {
+  count(set, node, node_class, 1);
+}
+
+void Tally::remove(Set set, std::uint32_t node, std::uint32_t node_class) {
+  count(set, node, node_class, -1);
+}
+
+// ---- Counts for each node
+
+void Tally::keep_counts(Set set, CountTree counts) {
+  if (sets_[set].counts == nullptr) counted_.push_back(set);
+  sets_[set].counts = std::make_unique<CountTree>(std::move(counts));
+}
+
+void Tally::drop_counts(Set set) {
+  if (sets_[set].counts == nullptr) return;
+  sets_[set].counts.reset();
+  std::erase(counted_, set);
+}
+
+void Tally::grow(std::size_t nodes) {
+  for (const Set set : counted_) sets_[set].counts->resize(nodes);
+}
+
+std::size_t Tally::counts_bytes() const {
+  std::size_t out = 0;
+  for (const Set set : counted_) out += sets_[set].counts->bytes();
+  return out;
+}
+
+std::size_t Tally::bytes() const {
+  std::size_t out = sets_.capacity() * sizeof(Entry);
+  for (const Entry& entry : sets_) {
+    out += 2 * entry.name.size() + sizeof(std::string) + 4 * sizeof(void*);
+    out += entry.by_value.capacity() * sizeof(std::int32_t);
+  }
+  for (const Attribute& attribute : attributes_) {
+    if (attribute.values != nullptr) out += attribute.values->bytes();
+  }
+  return out;
 }
 
 }  // namespace berth::placement

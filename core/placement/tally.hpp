@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tally: how many tasks of each group and service each node runs.
+// Tally: how many tasks each group and service runs: in all, on nodes with each value of the
+// attributes that are spread over, and, for sets that are asked so, on each node.
 //
-// A set is a group or a service by name; it exists while a request or a task refers to it. Threads:
-// one at a time.
+// A set is a group or a service by name; it exists while a request or a task refers to it. Tasks
+// count until they are retired. Threads: one at a time.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "core/placement/count_tree.hpp"
+#include "core/placement/value_numbers.hpp"
 
 namespace berth::placement {
 
@@ -21,41 +24,79 @@ class Tally {
  public:
   enum class Kind : std::uint8_t { Group, Service };
   using Set = std::uint32_t;
-  struct Count {
-    std::uint32_t key = 0;  // a node, or a set
-    std::uint32_t tasks = 0;
-  };
+  using Slot = std::uint32_t;  // of an attribute
 
-  // The set of this name, made where there is none; each acquire wants one release.
+  // The set of this name, made where there is none; each acquire and share wants one release.
   [[nodiscard]] Set acquire(Kind kind, std::string_view name);
   void share(Set set) { ++sets_[set].references; }
   void release(Set set);
   [[nodiscard]] std::optional<Set> find(Kind kind, std::string_view name) const;
   [[nodiscard]] std::string_view name(Set set) const { return sets_[set].name; }
-  [[nodiscard]] Kind kind(Set set) const { return sets_[set].kind; }
+  [[nodiscard]] Set end() const { return static_cast<Set>(sets_.size()); }
 
-  void add_nodes(std::size_t count) { nodes_.resize(std::max(nodes_.size(), count)); }
-  void add(Set set, std::uint32_t node);
-  void remove(Set set, std::uint32_t node);
+  // ---- Attributes that are spread over
+  // The attribute's slot, made where there is none. A new one counts from zero: the caller adds
+  // what runs already, by add_value.
+  struct Tracked {
+    Slot slot = 0;
+    bool is_new = false;
+  };
+  [[nodiscard]] Tracked track(std::string_view attribute, const NodeClasses& classes);
+  void untrack(Slot slot);
+  [[nodiscard]] const ValueNumbers& values(Slot slot) const { return *attributes_[slot].values; }
+  // Null where there is none in this slot.
+  [[nodiscard]] const ValueNumbers* values_at(Slot slot) const {
+    return slot < attributes_.size() ? attributes_[slot].values.get() : nullptr;
+  }
+  void add_value(Set set, Slot slot, std::uint32_t node_class, std::int32_t more = 1);
+  void class_came(std::uint32_t number, const NodeClass& what);
+  void class_goes(std::uint32_t number);
+  // Tasks of the set on nodes with this value.
+  [[nodiscard]] std::int32_t of_value(Set set, Slot slot, std::uint32_t value) const {
+    const auto& counts = sets_[set].by_value;
+    const std::size_t at = attributes_[slot].begin + value;
+    return at < counts.size() ? counts[at] : 0;
+  }
 
-  // Nodes with tasks of the set, ascending; sets with tasks on the node, ascending. Valid until the
-  // next change.
-  [[nodiscard]] std::span<const Count> nodes_of(Set set) const { return sets_[set].nodes; }
-  [[nodiscard]] std::span<const Count> sets_on(std::uint32_t node) const { return nodes_[node]; }
-  [[nodiscard]] std::uint32_t count(Set set, std::uint32_t node) const;
+  // ---- Tasks
+  void add(Set set, std::uint32_t node, std::uint32_t node_class);
+  void remove(Set set, std::uint32_t node, std::uint32_t node_class);
+  [[nodiscard]] std::uint32_t tasks(Set set) const { return sets_[set].tasks; }
+
+  // ---- Counts for each node, for sets that want them. Null: not kept.
+  [[nodiscard]] const CountTree* counts(Set set) const { return sets_[set].counts.get(); }
+  void keep_counts(Set set, CountTree counts);
+  void drop_counts(Set set);
+  // Room for so many nodes, in each.
+  void grow(std::size_t nodes);
+  // All that `keep_counts` took.
+  [[nodiscard]] std::size_t counts_bytes() const;
+  [[nodiscard]] std::size_t bytes() const;  // the rest
 
  private:
   struct Entry {
-    Kind kind = Kind::Group;
-    std::string name;
     std::uint32_t references = 0;
-    std::vector<Count> nodes;
+    std::uint32_t tasks = 0;
+    std::vector<std::int32_t> by_value{};  // see Attribute; shorter: zeros
+    std::unique_ptr<CountTree> counts{};
+    Kind kind = Kind::Group;
+    std::string name{};
   };
+  struct Attribute {
+    std::unique_ptr<ValueNumbers> values{};
+    std::uint32_t users = 0;
+    // Where the attribute's values stand in every set's by_value, and for how many there is room.
+    std::uint32_t begin = 0;
+    std::uint32_t room = 0;
+  };
+  void make_room(Slot slot);
+  void count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more);
 
   std::vector<Entry> sets_;
   std::vector<Set> free_;
   std::unordered_map<std::string, Set> by_name_[2];  // by kind; looked up, never iterated
-  std::vector<std::vector<Count>> nodes_;
+  std::vector<Attribute> attributes_;                // by slot
+  std::vector<Set> counted_;                         // sets that have `counts`
 };
 
 }  // namespace berth::placement

@@ -301,11 +301,13 @@ std::optional<std::uint32_t> Oracle::decide(const Request& request, std::uint64_
         request.service.empty() ? run_task_default_strategies() : service_default_strategies();
   for (std::size_t i = 0; i < strategies.size(); ++i) {
     if (strategies[i].kind == Strategy::Kind::Random) {
-      for (std::uint64_t probe = 0; i == 0 && probe < 32; ++probe) {
+      for (std::uint64_t probe = 0; i == 0 && probe < 8; ++probe) {
         const auto node = static_cast<std::uint32_t>(roll(dice, probe, nodes.size()));
         if (std::find(rest.begin(), rest.end(), node) != rest.end()) return node;
       }
-      return rest[roll(dice, 32, rest.size())];
+      const auto start = static_cast<std::uint32_t>(roll(dice, 8, nodes.size()));
+      const auto at = std::lower_bound(rest.begin(), rest.end(), start);
+      return at == rest.end() ? rest.front() : *at;
     }
     std::int64_t least = INT64_MAX;
     for (const std::uint32_t node : rest)

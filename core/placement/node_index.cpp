@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/placement/node_index.hpp"
+
+#include <algorithm>
+
+#include "core/placement/lanes.hpp"
+
+namespace berth::placement {
+namespace {
+
+// Requires: few enough values.
+std::size_t parts_of(const Books& books, Parting parting) {
+  return parting ? books.tally().values(*parting).end() : 1;
+}
+
+std::uint32_t part_of(const Books& books, Parting parting, std::uint32_t node) {
+  return parting ? books.tally().values(*parting).of_class(books.class_number(node)) : 0;
+}
+
+}  // namespace
+
+// ---- FitIndex
+
+FitIndex::FitIndex(Books& books, Parting parting) : books_(books), parting_(parting) {
+  books_.watch(&dirty_);
+}
+FitIndex::~FitIndex() {
+  books_.unwatch(&dirty_);
+}
+
+void FitIndex::refresh_block(std::uint32_t block) {
+  const std::uint32_t first = block * lanes::kWidth;
+  const std::int32_t* cpu = books_.offers(kCpuColumn) + first;
+  const std::int32_t* memory = books_.offers(kMemoryColumn) + first;
+  if (!parting_) {
+    trees_[0].set(block, lanes::greatest(cpu), lanes::greatest(memory));
+    return;
+  }
+  struct Most {
+    std::int32_t cpu = lanes::kNothing;
+    std::int32_t memory = lanes::kNothing;
+  };
+  Most most[kMostParts];
+  std::uint32_t touched = 0;
+  for (std::uint32_t i = 0; i < lanes::kWidth && first + i < books_.node_end(); ++i) {
+    touched |= 1u << part_of_[first + i];
+    const std::uint32_t part = part_of(books_, parting_, first + i);
+    part_of_[first + i] = static_cast<std::uint8_t>(part);
+    touched |= 1u << part;
+    most[part].cpu = std::max(most[part].cpu, cpu[i]);
+    most[part].memory = std::max(most[part].memory, memory[i]);
+  }
+  for (std::uint32_t part = 0; touched != 0; ++part, touched >>= 1) {
+    if ((touched & 1) != 0) trees_[part].set(block, most[part].cpu, most[part].memory);
+  }
+}
+
+void FitIndex::build() {
+  trees_.clear();
+  trees_.resize(parts_of(books_, parting_));
+  for (FitTree& tree : trees_) tree.resize(books_.node_end());
+  if (parting_) part_of_.assign(books_.padded(), 0);
+  for (std::uint32_t node = 0; node < books_.node_end(); node += lanes::kWidth) {
+    refresh_block(node / lanes::kWidth);
+  }
+  dirty_.clear();
+}
+
+void FitIndex::refresh() {
+  if (dirty_.all()) {
+    build();
+    return;
+  }
+  if (dirty_.nodes().empty()) return;
+  const std::size_t parts = parts_of(books_, parting_);
+  while (trees_.size() < parts) trees_.emplace_back();
+  for (FitTree& tree : trees_) tree.resize(books_.node_end());
+  if (parting_) part_of_.resize(books_.padded());
+  for (const std::uint32_t node : dirty_.nodes()) refresh_block(node / lanes::kWidth);
+  dirty_.clear();
+}
+
+std::size_t FitIndex::bytes() const {
+  std::size_t out = dirty_.bytes() + part_of_.capacity();
+  for (const FitTree& tree : trees_) out += tree.bytes();
+  return out;
+}
+
+// ---- OrderIndex
+
+OrderIndex::OrderIndex(Books& books, ColumnId key, Parting parting)
+    : books_(books), key_(key), parting_(parting) {
+  books_.watch(&dirty_);
+}
+OrderIndex::~OrderIndex() {
+  books_.unwatch(&dirty_);
+}
+
+void OrderIndex::refresh_node(std::uint32_t node) {
+  if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
+  const std::int32_t key = books_.offers(key_)[node];
+  if (key == lanes::kNothing) return;
+  const ColumnId other = key_ == kCpuColumn ? kMemoryColumn : kCpuColumn;
+  trees_[part_of(books_, parting_, node)].insert({key, books_.offers(other)[node], node});
+}
+
+void OrderIndex::build() {
+  trees_.clear();
+  pool_ = std::make_unique<OrderPool>();
+  pool_->resize(books_.node_end());
+  for (std::size_t part = 0; part < parts_of(books_, parting_); ++part) trees_.emplace_back(*pool_);
+  for (std::uint32_t node = 0; node < books_.node_end(); ++node) refresh_node(node);
+  dirty_.clear();
+}
+
+void OrderIndex::refresh() {
+  if (dirty_.all()) {
+    build();
+    return;
+  }
+  if (dirty_.nodes().empty()) return;
+  const std::size_t parts = parts_of(books_, parting_);
+  while (trees_.size() < parts) trees_.emplace_back(*pool_);
+  pool_->resize(books_.node_end());
+  for (const std::uint32_t node : dirty_.nodes()) pool_->prefetch(node);
+  for (const std::uint32_t node : dirty_.nodes()) refresh_node(node);
+  dirty_.clear();
+}
+
+std::size_t OrderIndex::bytes() const {
+  std::size_t out = dirty_.bytes() + (pool_ == nullptr ? 0 : pool_->bytes());
+  for (const OrderTree& tree : trees_) out += tree.bytes();
+  return out;
+}
+
+// ---- All of them
+
+const FitIndex& NodeIndexes::fit(Parting parting) {
+  auto at = std::find_if(fits_.begin(), fits_.end(),
+                         [&](const auto& one) { return one->parting() == parting; });
+  if (at == fits_.end()) {
+    fits_.push_back(std::make_unique<FitIndex>(books_, parting));
+    at = fits_.end() - 1;
+  }
+  (*at)->refresh();
+  return **at;
+}
+
+const OrderIndex& NodeIndexes::order(ColumnId key, Parting parting) {
+  auto at = std::find_if(orders_.begin(), orders_.end(), [&](const auto& one) {
+    return one->key() == key && one->parting() == parting;
+  });
+  if (at == orders_.end()) {
+    orders_.push_back(std::make_unique<OrderIndex>(books_, key, parting));
+    at = orders_.end() - 1;
+  }
+  (*at)->refresh();
+  return **at;
+}
+
+void NodeIndexes::forget(Tally::Slot slot) {
+  std::erase_if(fits_, [&](const auto& one) { return one->parting() == slot; });
+  std::erase_if(orders_, [&](const auto& one) { return one->parting() == slot; });
+}
+
+std::size_t NodeIndexes::bytes() const {
+  std::size_t out = 0;
+  for (const auto& one : fits_) out += one->bytes();
+  for (const auto& one : orders_) out += one->bytes();
+  return out;
+}
+
+}  // namespace berth::placement

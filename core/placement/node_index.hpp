@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// FitIndex and OrderIndex: the trees over all nodes, kept up to date from the books when asked.
+//
+// An index may be parted by the values of one tracked attribute: then there is a tree for each
+// value, so that a search within one value never meets nodes of another. Only nodes that take tasks
+// are in it. An index that nobody asks while very many nodes change forgets them, and is built anew
+// when it is asked again. Threads: one at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/placement/books.hpp"
+#include "core/placement/dirty_nodes.hpp"
+#include "core/placement/fit_tree.hpp"
+#include "core/placement/order_tree.hpp"
+
+namespace berth::placement {
+
+// How nodes are parted: by the values of the attribute in this slot of the tally, or not at all.
+using Parting = std::optional<Tally::Slot>;
+// More values than this are not worth a tree each.
+inline constexpr std::uint32_t kMostParts = 16;
+
+class FitIndex {
+ public:
+  FitIndex(Books& books, Parting parting);
+  ~FitIndex();
+  FitIndex(const FitIndex&) = delete;
+  FitIndex& operator=(const FitIndex&) = delete;
+
+  [[nodiscard]] Parting parting() const { return parting_; }
+  void refresh();
+  // One tree for each value by number, or one for all. Valid until the next refresh.
+  [[nodiscard]] std::size_t parts() const { return trees_.size(); }
+  [[nodiscard]] const FitTree& tree(std::size_t part) const { return trees_[part]; }
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  void refresh_block(std::uint32_t block);
+  void build();
+
+  Books& books_;
+  Parting parting_;
+  DirtyNodes dirty_;
+  std::deque<FitTree> trees_;
+  std::vector<std::uint8_t> part_of_;  // of nodes, when they were last looked at; parted ones only
+};
+
+class OrderIndex {
+ public:
+  // `key` is kCpuColumn or kMemoryColumn; the other one is the other.
+  OrderIndex(Books& books, ColumnId key, Parting parting);
+  ~OrderIndex();
+  OrderIndex(const OrderIndex&) = delete;
+  OrderIndex& operator=(const OrderIndex&) = delete;
+
+  [[nodiscard]] ColumnId key() const { return key_; }
+  [[nodiscard]] Parting parting() const { return parting_; }
+  void refresh();
+  [[nodiscard]] std::size_t parts() const { return trees_.size(); }
+  [[nodiscard]] const OrderTree& tree(std::size_t part) const { return trees_[part]; }
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  void refresh_node(std::uint32_t node);
+  void build();
+
+  Books& books_;
+  ColumnId key_;
+  Parting parting_;
+  DirtyNodes dirty_;
+  std::unique_ptr<OrderPool> pool_;
+  std::deque<OrderTree> trees_;
+};
+
+// The indexes that decisions asked for so far.
+class NodeIndexes {
+ public:
+  explicit NodeIndexes(Books& books) : books_(books) {}
+
+  // Up to date. Valid until the next call.
+  [[nodiscard]] const FitIndex& fit(Parting parting);
+  [[nodiscard]] const OrderIndex& order(ColumnId key, Parting parting);
+  // The attribute's slot may come to mean another attribute.
+  void forget(Tally::Slot slot);
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  Books& books_;
+  std::vector<std::unique_ptr<FitIndex>> fits_;
+  std::vector<std::unique_ptr<OrderIndex>> orders_;
+};
+
+}  // namespace berth::placement

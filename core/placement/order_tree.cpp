@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/placement/order_tree.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace berth::placement {
+namespace {
+
+std::int64_t order_of(std::int32_t key, std::uint32_t node) {
+  return static_cast<std::int64_t>(key) * (std::int64_t{1} << 32) + node;
+}
+
+std::uint32_t at_least32(const std::int32_t* a, std::int32_t least) {
+  return lanes::at_least(a, least) | lanes::at_least(a + lanes::kWidth, least) << lanes::kWidth;
+}
+std::uint32_t equal32(const std::int32_t* a, std::int32_t wanted) {
+  return lanes::equal(a, wanted) | lanes::equal(a + lanes::kWidth, wanted) << lanes::kWidth;
+}
+std::int32_t greatest32(const std::int32_t* a) {
+  return std::max(lanes::greatest(a), lanes::greatest(a + lanes::kWidth));
+}
+
+constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
+
+// Opens a gap at `at`, or closes it.
+template <typename T>
+void open(T* array, std::uint32_t at, std::uint32_t count) {
+  std::memmove(array + at + 1, array + at, (count - at) * sizeof(T));
+}
+template <typename T>
+void close(T* array, std::uint32_t at, std::uint32_t count) {
+  std::memmove(array + at, array + at + 1, (count - at - 1) * sizeof(T));
+}
+
+void put(OrderBlock& block, std::uint32_t at, const OrderEntry& entry) {
+  open(block.key, at, block.count);
+  open(block.other, at, block.count);
+  open(block.node, at, block.count);
+  block.key[at] = entry.key;
+  block.other[at] = entry.other;
+  block.node[at] = static_cast<std::int32_t>(entry.node);
+  ++block.count;
+}
+
+std::uint32_t slot_of(const OrderGroup& group, std::uint32_t block) {
+  return static_cast<std::uint32_t>(
+      std::countr_zero(equal32(group.block, static_cast<std::int32_t>(block))));
+}
+
+}  // namespace
+
+// ---- The pool
+
+std::uint32_t OrderPool::make_block(std::uint32_t group) {
+  std::uint32_t at = blocks_;
+  if (free_blocks_.empty()) {
+    if (blocks_ % kChunk == 0) block_chunks_.push_back(std::make_unique<OrderBlock[]>(kChunk));
+    ++blocks_;
+  } else {
+    at = free_blocks_.back();
+    free_blocks_.pop_back();
+  }
+  OrderBlock& made = block(at);
+  std::fill_n(made.other, OrderBlock::kSize, lanes::kNothing);
+  std::fill_n(made.node, OrderBlock::kSize, -1);
+  made.count = 0;
+  made.group = group;
+  return at;
+}
+
+std::uint32_t OrderPool::make_group(OrderTree* tree) {
+  std::uint32_t at = groups_;
+  if (free_groups_.empty()) {
+    if (groups_ % kChunk == 0) group_chunks_.push_back(std::make_unique<OrderGroup[]>(kChunk));
+    ++groups_;
+  } else {
+    at = free_groups_.back();
+    free_groups_.pop_back();
+  }
+  OrderGroup& made = group(at);
+  std::fill_n(made.most, OrderGroup::kSize, lanes::kNothing);
+  std::fill_n(made.block, OrderGroup::kSize, -1);
+  made.count = 0;
+  made.tree = tree;
+  return at;
+}
+
+void OrderPool::prefetch(std::uint32_t node) const {
+#if defined(__GNUC__)
+  const std::uint32_t at = where_[node];
+  if (at == kNowhere) return;
+  const auto* lines = reinterpret_cast<const char*>(&block(at));
+  for (std::size_t line = 0; line < sizeof(OrderBlock); line += 64)
+    __builtin_prefetch(lines + line, 1);
+#endif
+}
+
+std::size_t OrderPool::bytes() const {
+  return block_chunks_.size() * kChunk * sizeof(OrderBlock) +
+         group_chunks_.size() * kChunk * sizeof(OrderGroup) +
+         where_.capacity() * sizeof(std::uint32_t) +
+         (free_blocks_.capacity() + free_groups_.capacity()) * sizeof(std::uint32_t);
+}
+
+// ---- The tree
+
+OrderTree::Place OrderTree::locate(std::int64_t order) const {
+  const auto after = std::upper_bound(first_.begin(), first_.end(), order);
+  Place out{after == first_.begin() ? 0 : static_cast<std::size_t>(after - first_.begin()) - 1, 0};
+  const OrderGroup& group = pool_.group(groups_[out.group]);
+  // Halving without branches: the answers are as good as random.
+  std::uint32_t base = 0;
+  for (std::uint32_t length = group.count; length > 1;) {
+    const std::uint32_t half = length / 2;
+    base = group.first[base + half] <= order ? base + half : base;
+    length -= half;
+  }
+  out.slot = base;
+  return out;
+}
+
+std::size_t OrderTree::position_of(const OrderGroup& group) const {
+  const auto after = std::upper_bound(first_.begin(), first_.end(), group.first[0]);
+  return static_cast<std::size_t>(after - first_.begin()) - 1;
+}
+
+void OrderTree::raise_most(Place at, std::int32_t other) {
+  OrderGroup& group = pool_.group(groups_[at.group]);
+  group.most[at.slot] = std::max(group.most[at.slot], other);
+  most_[at.group] = std::max(most_[at.group], other);
+}
+
+void OrderTree::insert(const OrderEntry& entry) {
+  const std::int64_t order = order_of(entry.key, entry.node);
+  if (groups_.empty()) {
+    const std::uint32_t group_at = pool_.make_group(this);
+    OrderGroup& group = pool_.group(group_at);
+    group.block[0] = static_cast<std::int32_t>(pool_.make_block(group_at));
+    group.first[0] = order;
+    group.count = 1;
+    groups_.push_back(group_at);
+    first_.push_back(order);
+    most_.push_back(lanes::kNothing);
+  }
+  Place at = locate(order);
+  if (pool_.block(static_cast<std::uint32_t>(pool_.group(groups_[at.group]).block[at.slot]))
+          .count == OrderBlock::kSize) {
+    split_block(at);
+    at = locate(order);
+  }
+  OrderGroup& group = pool_.group(groups_[at.group]);
+  const auto block_at = static_cast<std::uint32_t>(group.block[at.slot]);
+  OrderBlock& block = pool_.block(block_at);
+  // Keys are ascending, so what is less comes first; among equal keys the node decides.
+  const std::uint32_t used = (1u << block.count) - 1;
+  auto place =
+      static_cast<std::uint32_t>(std::popcount(~lanes::at_least(block.key, entry.key) & used));
+  while (place < block.count && block.key[place] == entry.key &&
+         static_cast<std::uint32_t>(block.node[place]) < entry.node) {
+    ++place;
+  }
+  put(block, place, entry);
+  pool_.set_where(entry.node, block_at);
+  if (order < group.first[at.slot]) {  // only before the first of all
+    group.first[0] = order;
+    first_[at.group] = order;
+  }
+  raise_most(at, entry.other);
+}
+
+void OrderTree::split_block(Place at) {
+  if (pool_.group(groups_[at.group]).count == OrderGroup::kSize) {
+    split_group(at.group);
+    if (at.slot >= OrderGroup::kSize / 2) {
+      at.slot -= OrderGroup::kSize / 2;
+      ++at.group;
+    }
+  }
+  const std::uint32_t group_at = groups_[at.group];
+  const std::uint32_t upper_at = pool_.make_block(group_at);
+  OrderGroup& group = pool_.group(group_at);
+  OrderBlock& lower = pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
+  OrderBlock& upper = pool_.block(upper_at);
+  std::memcpy(upper.key, lower.key + kHalf, kHalf * sizeof(std::int32_t));
+  std::memcpy(upper.other, lower.other + kHalf, kHalf * sizeof(std::int32_t));
+  std::memcpy(upper.node, lower.node + kHalf, kHalf * sizeof(std::int32_t));
+  std::fill_n(lower.other + kHalf, kHalf, lanes::kNothing);
+  std::fill_n(lower.node + kHalf, kHalf, -1);
+  lower.count = kHalf;
+  upper.count = kHalf;
+  for (std::uint32_t i = 0; i < kHalf; ++i) {
+    pool_.set_where(static_cast<std::uint32_t>(upper.node[i]), upper_at);
+  }
+  open(group.first, at.slot + 1, group.count);
+  open(group.most, at.slot + 1, group.count);
+  open(group.block, at.slot + 1, group.count);
+  ++group.count;
+  group.first[at.slot + 1] = order_of(upper.key[0], static_cast<std::uint32_t>(upper.node[0]));
+  group.block[at.slot + 1] = static_cast<std::int32_t>(upper_at);
+  group.most[at.slot] = lanes::greatest(lower.other);
+  group.most[at.slot + 1] = lanes::greatest(upper.other);
+}
+
+void OrderTree::split_group(std::size_t at) {
+  constexpr std::uint32_t kHalfGroup = OrderGroup::kSize / 2;
+  const std::uint32_t upper_at = pool_.make_group(this);
+  OrderGroup& lower = pool_.group(groups_[at]);
+  OrderGroup& upper = pool_.group(upper_at);
+  std::memcpy(upper.first, lower.first + kHalfGroup, kHalfGroup * sizeof(lower.first[0]));
+  std::memcpy(upper.most, lower.most + kHalfGroup, kHalfGroup * sizeof(lower.most[0]));
+  std::memcpy(upper.block, lower.block + kHalfGroup, kHalfGroup * sizeof(lower.block[0]));
+  std::fill_n(lower.most + kHalfGroup, kHalfGroup, lanes::kNothing);
+  std::fill_n(lower.block + kHalfGroup, kHalfGroup, -1);
+  lower.count = kHalfGroup;
+  upper.count = kHalfGroup;
+  for (std::uint32_t i = 0; i < kHalfGroup; ++i) {
+    pool_.block(static_cast<std::uint32_t>(upper.block[i])).group = upper_at;
+  }
+  const auto after = static_cast<std::ptrdiff_t>(at) + 1;
+  first_.insert(first_.begin() + after, upper.first[0]);
+  groups_.insert(groups_.begin() + after, upper_at);
+  most_[at] = greatest32(lower.most);
+  most_.insert(most_.begin() + after, greatest32(upper.most));
+}
+
+void OrderTree::remove(std::uint32_t node) {
+  const std::uint32_t block_at = pool_.where(node);
+  OrderBlock& block = pool_.block(block_at);
+  OrderGroup& group = pool_.group(block.group);
+  const auto at = static_cast<std::uint32_t>(
+      std::countr_zero(lanes::equal(block.node, static_cast<std::int32_t>(node))));
+  const std::int32_t gone = block.other[at];
+  close(block.key, at, block.count);
+  close(block.other, at, block.count);
+  close(block.node, at, block.count);
+  --block.count;
+  block.other[block.count] = lanes::kNothing;
+  block.node[block.count] = -1;
+  pool_.set_where(node, OrderPool::kNowhere);
+  const std::uint32_t slot = slot_of(group, block_at);
+  lower_most(group, slot, gone);
+  if (block.count == 0) {
+    remove_block(position_of(group), group, slot);
+  } else if (block.count < OrderBlock::kSize / 4) {
+    merge_with_next(group, slot);
+  }
+}
+
+void OrderTree::lower_most(OrderGroup& group, std::uint32_t slot, std::int32_t gone) {
+  if (gone < group.most[slot]) return;
+  const std::int32_t most =
+      lanes::greatest(pool_.block(static_cast<std::uint32_t>(group.block[slot])).other);
+  if (most == gone) return;
+  group.most[slot] = most;
+  const std::size_t at = position_of(group);
+  if (gone == most_[at]) most_[at] = greatest32(group.most);
+}
+
+void OrderTree::remove_block(std::size_t group_at, OrderGroup& group, std::uint32_t slot) {
+  pool_.free_block(static_cast<std::uint32_t>(group.block[slot]));
+  // The group's own lower bound stays where it is, so that the order of groups does.
+  const std::int64_t first = group.first[0];
+  close(group.first, slot, group.count);
+  close(group.most, slot, group.count);
+  close(group.block, slot, group.count);
+  --group.count;
+  group.most[group.count] = lanes::kNothing;
+  group.block[group.count] = -1;
+  if (group.count > 0) {
+    group.first[0] = first;
+    return;
+  }
+  const auto at = static_cast<std::ptrdiff_t>(group_at);
+  pool_.free_group(groups_[group_at]);
+  first_.erase(first_.begin() + at);
+  most_.erase(most_.begin() + at);
+  groups_.erase(groups_.begin() + at);
+}
+
+void OrderTree::merge_with_next(OrderGroup& group, std::uint32_t slot) {
+  if (slot + 1 >= group.count) return;
+  const auto block_at = static_cast<std::uint32_t>(group.block[slot]);
+  OrderBlock& block = pool_.block(block_at);
+  OrderBlock& next = pool_.block(static_cast<std::uint32_t>(group.block[slot + 1]));
+  if (block.count + next.count > OrderBlock::kSize * 3 / 4) return;
+  std::memcpy(block.key + block.count, next.key, next.count * sizeof(std::int32_t));
+  std::memcpy(block.other + block.count, next.other, next.count * sizeof(std::int32_t));
+  std::memcpy(block.node + block.count, next.node, next.count * sizeof(std::int32_t));
+  for (std::uint32_t i = 0; i < next.count; ++i) {
+    pool_.set_where(static_cast<std::uint32_t>(next.node[i]), block_at);
+  }
+  block.count += next.count;
+  group.most[slot] = std::max(group.most[slot], group.most[slot + 1]);
+  remove_block(position_of(group), group, slot + 1);
+}
+
+std::size_t OrderTree::bytes() const {
+  return first_.capacity() * (sizeof(std::int64_t) + sizeof(std::int32_t) + sizeof(std::uint32_t));
+}
+
+// ---- The search
+
+OrderSearch::OrderSearch(const OrderTree& tree, Question question)
+    : tree_(tree), pool_(tree.pool_), question_(question) {
+  if (tree_.groups_.empty()) return;
+  const OrderTree::Place at = tree_.locate(order_of(question.least_key, 0));
+  group_ = at.group;
+  const OrderGroup& group = pool_.group(tree_.groups_[group_]);
+  block_ = &pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
+  entries_ = lanes::at_least(block_->key, question.least_key, block_->other, question.least_other);
+  const std::uint32_t later = at.slot + 1 == OrderGroup::kSize ? 0 : ~0u << (at.slot + 1);
+  blocks_ = at_least32(group.most, question.least_other) & later;
+  steps_ = 1;
+}
+
+bool OrderSearch::next_block() {
+  while (blocks_ == 0) {
+    ++group_;
+    while (group_ < tree_.groups_.size() && tree_.most_[group_] < question_.least_other) ++group_;
+    if (group_ >= tree_.groups_.size()) return false;
+    ++steps_;
+    blocks_ = at_least32(pool_.group(tree_.groups_[group_]).most, question_.least_other);
+  }
+  const auto slot = static_cast<std::uint32_t>(std::countr_zero(blocks_));
+  blocks_ &= blocks_ - 1;
+  const OrderGroup& group = pool_.group(tree_.groups_[group_]);
+  block_ = &pool_.block(static_cast<std::uint32_t>(group.block[slot]));
+  entries_ = lanes::at_least(block_->other, question_.least_other);
+  ++steps_;
+  return true;
+}
+
+bool OrderSearch::next() {
+  if (tree_.groups_.empty()) return false;
+  while (entries_ == 0) {
+    if (!next_block()) return false;
+  }
+  entry_ = static_cast<std::uint32_t>(std::countr_zero(entries_));
+  entries_ &= entries_ - 1;
+  return true;
+}
+
+}  // namespace berth::placement

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/placement/scan.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "core/placement/dice.hpp"
+
+namespace berth::placement {
+namespace {
+
+using Bitmap = std::vector<std::uint64_t>;
+
+template <typename Keep>
+void keep_if(Bitmap& nodes, const Keep& keep) {
+  for (std::size_t w = 0; w < nodes.size(); ++w) {
+    for (std::uint64_t word = nodes[w]; word != 0; word &= word - 1) {
+      const auto node =
+          static_cast<std::uint32_t>(w * 64 + static_cast<std::size_t>(std::countr_zero(word)));
+      if (!keep(node)) nodes[w] &= ~(word & ~(word - 1));
+    }
+  }
+}
+
+// The first at or after `start`, going round.
+std::optional<std::uint32_t> first_from(const Bitmap& nodes, std::uint32_t start) {
+  const std::size_t home = start / 64;
+  for (std::size_t i = 0; i <= nodes.size(); ++i) {
+    const std::size_t w = (home + i) % nodes.size();
+    std::uint64_t word = nodes[w];
+    const std::uint64_t after = ~std::uint64_t{0} << (start % 64);
+    if (i == 0) word &= after;
+    if (i == nodes.size()) word &= ~after;
+    if (word != 0)
+      return static_cast<std::uint32_t>(w * 64 + static_cast<std::size_t>(std::countr_zero(word)));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Scan::strike_out(Compiled& compiled, std::size_t plan_index, const Books& books,
+                      Bitmap& nodes) {
+  const OwnerPlan& plan = compiled.owners[plan_index];
+  const std::uint8_t wanted = verdict_for(plan_index);
+  keep_if(nodes, [&](std::uint32_t node) { return verdict_of(compiled, books, node) == wanted; });
+  if (compiled.expressions_read_identity) {
+    for (std::size_t w = 0; w < nodes.size(); ++w) nodes[w] &= compiled.identities[w];
+  }
+  for (const std::uint32_t key : plan.ports) {
+    for (const std::uint32_t node : books.nodes_with_port(key))
+      nodes[node / 64] &= ~(std::uint64_t{1} << (node % 64));
+  }
+  if (compiled.distinct_instance) {
+    keep_if(nodes, [&](std::uint32_t node) {
+      return books.count(compiled.counted_kind, compiled.counted, node) == 0;
+    });
+  }
+  if (needs_one_by_one(compiled, plan, books)) {
+    keep_if(nodes,
+            [&](std::uint32_t node) { return passes_one_by_one(compiled, plan, books, node); });
+  }
+}
+
+void Scan::gather(Compiled& compiled, const Books& books) {
+  candidates_.assign(books.padded() / 64, 0);
+  all_.assign(books.padded() / 64, ~std::uint64_t{0});
+  for (std::size_t i = 0; i < compiled.owners.size(); ++i) {
+    const OwnerPlan& plan = compiled.owners[i];
+    // Nodes that take no tasks offer less than any floor.
+    floors_ = {{books.offers(kCpuColumn), compiled.floors[i].cpu},
+               {books.offers(kMemoryColumn), compiled.floors[i].memory}};
+    for (const OwnerPlan::LeastOffer& floor : plan.floors) {
+      floors_.push_back({books.offers(floor.column), floor.least});
+    }
+    part_.assign(candidates_.size(), 0);
+    kernels_.filter(all_, floors_, part_.data());
+    strike_out(compiled, i, books, part_);
+    for (std::size_t w = 0; w < part_.size(); ++w) candidates_[w] |= part_[w];
+  }
+}
+
+Key Scan::key_of(std::size_t strategy, const Compiled& compiled, const Books& books) {
+  switch (compiled.strategies[strategy].kind) {
+    case Strategy::Kind::BinpackCpu:
+      return Key{books.offers(kCpuColumn)};
+    case Strategy::Kind::BinpackMemory:
+      return Key{books.offers(kMemoryColumn)};
+    case Strategy::Kind::SpreadInstance: {
+      if (const CountTree* counts = books.tally().counts(compiled.counted))
+        return Key{counts->level(0)};
+      by_node_.assign(books.padded(), 0);
+      for (std::uint32_t node = 0; node < books.node_end(); ++node) {
+        by_node_[node] =
+            static_cast<std::int32_t>(books.count(compiled.counted_kind, compiled.counted, node));
+      }
+      return Key{by_node_.data()};
+    }
+    case Strategy::Kind::SpreadAttribute: {
+      const Tally::Slot slot = compiled.slots[strategy];
+      const ValueNumbers& values = books.tally().values(slot);
+      by_class_.assign(books.classes().end(), 0);
+      for (std::uint32_t number = 0; number < by_class_.size(); ++number) {
+        if (books.classes().nodes_of(number) == 0) continue;
+        by_class_[number] = books.tally().of_value(compiled.counted, slot, values.of_class(number));
+      }
+      return Key{books.class_column(), by_class_.data()};
+    }
+    case Strategy::Kind::Random:
+      break;
+  }
+  return Key{books.offers(kCpuColumn)};
+}
+
+std::optional<std::uint32_t> Scan::decide(Compiled& compiled, const Books& books,
+                                          std::uint64_t dice) {
+  gather(compiled, books);
+  for (std::size_t i = 0; i < compiled.strategies.size(); ++i) {
+    if (compiled.strategies[i].kind == Strategy::Kind::Random)
+      return first_from(candidates_, roll(dice, kProbes, books.node_end()));
+    const Key key = key_of(i, compiled, books);
+    if (i + 1 < compiled.strategies.size()) {
+      kernels_.keep_least(candidates_, key);
+      continue;
+    }
+    const Best best = kernels_.first_least(candidates_, {}, key);
+    return best.node == Best::kNone ? std::nullopt
+                                    : std::optional(static_cast<std::uint32_t>(best.node));
+  }
+  return std::nullopt;
+}
+
+std::uint32_t narrow(std::vector<std::uint32_t> nodes, const Compiled& compiled, std::size_t first,
+                     const Books& books, std::uint64_t dice) {
+  const auto key_of = [&](std::size_t i, std::uint32_t node) -> std::int64_t {
+    switch (compiled.strategies[i].kind) {
+      case Strategy::Kind::BinpackCpu:
+        return books.offers(kCpuColumn)[node];
+      case Strategy::Kind::BinpackMemory:
+        return books.offers(kMemoryColumn)[node];
+      case Strategy::Kind::SpreadInstance:
+        return books.count(compiled.counted_kind, compiled.counted, node);
+      case Strategy::Kind::SpreadAttribute: {
+        const Tally::Slot slot = compiled.slots[i];
+        const std::uint32_t value = books.tally().values(slot).of_class(books.class_number(node));
+        return books.tally().of_value(compiled.counted, slot, value);
+      }
+      case Strategy::Kind::Random:
+        break;
+    }
+    return 0;
+  };
+  for (std::size_t i = first; i < compiled.strategies.size() && nodes.size() > 1; ++i) {
+    if (compiled.strategies[i].kind == Strategy::Kind::Random) {
+      const auto at =
+          std::lower_bound(nodes.begin(), nodes.end(), roll(dice, kProbes, books.node_end()));
+      return at == nodes.end() ? nodes.front() : *at;
+    }
+    std::int64_t least = INT64_MAX;
+    for (const std::uint32_t node : nodes) least = std::min(least, key_of(i, node));
+    std::erase_if(nodes, [&](std::uint32_t node) { return key_of(i, node) != least; });
+  }
+  return nodes.front();
+}
+
+}  // namespace berth::placement
