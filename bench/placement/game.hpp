@@ -50,17 +50,27 @@ class Game {
     ++steps_;
     const Step asked{dice_.below(kGroups), dice_.roll()};
     const std::optional<Ticket> placed = player_.place(asked);
-    if (placed) {
-      queue_.push_back(*placed);
-      use(asked.group, 1);
-    }
+    if (placed) keep(*placed);
     settle(placed.has_value());
     if (steps_ % kChurnEvery == 0) churn();
     return placed ? static_cast<std::int64_t>(placed->node) : -1;
   }
 
-  // Without the ends and the churn, for those that measure a decision alone.
+  // For those that measure a decision alone: place with player(), keep the ticket, end a task.
   Player& player() { return player_; }
+  void keep(const Ticket& ticket) {
+    queue_.push_back(ticket);
+    use(ticket.group, 1);
+  }
+  void end_oldest() {
+    while (!queue_.empty()) {
+      const Ticket oldest = queue_.front();
+      queue_.pop_front();
+      if (!player_.release(oldest)) continue;
+      use(oldest.group, -1);
+      return;
+    }
+  }
   [[nodiscard]] double cpu_fill_percent() const { return 100 * used_.cpu / offered_.cpu; }
   [[nodiscard]] double memory_fill_percent() const { return 100 * used_.memory / offered_.memory; }
   [[nodiscard]] std::size_t node_count() const { return hosts_.size() - gone_.size(); }
@@ -87,16 +97,6 @@ class Game {
     if (placed && excess < 0 && steps_ % kRefillEvery == 0) return;
     end_oldest();
     if (excess > 4096) end_oldest();
-  }
-
-  void end_oldest() {
-    while (!queue_.empty()) {
-      const Ticket oldest = queue_.front();
-      queue_.pop_front();
-      if (!player_.release(oldest)) continue;
-      use(oldest.group, -1);
-      return;
-    }
   }
 
   std::uint32_t draw_live() {

@@ -19,7 +19,7 @@ constexpr std::array<std::pair<int, int>, 2> kOpposedSizes = {{{16, 4}, {2, 64}}
 std::vector<Shape> all_shapes() {
   std::vector<Shape> shapes;
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(kShapes); ++i) {
-    shapes.push_back({64 * (1 + i % 16), 96 * (1 + i / 16)});
+    shapes.push_back({64 * (1 + i % 16), 112 * (1 + i / 16)});
   }
   return shapes;
 }
@@ -28,27 +28,37 @@ bool fits(const Shape& shape, const Host& left) {
   return shape.cpu <= left.cpu && shape.memory_mib <= left.memory_mib;
 }
 
-// Tasks for one host, until the share of it that is used is `percent` or nothing more fits.
+// The fitting group with the most cpu, from `first` on; kGroups where none fits.
+std::uint32_t largest_fitting(const Load& load, const Host& left, std::uint32_t first) {
+  std::uint32_t best = kGroups;
+  for (std::uint32_t i = 0; i < kGroups; ++i) {
+    const std::uint32_t group = (first + i) % kGroups;
+    if (!fits(load.shape_of(group), left)) continue;
+    if (best == kGroups || load.shape_of(group).cpu > load.shape_of(best).cpu) best = group;
+  }
+  return best;
+}
+
+// Tasks for one host, until the share of it that is used is about `percent` or nothing more fits.
 void fill(Load& load, std::uint32_t node, int percent, Dice& dice) {
   const Host& host = load.hosts[node];
   Host left = host;
-  const bool by_cpu = host.cpu < host.memory_mib;
+  const bool by_cpu = host.cpu <= host.memory_mib;
   const std::int32_t keep = (by_cpu ? host.cpu : host.memory_mib) / 100 * (100 - percent);
-  for (int misses = 0; (by_cpu ? left.cpu : left.memory_mib) > keep;) {
+  for (int misses = 0;;) {
     std::uint32_t group = dice.below(kGroups);
     if (!fits(load.shape_of(group), left)) {
       if (++misses < 8) continue;
-      // The largest that fits closes the host.
-      std::uint32_t best = kGroups;
-      for (std::uint32_t i = 0; i < kGroups; ++i, group = (group + 1) % kGroups) {
-        if (!fits(load.shape_of(group), left)) continue;
-        if (best == kGroups || load.shape_of(group).cpu > load.shape_of(best).cpu) best = group;
-      }
-      if (best == kGroups) return;
-      group = best;
+      group = largest_fitting(load, left, group);
+      if (group == kGroups) return;
     }
-    left.cpu -= load.shape_of(group).cpu;
-    left.memory_mib -= load.shape_of(group).memory_mib;
+    const Shape& shape = load.shape_of(group);
+    // Half of a task over the mark is as near to it as half of one under it.
+    const std::int32_t over =
+        by_cpu ? keep - left.cpu + shape.cpu / 2 : keep - left.memory_mib + shape.memory_mib / 2;
+    if (over > 0) return;
+    left.cpu -= shape.cpu;
+    left.memory_mib -= shape.memory_mib;
     load.running.push_back({node, group});
   }
 }

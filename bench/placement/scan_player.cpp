@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/placement/scan_player.hpp"
 
-#include <limits>
-
 namespace berth::bench {
 namespace {
 
-constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint64_t kNone = ~std::uint64_t{0};
 
 Counting counting_of(Plan plan) {
   const bool counts =
@@ -25,13 +23,13 @@ ScanPlayer::ScanPlayer(const Load& load, Plan plan)
 template <typename Accepts, typename KeyOf>
 std::optional<std::uint32_t> ScanPlayer::first_least(const Shape& shape, const Accepts& accepts,
                                                      const KeyOf& key_of) const {
-  std::int64_t least = kNone;
+  std::uint64_t least = kNone;
   std::uint32_t best = 0;
   for (std::uint32_t node = 0; node < cluster_.end(); ++node) {
     // One branch, nearly never taken: which nodes fit cannot be foretold.
-    const bool counts = static_cast<bool>(static_cast<unsigned>(cluster_.fits(node, shape)) &
-                                          static_cast<unsigned>(accepts(node)));
-    const std::int64_t key = counts ? key_of(node) : kNone;
+    const auto counts = static_cast<std::uint64_t>(cluster_.fits(node, shape)) &
+                        static_cast<std::uint64_t>(accepts(node));
+    const std::uint64_t key = static_cast<std::uint64_t>(key_of(node)) | (counts - 1);
     if (key < least) {
       least = key;
       best = node;

@@ -27,6 +27,14 @@ std::optional<std::uint32_t> node_of(const Best& best) {
                                   : std::optional(static_cast<std::uint32_t>(best.node));
 }
 
+template <typename Words>
+std::optional<std::uint32_t> first_of(const Words& nodes) {
+  for (std::uint32_t w = 0; w < nodes.size(); ++w) {
+    if (nodes[w] != 0) return w * 64 + static_cast<std::uint32_t>(std::countr_zero(nodes[w]));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 SimdPlayer::SimdPlayer(const Load& load, Plan plan)
@@ -35,9 +43,10 @@ SimdPlayer::SimdPlayer(const Load& load, Plan plan)
       kernels_(widest()),
       all_(cluster_.cpu().size() / 64, ~std::uint64_t{0}),
       scratch_(all_.size()),
+      together_(all_.size()),
       tasks_of_node_(cluster_.cpu().size()) {
   for (auto& zones : parts_) {
-    for (Words& part : zones) part.resize(plan == Plan::Chain ? all_.size() : 0);
+    for (Words& part : zones) part.resize(has_parts() ? all_.size() : 0);
   }
   for (std::uint32_t node = 0; node < load.hosts.size(); ++node) mark(node, load.hosts[node], true);
 }
@@ -48,9 +57,9 @@ const char* SimdPlayer::instructions() {
 }
 
 void SimdPlayer::mark(std::uint32_t node, const Host& host, bool present) {
-  if (plan_ != Plan::Chain) return;
+  if (!has_parts()) return;
   const std::uint64_t bit = std::uint64_t{1} << (node % 64);
-  std::uint64_t& word = parts_[host.color][host.zone][node / 64];
+  std::uint64_t& word = parts_[plan_ == Plan::Chain ? host.color : 0][host.zone][node / 64];
   word = present ? word | bit : word & ~bit;
 }
 
@@ -65,30 +74,38 @@ void SimdPlayer::add_node(std::uint32_t node, const Host& host) {
 }
 
 // Zone by zone, those with equally few tasks together: one pass, mostly.
-std::optional<std::uint32_t> SimdPlayer::chain(const Floors& floors, std::uint32_t group) {
+std::optional<std::uint32_t> SimdPlayer::by_zone(const Floors& floors, std::uint32_t group) {
   const auto& tasks = cluster_.tally().by_zone(group);
   std::array<std::uint32_t, kZones> order{};
   for (std::uint32_t zone = 0; zone < kZones; ++zone) order[zone] = zone;
   std::sort(order.begin(), order.end(),
             [&](std::uint32_t a, std::uint32_t b) { return tasks[a] < tasks[b]; });
-  const auto& zones = parts_[Load::color_of(group)];
+  const auto& zones = parts_[plan_ == Plan::Chain ? Load::color_of(group) : 0];
   for (std::uint32_t i = 0; i < kZones;) {
     const std::uint32_t first = i++;
     const Words* nodes = &zones[order[first]];
     for (; i < kZones && tasks[order[i]] == tasks[order[first]]; ++i) {
       const Words& more = zones[order[i]];
-      for (std::size_t w = 0; w < more.size(); ++w) scratch_[w] = (*nodes)[w] | more[w];
-      nodes = &scratch_;
+      for (std::size_t w = 0; w < more.size(); ++w) together_[w] = (*nodes)[w] | more[w];
+      nodes = &together_;
     }
-    const Best best = kernels_.first_least(*nodes, floors, {cluster_.memory().data()});
-    if (best.node != Best::kNone) return node_of(best);
+    const auto best =
+        plan_ == Plan::Chain
+            ? node_of(kernels_.first_least(*nodes, floors, {cluster_.memory().data()}))
+            : first_of(filtered(*nodes, floors));
+    if (best) return best;
   }
   return std::nullopt;
 }
 
-std::optional<std::uint32_t> SimdPlayer::any_of(const Floors& floors, std::uint64_t dice) {
+const SimdPlayer::Words& SimdPlayer::filtered(const Words& nodes, const Floors& floors) {
   std::fill(scratch_.begin(), scratch_.end(), 0);
-  kernels_.filter(all_, floors, scratch_.data());
+  kernels_.filter(nodes, floors, scratch_.data());
+  return scratch_;
+}
+
+std::optional<std::uint32_t> SimdPlayer::any_of(const Floors& floors, std::uint64_t dice) {
+  static_cast<void>(filtered(all_, floors));
   std::uint64_t fitting = 0;
   for (const std::uint64_t word : scratch_)
     fitting += static_cast<std::uint64_t>(std::popcount(word));
@@ -124,13 +141,9 @@ std::optional<std::uint32_t> SimdPlayer::decide(const Step& step) {
       for (const auto& [node, tasks] : nodes) tasks_of_node_[node] = 0;
       return node_of(best);
     }
-    case Plan::SpreadZone: {
-      const auto& zones = cluster_.tally().by_zone(step.group);
-      return node_of(
-          kernels_.first_least(all_, floors, {cluster_.zone().data(), zones.data(), kZones}));
-    }
+    case Plan::SpreadZone:
     case Plan::Chain:
-      return chain(floors, step.group);
+      return by_zone(floors, step.group);
     case Plan::Random:
       return any_of(floors, step.dice);
   }

@@ -27,14 +27,17 @@ class SimdPlayer : public ClusterPlayer<SimdPlayer, std::int32_t> {
   using Floors = std::array<placement::Floor, 2>;
 
   void mark(std::uint32_t node, const Host& host, bool present);
-  [[nodiscard]] std::optional<std::uint32_t> chain(const Floors& floors, std::uint32_t group);
+  [[nodiscard]] bool has_parts() const { return plan_ == Plan::SpreadZone || plan_ == Plan::Chain; }
+  [[nodiscard]] const Words& filtered(const Words& nodes, const Floors& floors);
+  [[nodiscard]] std::optional<std::uint32_t> by_zone(const Floors& floors, std::uint32_t group);
   [[nodiscard]] std::optional<std::uint32_t> any_of(const Floors& floors, std::uint64_t dice);
 
   Plan plan_;
   const placement::Kernels& kernels_;
   Words all_;
   Words scratch_;
-  std::array<std::array<Words, kZones>, kColors> parts_;  // of the chain
+  Words together_;
+  std::array<std::array<Words, kZones>, kColors> parts_;  // color 0 alone without a chain
   std::vector<std::int32_t> tasks_of_node_;  // of the group at hand; all 0 between decisions
 };
 
