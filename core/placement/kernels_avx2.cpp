@@ -7,97 +7,256 @@
 #include <bit>
 
 #define BERTH_AVX2 __attribute__((target("avx2")))
+#define BERTH_AVX2_INLINE __attribute__((target("avx2"), always_inline)) inline
 
+// Each pass works word by word: eight vectors of eight nodes, one test at the end whether the word
+// holds anything better, which it rarely does. Nodes that do not count are tracked as "failing",
+// by the sign bits of lanes: what blends, gathers and movemask look at.
 namespace berth::placement {
 namespace {
 
-// All ones in the lanes whose bit of `bits` is set.
-BERTH_AVX2 inline __m256i lanes_of(unsigned bits) {
-  const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-  return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), each),
-                            each);
-}
+constexpr unsigned kLanes = 8;
+constexpr unsigned kVectors = 64 / kLanes;
 
-BERTH_AVX2 inline unsigned bits_of(__m256i lanes) {
-  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(lanes)));
-}
-
-BERTH_AVX2 inline __m256i load(const std::int32_t* from) {
+BERTH_AVX2_INLINE __m256i load(const std::int32_t* from) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
 
-// Eight keys from `node` on; lanes outside `lanes` are not read from the table.
-BERTH_AVX2 inline __m256i load_keys(Key key, std::size_t node, __m256i lanes) {
-  const __m256i column = load(key.column + node);
-  if (key.table == nullptr) return column;
-  return _mm256_mask_i32gather_epi32(_mm256_set1_epi32(INT32_MAX), key.table, column, lanes, 4);
+BERTH_AVX2_INLINE unsigned signs_of(__m256i lanes) {
+  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(lanes)));
 }
 
-BERTH_AVX2 inline __m256i passing(std::span<const Floor> floors, std::size_t node, __m256i lanes) {
-  for (const Floor& floor : floors) {
-    const __m256i below =
-        _mm256_cmpgt_epi32(_mm256_set1_epi32(floor.least), load(floor.column + node));
-    lanes = _mm256_andnot_si256(below, lanes);
+// `yes` in the lanes whose sign bit in `which` is set, else `no`.
+BERTH_AVX2_INLINE __m256i choose(__m256i no, __m256i yes, __m256i which) {
+  return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(no), _mm256_castsi256_ps(yes),
+                                              _mm256_castsi256_ps(which)));
+}
+
+// The sign of lane i is the complement of bit 8 * vector + i of `word`.
+BERTH_AVX2_INLINE __m256i absent(std::uint64_t word, unsigned vector) {
+  const auto half = static_cast<std::int32_t>(~word >> (vector < 4 ? 0 : 32));
+  const __m256i to_sign = _mm256_sub_epi32(_mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24),
+                                           _mm256_set1_epi32(static_cast<int>(vector % 4 * 8)));
+  return _mm256_sllv_epi32(_mm256_set1_epi32(half), to_sign);
+}
+
+BERTH_AVX2_INLINE __m256i inverse(__m256i lanes) {
+  return _mm256_andnot_si256(lanes, _mm256_set1_epi32(-1));
+}
+
+enum class Lookup { None, Register, Gather };
+
+struct Keys {
+  const std::int32_t* column;
+  const std::int32_t* table;
+  __m256i entries;  // of Lookup::Register
+};
+
+BERTH_AVX2_INLINE Lookup lookup_of(Key key) {
+  if (key.table == nullptr) return Lookup::None;
+  return key.table_entries != 0 && key.table_entries <= kLanes ? Lookup::Register : Lookup::Gather;
+}
+
+BERTH_AVX2_INLINE Keys keys_of(Key key) {
+  alignas(32) std::int32_t entries[kLanes] = {};
+  if (lookup_of(key) == Lookup::Register) {
+    for (std::uint32_t i = 0; i < key.table_entries; ++i) entries[i] = key.table[i];
   }
-  return lanes;
+  return Keys{key.column, key.table, load(entries)};
 }
 
-BERTH_AVX2 inline std::int32_t least_of(__m256i keys) {
+// Keys of eight nodes, INT32_MAX where failing.
+template <Lookup lookup>
+BERTH_AVX2_INLINE __m256i read(const Keys& keys, std::size_t node, __m256i failing) {
+  const __m256i none = _mm256_set1_epi32(INT32_MAX);
+  const __m256i column = load(keys.column + node);
+  if constexpr (lookup == Lookup::Gather) {
+    return _mm256_mask_i32gather_epi32(none, keys.table, column, inverse(failing), 4);
+  } else if constexpr (lookup == Lookup::Register) {
+    return choose(_mm256_permutevar8x32_epi32(keys.entries, column), none, failing);
+  } else {
+    return choose(column, none, failing);
+  }
+}
+
+// Floors: how many there are, none with a table; kAnyFloors: any number, with tables or without.
+constexpr int kAnyFloors = -1;
+
+template <int count>
+BERTH_AVX2_INLINE __m256i below(std::span<const Floor> floors, std::size_t node, __m256i failing) {
+  if constexpr (count >= 1) {
+    failing = _mm256_or_si256(failing, _mm256_cmpgt_epi32(_mm256_set1_epi32(floors[0].least),
+                                                          load(floors[0].column + node)));
+  }
+  if constexpr (count == 2) {
+    failing = _mm256_or_si256(failing, _mm256_cmpgt_epi32(_mm256_set1_epi32(floors[1].least),
+                                                          load(floors[1].column + node)));
+  }
+  if constexpr (count == kAnyFloors) {
+    for (const Floor& floor : floors) {
+      const __m256i least = _mm256_set1_epi32(floor.least);
+      __m256i value = load(floor.column + node);
+      if (floor.table != nullptr) {
+        if (signs_of(failing) == 0xFF) return failing;
+        value = _mm256_mask_i32gather_epi32(least, floor.table, value, inverse(failing), 4);
+      }
+      failing = _mm256_or_si256(failing, _mm256_cmpgt_epi32(least, value));
+    }
+  }
+  return failing;
+}
+
+// All of a word's keys that count, in `out`; the least in each lane is returned.
+template <int floor_count, bool whole, Lookup lookup>
+BERTH_AVX2_INLINE __m256i read_word(std::uint64_t word, std::span<const Floor> floors,
+                                    const Keys& keys, std::size_t node, __m256i* out) {
+  __m256i least = _mm256_set1_epi32(INT32_MAX);
+#pragma GCC unroll 8
+  for (unsigned i = 0; i < kVectors; ++i) {
+    const __m256i outside = whole ? _mm256_setzero_si256() : absent(word, i);
+    const __m256i failing = below<floor_count>(floors, node + i * kLanes, outside);
+    const __m256i values = read<lookup>(keys, node + i * kLanes, failing);
+    if (out != nullptr) out[i] = values;
+    least = _mm256_min_epi32(least, values);
+  }
+  return least;
+}
+
+template <int floor_count, Lookup lookup>
+BERTH_AVX2_INLINE __m256i read_any_word(std::uint64_t word, std::span<const Floor> floors,
+                                        const Keys& keys, std::size_t node, __m256i* out) {
+  if (word == ~std::uint64_t{0})
+    return read_word<floor_count, true, lookup>(word, floors, keys, node, out);
+  return read_word<floor_count, false, lookup>(word, floors, keys, node, out);
+}
+
+BERTH_AVX2_INLINE std::int32_t least_of(__m256i keys) {
   __m128i four = _mm_min_epi32(_mm256_castsi256_si128(keys), _mm256_extracti128_si256(keys, 1));
   four = _mm_min_epi32(four, _mm_shuffle_epi32(four, 0b01001110));
   four = _mm_min_epi32(four, _mm_shuffle_epi32(four, 0b10110001));
   return _mm_cvtsi128_si32(four);
 }
 
-BERTH_AVX2 void filter(std::span<const std::uint64_t> in, std::span<const Floor> floors,
-                       std::uint64_t* out) {
+// The nodes of a word whose key is `key`.
+BERTH_AVX2_INLINE std::uint64_t equal_to(__m256i key, const __m256i* keys) {
+  std::uint64_t bits = 0;
+#pragma GCC unroll 8
+  for (unsigned i = 0; i < kVectors; ++i) {
+    bits |= static_cast<std::uint64_t>(signs_of(_mm256_cmpeq_epi32(keys[i], key))) << i * kLanes;
+  }
+  return bits;
+}
+
+template <int floor_count>
+BERTH_AVX2 void filter_with(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+                            std::uint64_t* out) {
   for (std::size_t w = 0; w < in.size(); ++w) {
-    std::uint64_t kept = 0;
     if (in[w] == 0) continue;
-    for (unsigned part = 0; part < 64; part += 8) {
-      const __m256i lanes = lanes_of(static_cast<unsigned>(in[w] >> part) & 0xFF);
-      kept |= static_cast<std::uint64_t>(bits_of(passing(floors, w * 64 + part, lanes))) << part;
+    std::uint64_t failing = 0;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < kVectors; ++i) {
+      const __m256i outside = floor_count == kAnyFloors ? absent(in[w], i) : _mm256_setzero_si256();
+      const __m256i lanes = below<floor_count>(floors, w * 64 + i * kLanes, outside);
+      failing |= static_cast<std::uint64_t>(signs_of(lanes)) << i * kLanes;
     }
-    out[w] |= kept;
+    out[w] |= in[w] & ~failing;
   }
 }
 
-BERTH_AVX2 Best first_least(std::span<const std::uint64_t> in, std::span<const Floor> floors,
-                            Key key) {
+template <int floor_count, Lookup lookup>
+BERTH_AVX2 Best least_with(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+                           Key key) {
+  const Keys keys = keys_of(key);
   Best best;
   __m256i least = _mm256_set1_epi32(INT32_MAX);
   for (std::size_t w = 0; w < in.size(); ++w) {
     if (in[w] == 0) continue;
-    for (unsigned part = 0; part < 64; part += 8) {
-      const std::size_t node = w * 64 + part;
-      const __m256i lanes =
-          passing(floors, node, lanes_of(static_cast<unsigned>(in[w] >> part) & 0xFF));
-      const __m256i keys = load_keys(key, node, lanes);
-      const __m256i better = _mm256_and_si256(lanes, _mm256_cmpgt_epi32(least, keys));
-      if (bits_of(better) == 0)
-        continue;  // nearly always: the best falls only a few times in a scan
-      const __m256i others = _mm256_set1_epi32(INT32_MAX);
-      best.key = least_of(_mm256_blendv_epi8(others, keys, better));
-      least = _mm256_set1_epi32(best.key);
-      const unsigned at = bits_of(_mm256_and_si256(better, _mm256_cmpeq_epi32(keys, least)));
-      best.node = node + static_cast<std::size_t>(std::countr_zero(at));
-    }
+    const __m256i found = read_any_word<floor_count, lookup>(in[w], floors, keys, w * 64, nullptr);
+    if (signs_of(_mm256_cmpgt_epi32(least, found)) == 0) continue;
+    // Nearly never: the best falls only a few times in a scan.
+    __m256i all[kVectors];
+    static_cast<void>(read_any_word<floor_count, lookup>(in[w], floors, keys, w * 64, all));
+    best.key = least_of(found);
+    least = _mm256_set1_epi32(best.key);
+    best.node = w * 64 + static_cast<std::size_t>(std::countr_zero(equal_to(least, all)));
   }
   return best;
 }
 
-BERTH_AVX2 void keep_least(std::span<std::uint64_t> nodes, Key key) {
-  const __m256i least = _mm256_set1_epi32(first_least(nodes, {}, key).key);
+template <Lookup lookup>
+BERTH_AVX2 void keep_with(std::span<std::uint64_t> nodes, Key key) {
+  const Keys keys = keys_of(key);
+  std::int32_t best = INT32_MAX;
+  std::size_t first = 0;  // words before it held the best of their time, which has fallen since
   for (std::size_t w = 0; w < nodes.size(); ++w) {
     if (nodes[w] == 0) continue;
-    std::uint64_t kept = 0;
-    for (unsigned part = 0; part < 64; part += 8) {
-      const __m256i lanes = lanes_of(static_cast<unsigned>(nodes[w] >> part) & 0xFF);
-      const __m256i keys = load_keys(key, w * 64 + part, lanes);
-      const unsigned equal = bits_of(_mm256_and_si256(lanes, _mm256_cmpeq_epi32(keys, least)));
-      kept |= static_cast<std::uint64_t>(equal) << part;
+    __m256i all[kVectors];
+    const std::int32_t least = least_of(read_any_word<0, lookup>(nodes[w], {}, keys, w * 64, all));
+    if (least < best) {
+      best = least;
+      first = w;
     }
-    nodes[w] = kept;
+    nodes[w] = least == best ? equal_to(_mm256_set1_epi32(best), all) & nodes[w] : 0;
+  }
+  for (std::size_t w = 0; w < first; ++w) nodes[w] = 0;
+}
+
+BERTH_AVX2_INLINE int plain_floors(std::span<const Floor> floors) {
+  if (floors.size() > 2) return kAnyFloors;
+  for (const Floor& floor : floors) {
+    if (floor.table != nullptr) return kAnyFloors;
+  }
+  return static_cast<int>(floors.size());
+}
+
+BERTH_AVX2 void filter(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+                       std::uint64_t* out) {
+  switch (plain_floors(floors)) {
+    case 1:
+      return filter_with<1>(in, floors, out);
+    case 2:
+      return filter_with<2>(in, floors, out);
+    default:
+      return filter_with<kAnyFloors>(in, floors, out);
+  }
+}
+
+template <int floor_count>
+BERTH_AVX2 Best first_least_with(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+                                 Key key) {
+  switch (lookup_of(key)) {
+    case Lookup::None:
+      return least_with<floor_count, Lookup::None>(in, floors, key);
+    case Lookup::Register:
+      return least_with<floor_count, Lookup::Register>(in, floors, key);
+    case Lookup::Gather:
+      break;
+  }
+  return least_with<floor_count, Lookup::Gather>(in, floors, key);
+}
+
+BERTH_AVX2 Best first_least(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+                            Key key) {
+  switch (plain_floors(floors)) {
+    case 0:
+      return first_least_with<0>(in, floors, key);
+    case 1:
+      return first_least_with<1>(in, floors, key);
+    case 2:
+      return first_least_with<2>(in, floors, key);
+    default:
+      return first_least_with<kAnyFloors>(in, floors, key);
+  }
+}
+
+BERTH_AVX2 void keep_least(std::span<std::uint64_t> nodes, Key key) {
+  switch (lookup_of(key)) {
+    case Lookup::None:
+      return keep_with<Lookup::None>(nodes, key);
+    case Lookup::Register:
+      return keep_with<Lookup::Register>(nodes, key);
+    case Lookup::Gather:
+      return keep_with<Lookup::Gather>(nodes, key);
   }
 }
 

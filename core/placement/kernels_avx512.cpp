@@ -7,72 +7,160 @@
 #include <bit>
 
 #define BERTH_AVX512 __attribute__((target("avx512f")))
+#define BERTH_AVX512_INLINE __attribute__((target("avx512f"), always_inline)) inline
 
+// Word by word, as with AVX2: four vectors of sixteen nodes, then one test whether the word holds
+// anything better.
 namespace berth::placement {
 namespace {
 
-// Sixteen keys from `node` on; lanes outside `lanes` are not read from the table.
-BERTH_AVX512 inline __m512i load_keys(Key key, std::size_t node, __mmask16 lanes) {
-  const __m512i column = _mm512_loadu_si512(key.column + node);
-  if (key.table == nullptr) return column;
-  return _mm512_mask_i32gather_epi32(_mm512_set1_epi32(INT32_MAX), lanes, column, key.table, 4);
+constexpr unsigned kLanes = 16;
+constexpr unsigned kVectors = 64 / kLanes;
+
+struct Keys {
+  const std::int32_t* column;
+  const std::int32_t* table;
+  bool in_register;
+  __m512i entries;
+};
+
+BERTH_AVX512_INLINE Keys keys_of(Key key) {
+  alignas(64) std::int32_t entries[kLanes] = {};
+  const bool in_register =
+      key.table != nullptr && key.table_entries != 0 && key.table_entries <= kLanes;
+  if (in_register) {
+    for (std::uint32_t i = 0; i < key.table_entries; ++i) entries[i] = key.table[i];
+  }
+  return Keys{key.column, key.table, in_register, _mm512_loadu_si512(entries)};
 }
 
-BERTH_AVX512 inline __mmask16 passing(std::span<const Floor> floors, std::size_t node,
+// Sixteen keys from `node` on; lanes outside `lanes` are not read from the table.
+BERTH_AVX512_INLINE __m512i read(const Keys& keys, std::size_t node, __mmask16 lanes) {
+  const __m512i column = _mm512_loadu_si512(keys.column + node);
+  if (keys.table == nullptr) return column;
+  if (keys.in_register) return _mm512_permutexvar_epi32(column, keys.entries);
+  return _mm512_mask_i32gather_epi32(_mm512_set1_epi32(INT32_MAX), lanes, column, keys.table, 4);
+}
+
+BERTH_AVX512_INLINE __mmask16 passing(std::span<const Floor> floors, std::size_t node,
                                       __mmask16 lanes) {
   for (const Floor& floor : floors) {
-    lanes = _mm512_mask_cmpge_epi32_mask(lanes, _mm512_loadu_si512(floor.column + node),
-                                         _mm512_set1_epi32(floor.least));
+    const __m512i least = _mm512_set1_epi32(floor.least);
+    __m512i value = _mm512_loadu_si512(floor.column + node);
+    if (floor.table != nullptr)
+      value = _mm512_mask_i32gather_epi32(least, lanes, value, floor.table, 4);
+    lanes = _mm512_mask_cmpge_epi32_mask(lanes, value, least);
   }
   return lanes;
+}
+
+// One or two floors without a table: what nearly every scan has.
+template <int count>
+BERTH_AVX512_INLINE __mmask16 passing_plain(std::span<const Floor> floors, std::size_t node,
+                                            __mmask16 lanes) {
+  if constexpr (count < 0) return passing(floors, node, lanes);
+  if constexpr (count >= 1) {
+    lanes = _mm512_mask_cmpge_epi32_mask(lanes, _mm512_loadu_si512(floors[0].column + node),
+                                         _mm512_set1_epi32(floors[0].least));
+  }
+  if constexpr (count >= 2) {
+    lanes = _mm512_mask_cmpge_epi32_mask(lanes, _mm512_loadu_si512(floors[1].column + node),
+                                         _mm512_set1_epi32(floors[1].least));
+  }
+  return lanes;
+}
+
+BERTH_AVX512_INLINE __mmask16 lanes_of(std::uint64_t word, unsigned vector) {
+  return static_cast<__mmask16>(word >> vector * kLanes);
 }
 
 BERTH_AVX512 void filter(std::span<const std::uint64_t> in, std::span<const Floor> floors,
                          std::uint64_t* out) {
   for (std::size_t w = 0; w < in.size(); ++w) {
-    std::uint64_t kept = 0;
     if (in[w] == 0) continue;
-    for (unsigned part = 0; part < 64; part += 16) {
-      const auto lanes = passing(floors, w * 64 + part, static_cast<__mmask16>(in[w] >> part));
-      kept |= static_cast<std::uint64_t>(lanes) << part;
+    std::uint64_t kept = 0;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < kVectors; ++i) {
+      const __mmask16 lanes = passing(floors, w * 64 + i * kLanes, lanes_of(in[w], i));
+      kept |= static_cast<std::uint64_t>(lanes) << i * kLanes;
     }
     out[w] |= kept;
   }
 }
 
-BERTH_AVX512 Best first_least(std::span<const std::uint64_t> in, std::span<const Floor> floors,
-                              Key key) {
+// The first node of word `w` whose key is the least that passes there.
+template <int floor_count>
+BERTH_AVX512_INLINE Best best_of_word(std::uint64_t word, std::span<const Floor> floors,
+                                      const Keys& keys, std::size_t base) {
   Best best;
-  __m512i least = _mm512_set1_epi32(INT32_MAX);
-  for (std::size_t w = 0; w < in.size(); ++w) {
-    if (in[w] == 0) continue;
-    for (unsigned part = 0; part < 64; part += 16) {
-      const std::size_t node = w * 64 + part;
-      const __mmask16 lanes = passing(floors, node, static_cast<__mmask16>(in[w] >> part));
-      const __m512i keys = load_keys(key, node, lanes);
-      const __mmask16 better = _mm512_mask_cmplt_epi32_mask(lanes, keys, least);
-      if (better == 0) continue;  // nearly always: the best falls only a few times in a scan
-      best.key = _mm512_mask_reduce_min_epi32(better, keys);
-      least = _mm512_set1_epi32(best.key);
-      const __mmask16 at = _mm512_mask_cmpeq_epi32_mask(better, keys, least);
-      best.node = node + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(at)));
-    }
+  for (unsigned i = 0; i < kVectors; ++i) {
+    const std::size_t node = base + i * kLanes;
+    const __mmask16 lanes = passing_plain<floor_count>(floors, node, lanes_of(word, i));
+    const __m512i values = read(keys, node, lanes);
+    const __mmask16 better =
+        _mm512_mask_cmplt_epi32_mask(lanes, values, _mm512_set1_epi32(best.key));
+    if (better == 0) continue;
+    best.key = _mm512_mask_reduce_min_epi32(better, values);
+    const __mmask16 at = _mm512_mask_cmpeq_epi32_mask(better, values, _mm512_set1_epi32(best.key));
+    best.node = node + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(at)));
   }
   return best;
 }
 
+template <int floor_count>
+BERTH_AVX512 Best least_with(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+                             Key key) {
+  const Keys keys = keys_of(key);
+  Best best;
+  __m512i least = _mm512_set1_epi32(INT32_MAX);
+  for (std::size_t w = 0; w < in.size(); ++w) {
+    if (in[w] == 0) continue;
+    __mmask16 better = 0;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < kVectors; ++i) {
+      const std::size_t node = w * 64 + i * kLanes;
+      const __mmask16 lanes = passing_plain<floor_count>(floors, node, lanes_of(in[w], i));
+      better = static_cast<__mmask16>(
+          better | _mm512_mask_cmplt_epi32_mask(lanes, read(keys, node, lanes), least));
+    }
+    if (better == 0) continue;  // nearly always: the best falls only a few times in a scan
+    best = best_of_word<floor_count>(in[w], floors, keys, w * 64);
+    least = _mm512_set1_epi32(best.key);
+  }
+  return best;
+}
+
+BERTH_AVX512 Best first_least(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+                              Key key) {
+  bool plain = floors.size() <= 2;
+  for (const Floor& floor : floors) plain = plain && floor.table == nullptr;
+  if (!plain) return least_with<-1>(in, floors, key);
+  if (floors.size() == 2) return least_with<2>(in, floors, key);
+  return floors.empty() ? least_with<0>(in, floors, key) : least_with<1>(in, floors, key);
+}
+
 BERTH_AVX512 void keep_least(std::span<std::uint64_t> nodes, Key key) {
-  const __m512i least = _mm512_set1_epi32(first_least(nodes, {}, key).key);
+  const Keys keys = keys_of(key);
+  std::int32_t best = INT32_MAX;
+  std::size_t first = 0;  // words before it held the best of their time, which has fallen since
   for (std::size_t w = 0; w < nodes.size(); ++w) {
     if (nodes[w] == 0) continue;
+    const std::int32_t least = best_of_word<0>(nodes[w], {}, keys, w * 64).key;
+    if (least < best) {
+      best = least;
+      first = w;
+    }
     std::uint64_t kept = 0;
-    for (unsigned part = 0; part < 64; part += 16) {
-      const auto lanes = static_cast<__mmask16>(nodes[w] >> part);
-      const __m512i keys = load_keys(key, w * 64 + part, lanes);
-      kept |= static_cast<std::uint64_t>(_mm512_mask_cmpeq_epi32_mask(lanes, keys, least)) << part;
+    for (unsigned i = 0; i < kVectors && least == best; ++i) {
+      const __mmask16 lanes = lanes_of(nodes[w], i);
+      const __m512i values = read(keys, w * 64 + i * kLanes, lanes);
+      kept |= static_cast<std::uint64_t>(
+                  _mm512_mask_cmpeq_epi32_mask(lanes, values, _mm512_set1_epi32(best)))
+              << i * kLanes;
     }
     nodes[w] = kept;
   }
+  for (std::size_t w = 0; w < first; ++w) nodes[w] = 0;
 }
 
 }  // namespace

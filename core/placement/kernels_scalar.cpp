@@ -8,7 +8,7 @@ namespace {
 
 bool passes(std::span<const Floor> floors, std::size_t node) {
   for (const Floor& floor : floors) {
-    if (floor.column[node] < floor.least) return false;
+    if (!floor.passes(node)) return false;
   }
   return true;
 }
