@@ -20,6 +20,7 @@ struct Arguments {
   std::int32_t levels = 100;
   std::uint64_t seed = 42;
   double load = 1.3;
+  bool exhaustive = false;
 };
 
 CLI::App* add_replay(CLI::App& app, Arguments& a) {
@@ -47,6 +48,8 @@ CLI::App* add_replay(CLI::App& app, Arguments& a) {
       ->check(CLI::Range(0.01, 100.0))
       ->excludes(arrivals)
       ->capture_default_str();
+  out->add_flag("--exhaustive", a.exhaustive,
+                "Ask every node in every decision (as random always does): slow, the same answers");
   out->add_option("--output", a.output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
@@ -65,8 +68,10 @@ Outcome<std::string> run(const Arguments& a, bool levels_given) {
       a.arrivals.empty() ? shuffled_arrivals(*trace, {.seed = a.seed, .load = a.load})
                          : read_arrivals(a.arrivals, *trace);
   if (!arrivals) return tl::unexpected(arrivals.error());
-  auto player = exhaustive_player(*trace, arrivals->nodes,
-                                  {.policy = *policy, .levels = a.levels, .seed = a.seed});
+  const bool exhaustive = a.exhaustive || *policy == Policy::Random;
+  const Strategy strategy{.policy = *policy, .levels = a.levels, .seed = a.seed};
+  auto player = exhaustive ? exhaustive_player(*trace, arrivals->nodes, strategy)
+                           : table_player(*trace, arrivals->nodes, strategy);
   if (!player) return tl::unexpected(player.error());
   const Outline outline = replay(*trace, *arrivals, **player);
   Titles titles{.strategy = a.strategy,

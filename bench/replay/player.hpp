@@ -53,8 +53,13 @@ class Player {
 };
 
 // Asks every node, in order, by the score functions of the placement engine: slow, plain, and what
-// others are compared with. Errors: levels out of range. Valid until: the trace goes.
+// others are compared with. Errors: levels out of range.
 [[nodiscard]] Outcome<std::unique_ptr<Player>> exhaustive_player(
+    const Trace& trace, const std::vector<std::uint32_t>& node_order, Strategy strategy);
+
+// The same decisions by the placement engine's ScoreTable: only nodes that changed are asked again.
+// Errors: also Random, which has no scores.
+[[nodiscard]] Outcome<std::unique_ptr<Player>> table_player(
     const Trace& trace, const std::vector<std::uint32_t>& node_order, Strategy strategy);
 
 // What FGD expects: the trace's own tasks by class, the most frequent ones that cover 95 %.

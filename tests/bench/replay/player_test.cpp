@@ -93,6 +93,48 @@ TEST(Player, KnowsTheStrategiesByName) {
   EXPECT_EQ(parse_policy("Random").error(), "strategy 'Random' is unknown");
 }
 
+// A cluster in which many nodes tie, and tasks of few kinds.
+Trace draw_trace() {
+  Trace trace;
+  trace.models = {"a", "b"};
+  const int nodes = *rc::gen::inRange(1, 40);
+  for (int i = 0; i < nodes; ++i) {
+    trace.nodes.push_back({.name = "n",
+                           .cpu_milli = *rc::gen::element(4000, 8000, 9000),
+                           .memory_mib = *rc::gen::element(4096, 8192),
+                           .devices = *rc::gen::element(0, 1, 2, 4, 8),
+                           .model = *rc::gen::element(0U, 1U)});
+  }
+  for (int i = 0; i < 8; ++i) {
+    placement::DeviceAsk ask{.cpu = *rc::gen::inRange(0, 3) * 500};
+    ask.devices = *rc::gen::element(0, 1, 1, 1, 2);
+    if (ask.devices == 1) ask.share_milli = *rc::gen::element(200, 300, 500, 1000);
+    if (ask.devices == 2) ask.share_milli = 1000;
+    if (ask.devices > 0 && *rc::gen::inRange(0, 4) == 0) ask.models = 1;
+    trace.tasks.push_back({.name = "t", .memory_mib = *rc::gen::inRange(0, 3) * 256, .ask = ask});
+  }
+  return trace;
+}
+
+RC_GTEST_PROP(Player, ByTableDecidesAsTheExhaustiveOne, ()) {
+  const Trace trace = draw_trace();
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t i = 0; i < trace.nodes.size(); ++i) order.push_back(i);
+  Strategy strategy;
+  strategy.policy = static_cast<Policy>(*rc::gen::inRange(0, static_cast<int>(Policy::Random)));
+  strategy.levels = *rc::gen::element(2, 16, 100);
+  const auto plain = exhaustive_player(trace, order, strategy).value();
+  const auto table = table_player(trace, order, strategy).value();
+  for (int i = 0; i < 150; ++i) {
+    const TraceTask& task = trace.tasks[*rc::gen::inRange<std::size_t>(0, trace.tasks.size())];
+    RC_ASSERT(table->place(task) == plain->place(task));
+  }
+}
+
+TEST(Player, ByTableHasNoScoresForRandom) {
+  EXPECT_FALSE(table_player(example_trace(), {0, 1, 2}, {.policy = Policy::Random}).has_value());
+}
+
 struct Left {
   std::int64_t cpu = 0;
   std::int64_t memory_mib = 0;
