@@ -63,7 +63,8 @@ std::int32_t gpu_packing(std::span<const DeviceFree> devices, const DeviceAsk& a
   const std::optional<std::size_t> tightest = tightest_device(devices, ask);
   if (!tightest) return 0;
   const auto is_free = [](const DeviceFree& device) { return device.share_milli == 1000; };
-  if (std::ranges::all_of(devices, is_free)) return std::max(33 - static_cast<std::int32_t>(devices.size()), 0);
+  if (std::ranges::all_of(devices, is_free))
+    return std::max(33 - static_cast<std::int32_t>(devices.size()), 0);
   // Whole devices come from wholly free ones, each of them.
   if (is_free(devices[*tightest])) return std::max(50 - ask.devices, 33);
   return std::max(100 - devices[*tightest].share_milli / 100, 50);

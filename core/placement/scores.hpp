@@ -48,9 +48,10 @@ inline constexpr std::int32_t kL2Whole = std::int32_t{1} << 30;
 
 // GPU packing, 0 to 100: parts of devices in use before free devices of a node in use before a free
 // node. 0 for a task without devices.
-//   no device in use: max(33 - the node's devices, 0). Else, of the tightest devices that fit, f being
-//   wholly free: f > 0: max(50 - f, 33); else max(100 - floor(sum of what they have left in percent
-//   / 10), 50).
+//   no device in use: max(33 - the node's devices, 0)
+//   else, of the tightest devices that fit, f being wholly free:
+//     f > 0: max(50 - f, 33)
+//     f = 0: max(100 - floor(sum of what they have left in percent / 10), 50)
 [[nodiscard]] std::int32_t gpu_packing(std::span<const DeviceFree> devices, const DeviceAsk& ask);
 
 // What kinds of device tasks a node runs. A kind is "parts", or a number of whole devices.
