@@ -42,8 +42,6 @@ std::optional<std::uint32_t> first_from(const Bitmap& nodes, std::uint32_t start
 void Scan::strike_out(Compiled& compiled, std::size_t plan_index, const Books& books,
                       Bitmap& nodes) {
   const OwnerPlan& plan = compiled.owners[plan_index];
-  const std::uint8_t wanted = verdict_for(plan_index);
-  keep_if(nodes, [&](std::uint32_t node) { return verdict_of(compiled, books, node) == wanted; });
   if (compiled.expressions_read_identity) {
     for (std::size_t w = 0; w < nodes.size(); ++w) nodes[w] &= compiled.identities[w];
   }
@@ -73,6 +71,14 @@ void Scan::gather(Compiled& compiled, const Books& books) {
     for (const OwnerPlan::LeastOffer& floor : plan.floors) {
       floors_.push_back({books.offers(floor.column), floor.least});
     }
+    by_class_.assign(books.classes().end(), 0);
+    for (std::uint32_t number = 0; number < by_class_.size(); ++number) {
+      if (books.classes().nodes_of(number) == 0) continue;
+      std::uint8_t verdict = compiled.verdicts.of(number);
+      if (verdict == Verdicts::kUnknown) verdict = find_verdict(compiled, books, number);
+      by_class_[number] = verdict == verdict_for(i) ? 1 : 0;
+    }
+    floors_.push_back({books.class_column(), 1, by_class_.data()});
     part_.assign(candidates_.size(), 0);
     kernels_.filter(all_, floors_, part_.data());
     strike_out(compiled, i, books, part_);
