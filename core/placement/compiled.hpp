@@ -143,7 +143,11 @@ void drop_request(Compiled& compiled, Books& books);
                                                     Books& books);
 
 // Forgets verdicts of classes that are others now, and brings the bitmap up to date.
-void refresh_verdicts(Compiled& compiled, const Books& books);
+void catch_up(Compiled& compiled, const Books& books);
+inline void refresh_verdicts(Compiled& compiled, const Books& books) {
+  if (compiled.seen_classes != books.classes().log().count() || compiled.expressions_read_identity)
+    catch_up(compiled, books);
+}
 // Answers for a class that nobody asked for yet.
 std::uint8_t find_verdict(Compiled& compiled, const Books& books, std::uint32_t class_number);
 [[nodiscard]] inline std::uint8_t verdict_of(Compiled& compiled, const Books& books,

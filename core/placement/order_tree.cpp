@@ -2,6 +2,7 @@
 #include "core/placement/order_tree.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -22,8 +23,6 @@ std::int32_t greatest32(const std::int32_t* a) {
   return std::max(lanes::greatest(a), lanes::greatest(a + lanes::kWidth));
 }
 
-constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
-
 // Opens a gap at `at`, or closes it.
 template <typename T>
 void open(T* array, std::uint32_t at, std::uint32_t count) {
@@ -34,14 +33,34 @@ void close(T* array, std::uint32_t at, std::uint32_t count) {
   std::memmove(array + at, array + at + 1, (count - at - 1) * sizeof(T));
 }
 
-void put(OrderBlock& block, std::uint32_t at, const OrderEntry& entry) {
-  open(block.key, at, block.count);
-  open(block.other, at, block.count);
-  open(block.node, at, block.count);
-  block.key[at] = entry.key;
-  block.other[at] = entry.other;
-  block.node[at] = static_cast<std::int32_t>(entry.node);
+void clear(OrderBlock& block) {
+  std::fill_n(block.other, OrderBlock::kSize, lanes::kNothing);
+  std::fill_n(block.node, OrderBlock::kSize, -1);
+  block.count = 0;
+}
+
+void put(OrderBlock& block, const OrderEntry& entry) {
+  block.key[block.count] = entry.key;
+  block.other[block.count] = entry.other;
+  block.node[block.count] = static_cast<std::int32_t>(entry.node);
   ++block.count;
+}
+
+void set_first(OrderGroup& group, std::uint32_t slot, std::int64_t order) {
+  group.first_key[slot] = static_cast<std::int32_t>(order >> 32);
+  group.first_node[slot] = static_cast<std::uint32_t>(order);
+}
+
+// The last of `count` ascending numbers that is not above `order`, or the first.
+std::size_t last_not_above(const std::int64_t* numbers, std::size_t count, std::int64_t order) {
+  // Halving without branches: the answers are as good as random.
+  std::size_t base = 0;
+  for (std::size_t length = count; length > 1;) {
+    const std::size_t half = length / 2;
+    base = numbers[base + half] <= order ? base + half : base;
+    length -= half;
+  }
+  return base;
 }
 
 std::uint32_t slot_of(const OrderGroup& group, std::uint32_t block) {
@@ -63,9 +82,7 @@ std::uint32_t OrderPool::make_block(std::uint32_t group) {
     free_blocks_.pop_back();
   }
   OrderBlock& made = block(at);
-  std::fill_n(made.other, OrderBlock::kSize, lanes::kNothing);
-  std::fill_n(made.node, OrderBlock::kSize, -1);
-  made.count = 0;
+  clear(made);
   made.group = group;
   return at;
 }
@@ -107,23 +124,20 @@ std::size_t OrderPool::bytes() const {
 // ---- The tree
 
 OrderTree::Place OrderTree::locate(std::int64_t order) const {
-  const auto after = std::upper_bound(first_.begin(), first_.end(), order);
-  Place out{after == first_.begin() ? 0 : static_cast<std::size_t>(after - first_.begin()) - 1, 0};
+  Place out{last_not_above(first_.data(), first_.size(), order), 0};
   const OrderGroup& group = pool_.group(groups_[out.group]);
-  // Halving without branches: the answers are as good as random.
-  std::uint32_t base = 0;
-  for (std::uint32_t length = group.count; length > 1;) {
-    const std::uint32_t half = length / 2;
-    base = group.first[base + half] <= order ? base + half : base;
-    length -= half;
-  }
-  out.slot = base;
+  const auto key = static_cast<std::int32_t>(order >> 32);
+  const std::uint32_t used = group.count == OrderGroup::kSize ? ~0u : (1u << group.count) - 1;
+  const std::uint32_t above = key == INT32_MAX ? 0 : at_least32(group.first_key, key + 1) & used;
+  out.slot = above == 0 ? group.count - 1 : static_cast<std::uint32_t>(std::countr_zero(above));
+  if (above != 0 && out.slot > 0) --out.slot;
+  // Many blocks may begin with the same key.
+  while (out.slot > 0 && group.first(out.slot) > order) --out.slot;
   return out;
 }
 
 std::size_t OrderTree::position_of(const OrderGroup& group) const {
-  const auto after = std::upper_bound(first_.begin(), first_.end(), group.first[0]);
-  return static_cast<std::size_t>(after - first_.begin()) - 1;
+  return last_not_above(first_.data(), first_.size(), group.first(0));
 }
 
 void OrderTree::raise_most(Place at, std::int32_t other) {
@@ -138,7 +152,7 @@ void OrderTree::insert(const OrderEntry& entry) {
     const std::uint32_t group_at = pool_.make_group(this);
     OrderGroup& group = pool_.group(group_at);
     group.block[0] = static_cast<std::int32_t>(pool_.make_block(group_at));
-    group.first[0] = order;
+    set_first(group, 0, order);
     group.count = 1;
     groups_.push_back(group_at);
     first_.push_back(order);
@@ -153,18 +167,10 @@ void OrderTree::insert(const OrderEntry& entry) {
   OrderGroup& group = pool_.group(groups_[at.group]);
   const auto block_at = static_cast<std::uint32_t>(group.block[at.slot]);
   OrderBlock& block = pool_.block(block_at);
-  // Keys are ascending, so what is less comes first; among equal keys the node decides.
-  const std::uint32_t used = (1u << block.count) - 1;
-  auto place =
-      static_cast<std::uint32_t>(std::popcount(~lanes::at_least(block.key, entry.key) & used));
-  while (place < block.count && block.key[place] == entry.key &&
-         static_cast<std::uint32_t>(block.node[place]) < entry.node) {
-    ++place;
-  }
-  put(block, place, entry);
+  put(block, entry);
   pool_.set_where(entry.node, block_at);
-  if (order < group.first[at.slot]) {  // only before the first of all
-    group.first[0] = order;
+  if (order < group.first(at.slot)) {  // only before the first of all
+    set_first(group, 0, order);
     first_[at.group] = order;
   }
   raise_most(at, entry.other);
@@ -183,21 +189,28 @@ void OrderTree::split_block(Place at) {
   OrderGroup& group = pool_.group(group_at);
   OrderBlock& lower = pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
   OrderBlock& upper = pool_.block(upper_at);
-  std::memcpy(upper.key, lower.key + kHalf, kHalf * sizeof(std::int32_t));
-  std::memcpy(upper.other, lower.other + kHalf, kHalf * sizeof(std::int32_t));
-  std::memcpy(upper.node, lower.node + kHalf, kHalf * sizeof(std::int32_t));
-  std::fill_n(lower.other + kHalf, kHalf, lanes::kNothing);
-  std::fill_n(lower.node + kHalf, kHalf, -1);
-  lower.count = kHalf;
-  upper.count = kHalf;
-  for (std::uint32_t i = 0; i < kHalf; ++i) {
-    pool_.set_where(static_cast<std::uint32_t>(upper.node[i]), upper_at);
+  // The greater half of sixteen.
+  constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
+  std::array<OrderEntry, OrderBlock::kSize> entries;
+  for (std::uint32_t i = 0; i < OrderBlock::kSize; ++i) {
+    entries[i] = {lower.key[i], lower.other[i], static_cast<std::uint32_t>(lower.node[i])};
   }
-  open(group.first, at.slot + 1, group.count);
+  std::nth_element(entries.begin(), entries.begin() + kHalf, entries.end(),
+                   [](const OrderEntry& a, const OrderEntry& b) {
+                     return order_of(a.key, a.node) < order_of(b.key, b.node);
+                   });
+  clear(lower);
+  for (std::uint32_t i = 0; i < kHalf; ++i) put(lower, entries[i]);
+  for (std::uint32_t i = kHalf; i < OrderBlock::kSize; ++i) {
+    put(upper, entries[i]);
+    pool_.set_where(entries[i].node, upper_at);
+  }
+  open(group.first_key, at.slot + 1, group.count);
+  open(group.first_node, at.slot + 1, group.count);
   open(group.most, at.slot + 1, group.count);
   open(group.block, at.slot + 1, group.count);
   ++group.count;
-  group.first[at.slot + 1] = order_of(upper.key[0], static_cast<std::uint32_t>(upper.node[0]));
+  set_first(group, at.slot + 1, order_of(entries[kHalf].key, entries[kHalf].node));
   group.block[at.slot + 1] = static_cast<std::int32_t>(upper_at);
   group.most[at.slot] = lanes::greatest(lower.other);
   group.most[at.slot + 1] = lanes::greatest(upper.other);
@@ -208,9 +221,10 @@ void OrderTree::split_group(std::size_t at) {
   const std::uint32_t upper_at = pool_.make_group(this);
   OrderGroup& lower = pool_.group(groups_[at]);
   OrderGroup& upper = pool_.group(upper_at);
-  std::memcpy(upper.first, lower.first + kHalfGroup, kHalfGroup * sizeof(lower.first[0]));
-  std::memcpy(upper.most, lower.most + kHalfGroup, kHalfGroup * sizeof(lower.most[0]));
-  std::memcpy(upper.block, lower.block + kHalfGroup, kHalfGroup * sizeof(lower.block[0]));
+  std::copy_n(lower.first_key + kHalfGroup, kHalfGroup, upper.first_key);
+  std::copy_n(lower.first_node + kHalfGroup, kHalfGroup, upper.first_node);
+  std::copy_n(lower.most + kHalfGroup, kHalfGroup, upper.most);
+  std::copy_n(lower.block + kHalfGroup, kHalfGroup, upper.block);
   std::fill_n(lower.most + kHalfGroup, kHalfGroup, lanes::kNothing);
   std::fill_n(lower.block + kHalfGroup, kHalfGroup, -1);
   lower.count = kHalfGroup;
@@ -219,7 +233,7 @@ void OrderTree::split_group(std::size_t at) {
     pool_.block(static_cast<std::uint32_t>(upper.block[i])).group = upper_at;
   }
   const auto after = static_cast<std::ptrdiff_t>(at) + 1;
-  first_.insert(first_.begin() + after, upper.first[0]);
+  first_.insert(first_.begin() + after, upper.first(0));
   groups_.insert(groups_.begin() + after, upper_at);
   most_[at] = greatest32(lower.most);
   most_.insert(most_.begin() + after, greatest32(upper.most));
@@ -232,10 +246,10 @@ void OrderTree::remove(std::uint32_t node) {
   const auto at = static_cast<std::uint32_t>(
       std::countr_zero(lanes::equal(block.node, static_cast<std::int32_t>(node))));
   const std::int32_t gone = block.other[at];
-  close(block.key, at, block.count);
-  close(block.other, at, block.count);
-  close(block.node, at, block.count);
-  --block.count;
+  const std::uint32_t last = --block.count;
+  block.key[at] = block.key[last];
+  block.other[at] = block.other[last];
+  block.node[at] = block.node[last];
   block.other[block.count] = lanes::kNothing;
   block.node[block.count] = -1;
   pool_.set_where(node, OrderPool::kNowhere);
@@ -261,15 +275,16 @@ void OrderTree::lower_most(OrderGroup& group, std::uint32_t slot, std::int32_t g
 void OrderTree::remove_block(std::size_t group_at, OrderGroup& group, std::uint32_t slot) {
   pool_.free_block(static_cast<std::uint32_t>(group.block[slot]));
   // The group's own lower bound stays where it is, so that the order of groups does.
-  const std::int64_t first = group.first[0];
-  close(group.first, slot, group.count);
+  const std::int64_t first = group.first(0);
+  close(group.first_key, slot, group.count);
+  close(group.first_node, slot, group.count);
   close(group.most, slot, group.count);
   close(group.block, slot, group.count);
   --group.count;
   group.most[group.count] = lanes::kNothing;
   group.block[group.count] = -1;
   if (group.count > 0) {
-    group.first[0] = first;
+    set_first(group, 0, first);
     return;
   }
   const auto at = static_cast<std::ptrdiff_t>(group_at);
@@ -285,13 +300,10 @@ void OrderTree::merge_with_next(OrderGroup& group, std::uint32_t slot) {
   OrderBlock& block = pool_.block(block_at);
   OrderBlock& next = pool_.block(static_cast<std::uint32_t>(group.block[slot + 1]));
   if (block.count + next.count > OrderBlock::kSize * 3 / 4) return;
-  std::memcpy(block.key + block.count, next.key, next.count * sizeof(std::int32_t));
-  std::memcpy(block.other + block.count, next.other, next.count * sizeof(std::int32_t));
-  std::memcpy(block.node + block.count, next.node, next.count * sizeof(std::int32_t));
   for (std::uint32_t i = 0; i < next.count; ++i) {
+    put(block, {next.key[i], next.other[i], static_cast<std::uint32_t>(next.node[i])});
     pool_.set_where(static_cast<std::uint32_t>(next.node[i]), block_at);
   }
-  block.count += next.count;
   group.most[slot] = std::max(group.most[slot], group.most[slot + 1]);
   remove_block(position_of(group), group, slot + 1);
 }
@@ -337,9 +349,22 @@ bool OrderSearch::next() {
   while (entries_ == 0) {
     if (!next_block()) return false;
   }
-  entry_ = static_cast<std::uint32_t>(std::countr_zero(entries_));
-  entries_ &= entries_ - 1;
+  take_least();
   return true;
+}
+
+// Of the block's answers still to come.
+void OrderSearch::take_least() {
+  std::uint32_t rest = entries_;
+  entry_ = static_cast<std::uint32_t>(std::countr_zero(rest));
+  for (rest &= rest - 1; rest != 0; rest &= rest - 1) {
+    const auto at = static_cast<std::uint32_t>(std::countr_zero(rest));
+    const bool is_less =
+        block_->key[at] < block_->key[entry_] ||
+        (block_->key[at] == block_->key[entry_] && block_->node[at] < block_->node[entry_]);
+    entry_ = is_less ? at : entry_;
+  }
+  entries_ &= ~(1u << entry_);
 }
 
 }  // namespace berth::placement
