@@ -126,7 +126,12 @@ Error HostSide::error_of(berth_status status, std::string_view payload) const {
     message = "the plugin " + library_->name().str() + " answered " +
               std::string(to_string(errc_of_status(status)));
   }
-  return Error{errc_of_status(status), std::move(message), Subject::Plugin, failure.field(), {}};
+  return Error{errc_of_status(status),
+               std::move(message),
+               Subject::Plugin,
+               failure.field(),
+               {},
+               std::chrono::milliseconds(failure.retry_after_ms())};
 }
 
 std::uint64_t HostSide::call(std::uint32_t method, std::string request, CallOptions options,

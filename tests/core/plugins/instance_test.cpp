@@ -56,9 +56,11 @@ TEST_F(InstanceTest, GivesThePluginsErrorWithItsWordsAndField) {
   v1::Failure failure;
   failure.set_message("no such node");
   failure.set_field("node_id");
+  failure.set_retry_after_ms(1500);
   plugin.complete(operation, BERTH_NOT_FOUND, failure.SerializeAsString());
   core.run();
   EXPECT_EQ(ends.at(0).error().code, Errc::NotFound);
+  EXPECT_EQ(ends.at(0).error().retry_after, std::chrono::milliseconds(1500));
   EXPECT_EQ(ends.at(0).error().message, "no such node");
   EXPECT_EQ(ends.at(0).error().what, "node_id");
 }
