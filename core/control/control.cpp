@@ -74,7 +74,7 @@ class Control::Impl {
     nodes.plugin_up(name);
     reports.plugin_up(name);
     retention.plugin_up(name);
-    delivery.pursue_all(name);
+    delivery.plugin_up(name);
   }
 
   void down(const PluginName& name) {

@@ -197,8 +197,11 @@ class Bench : public ::testing::Test, public Timers {
     plugins.take(method).done(message.SerializeAsString());
     settle();
   }
-  void refuse(v1::Method method, Errc code, const std::string& message) {
-    plugins.take(method).done(tl::unexpected(Error{code, message}));
+  void refuse(v1::Method method, Errc code, const std::string& message,
+              milliseconds retry_after = milliseconds(0)) {
+    Error error{code, message};
+    error.retry_after = retry_after;
+    plugins.take(method).done(tl::unexpected(std::move(error)));
     settle();
   }
   void answer_plan(std::int64_t cpu = 256, std::int64_t memory = 128) {
