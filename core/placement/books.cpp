@@ -8,14 +8,6 @@
 #include "core/placement/lanes.hpp"
 
 namespace berth::placement {
-namespace {
-
-std::int32_t clamped(std::int64_t value) {
-  return static_cast<std::int32_t>(std::clamp<std::int64_t>(value, -kMaxAmount, kMaxAmount));
-}
-
-}  // namespace
-
 Books::Books() {
   columns_.push_back(Column{.kind = Column::Kind::Cpu, .name = "CPU"});
   columns_.push_back(Column{.kind = Column::Kind::Memory, .name = "MEMORY"});
@@ -42,17 +34,6 @@ ColumnId Books::column_id(Column::Kind kind, std::string_view name) {
   const auto id = static_cast<ColumnId>(columns_.size() - 1);
   for (std::uint32_t node = 0; node < node_end(); ++node) offer(id, node);
   return id;
-}
-
-std::int64_t Books::left(ColumnId id, std::uint32_t node) const {
-  const NodeRow& row = rows_[node];
-  if (id == kCpuColumn) return row.total_cpu - row.used_cpu;
-  if (id == kMemoryColumn) return row.total_memory_mib - row.used_memory_mib;
-  return columns_[id].total[node] - columns_[id].used[node];
-}
-
-void Books::offer(ColumnId id, std::uint32_t node) {
-  columns_[id].offer[node] = rows_[node].takes_tasks() ? clamped(left(id, node)) : lanes::kNothing;
 }
 
 void Books::offer_all(std::uint32_t node) {

@@ -11,6 +11,7 @@
 // and the ids' bytes for who it is; 20 more for each further column; 16 a task.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -27,6 +28,7 @@
 #include "core/placement/devices.hpp"
 #include "core/placement/dirty_nodes.hpp"
 #include "core/placement/holdings.hpp"
+#include "core/placement/lanes.hpp"
 #include "core/placement/node_classes.hpp"
 #include "core/placement/node_ids.hpp"
 #include "core/placement/tally.hpp"
@@ -119,7 +121,12 @@ class Books {
   [[nodiscard]] const std::int32_t* offers(ColumnId id) const { return columns_[id].offer.data(); }
   [[nodiscard]] std::size_t column_count() const { return columns_.size(); }
   // Total less what tasks hold, whether or not the node takes tasks.
-  [[nodiscard]] std::int64_t left(ColumnId id, std::uint32_t node) const;
+  [[nodiscard]] std::int64_t left(ColumnId id, std::uint32_t node) const {
+    const NodeRow& row = rows_[node];
+    if (id == kCpuColumn) return row.total_cpu - row.used_cpu;
+    if (id == kMemoryColumn) return row.total_memory_mib - row.used_memory_mib;
+    return columns_[id].total[node] - columns_[id].used[node];
+  }
   // Nodes on which the port is held, ascending.
   [[nodiscard]] std::span<const std::uint32_t> nodes_with_port(std::uint32_t key) const;
   [[nodiscard]] bool has_port(std::uint32_t node, std::uint32_t key) const;
@@ -175,7 +182,12 @@ class Books {
   void leave_class(std::uint32_t node);
   NodeExtras& extras(std::uint32_t node);
   void drop_empty_extras(std::uint32_t node);
-  void offer(ColumnId id, std::uint32_t node);
+  void offer(ColumnId id, std::uint32_t node) {
+    columns_[id].offer[node] = rows_[node].takes_tasks()
+                                   ? static_cast<std::int32_t>(std::clamp<std::int64_t>(
+                                         left(id, node), -kMaxAmount, kMaxAmount))
+                                   : lanes::kNothing;
+  }
   void offer_all(std::uint32_t node);
   void use(const Holding& holding, std::uint32_t node, std::int64_t sign);
   void refresh_devices(std::uint32_t node);

@@ -54,9 +54,10 @@ struct Route {
   bool spread_instance = false;
   enum class Last : std::uint8_t { First, Binpack, Random };
   Last last = Last::First;
-  ColumnId key = kCpuColumn;  // of Binpack
-  std::size_t rest = 0;       // strategies from here on choose among ties
-  bool probes = false;        // Random comes first of all
+  ColumnId key = kCpuColumn;      // of Binpack
+  std::size_t rest = 0;           // strategies from here on choose among ties
+  bool probes = false;            // Random comes first of all
+  bool is_plain_binpack = false;  // and nothing else
 };
 
 // What a plan asks of every candidate, in one place.
@@ -110,6 +111,9 @@ struct Compiled {
   Tally::Set counted = 0;  // the set that spread and distinctInstance count: one of the two
   Verdicts verdicts{};
   std::uint64_t seen_classes = ChangeLog::kNothingSeen;
+  // Whether every class passes, as of these changes.
+  bool passes_all = false;
+  std::uint64_t all_seen_classes = ChangeLog::kNothingSeen;
   std::vector<PlanFloors> floors{};  // by owner plan
 
   // ---- What some read

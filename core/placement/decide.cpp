@@ -11,6 +11,8 @@ namespace berth::placement {
 namespace {
 
 constexpr std::size_t kMostTies = 4096;
+// Up to so many nodes a scan is faster than keeping their order up to date.
+constexpr std::size_t kFewNodes = 1536;
 
 }  // namespace
 
@@ -21,6 +23,8 @@ std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t d
   if (compiled.route.probes) {
     if (const auto node = probe(compiled, dice)) return node;
   }
+  if (books_.node_end() <= kFewNodes && compiled.route.is_plain_binpack && passes_all(compiled))
+    return scan_.first_least(compiled, books_);
   if (compiled.route.kind == Route::Kind::Indexed) {
     budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 32);
     const Outcome outcome = search(compiled, dice);
@@ -29,6 +33,21 @@ std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t d
   }
   ++statistics_.scans;
   return scan_.decide(compiled, books_, dice);
+}
+
+// Whether cpu and memory alone decide, whatever the node's class.
+bool Decider::passes_all(Compiled& compiled) const {
+  if (compiled.all_seen_classes == compiled.seen_classes) return compiled.passes_all;
+  compiled.all_seen_classes = compiled.seen_classes;
+  compiled.passes_all = compiled.floors.size() == 1 && compiled.floors.front().is_all;
+  const NodeClasses& classes = books_.classes();
+  for (std::uint32_t number = 0; number < classes.end() && compiled.passes_all; ++number) {
+    if (classes.nodes_of(number) == 0) continue;
+    std::uint8_t verdict = compiled.verdicts.of(number);
+    if (verdict == Verdicts::kUnknown) verdict = find_verdict(compiled, books_, number);
+    compiled.passes_all = verdict == verdict_for(0);
+  }
+  return compiled.passes_all;
 }
 
 // The first of a few single nodes that passes: where a fair share of the nodes does, nothing needs

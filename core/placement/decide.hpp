@@ -48,6 +48,7 @@ class Decider {
     std::int32_t only_count = -1;  // tasks of the set that a node must run; -1: any
   };
 
+  [[nodiscard]] bool passes_all(Compiled& compiled) const;
   [[nodiscard]] std::optional<std::uint32_t> probe(Compiled& compiled, std::uint64_t dice);
   [[nodiscard]] Outcome search(Compiled& compiled, std::uint64_t dice);
   [[nodiscard]] Outcome search_field(Compiled& compiled, Field field, std::uint64_t dice);

@@ -13,6 +13,11 @@ std::size_t parts_of(const Books& books, Parting parting) {
   return parting ? books.tally().values(*parting).end() : 1;
 }
 
+// More changes than this take longer one by one than building anew.
+std::size_t most_dirty(const Books& books) {
+  return 64 + books.node_end() / 8;
+}
+
 std::uint32_t part_of(const Books& books, Parting parting, std::uint32_t node) {
   return parting ? books.tally().values(*parting).of_class(books.class_number(node)) : 0;
 }
@@ -63,7 +68,7 @@ void FitIndex::build() {
   for (std::uint32_t node = 0; node < books_.node_end(); node += lanes::kWidth) {
     refresh_block(node / lanes::kWidth);
   }
-  dirty_.clear();
+  dirty_.clear(most_dirty(books_));
 }
 
 void FitIndex::refresh() {
@@ -77,7 +82,7 @@ void FitIndex::refresh() {
   for (FitTree& tree : trees_) tree.resize(books_.node_end());
   if (parting_) part_of_.resize(books_.padded());
   for (const std::uint32_t node : dirty_.nodes()) refresh_block(node / lanes::kWidth);
-  dirty_.clear();
+  dirty_.clear(most_dirty(books_));
 }
 
 std::size_t FitIndex::bytes() const {
@@ -110,7 +115,7 @@ void OrderIndex::build() {
   pool_->resize(books_.node_end());
   for (std::size_t part = 0; part < parts_of(books_, parting_); ++part) trees_.emplace_back(*pool_);
   for (std::uint32_t node = 0; node < books_.node_end(); ++node) refresh_node(node);
-  dirty_.clear();
+  dirty_.clear(most_dirty(books_));
 }
 
 void OrderIndex::refresh() {
@@ -124,7 +129,7 @@ void OrderIndex::refresh() {
   pool_->resize(books_.node_end());
   for (const std::uint32_t node : dirty_.nodes()) pool_->prefetch(node);
   for (const std::uint32_t node : dirty_.nodes()) refresh_node(node);
-  dirty_.clear();
+  dirty_.clear(most_dirty(books_));
 }
 
 std::size_t OrderIndex::bytes() const {

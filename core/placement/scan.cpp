@@ -2,6 +2,7 @@
 #include "core/placement/scan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "core/placement/dice.hpp"
@@ -134,6 +135,16 @@ std::optional<std::uint32_t> Scan::decide(Compiled& compiled, const Books& books
                                     : std::optional(static_cast<std::uint32_t>(best.node));
   }
   return std::nullopt;
+}
+
+std::optional<std::uint32_t> Scan::first_least(const Compiled& compiled, const Books& books) {
+  if (all_.size() != books.padded() / 64) all_.assign(books.padded() / 64, ~std::uint64_t{0});
+  const PlanFloors& plan = compiled.floors.front();
+  const std::array<Floor, 2> floors = {
+      {{books.offers(kCpuColumn), plan.cpu}, {books.offers(kMemoryColumn), plan.memory}}};
+  const Best best = kernels_.first_least(all_, floors, Key{books.offers(compiled.route.key)});
+  return best.node == Best::kNone ? std::nullopt
+                                  : std::optional(static_cast<std::uint32_t>(best.node));
 }
 
 std::uint32_t narrow(std::vector<std::uint32_t> nodes, const Compiled& compiled, std::size_t first,

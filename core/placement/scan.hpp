@@ -24,6 +24,10 @@ class Scan {
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const Books& books,
                                                     std::uint64_t dice);
 
+  // The same where cpu and memory alone decide and binpack is the only strategy: one pass.
+  [[nodiscard]] std::optional<std::uint32_t> first_least(const Compiled& compiled,
+                                                         const Books& books);
+
  private:
   using Bitmap = std::vector<std::uint64_t>;
 
