@@ -45,5 +45,17 @@ RC_GTEST_PROP(Engine, AnswersAsTheOracleDoesOnNodesBeyondOneWord, ()) {
   run_history(draw_simd(), *rc::gen::inRange<std::int64_t>(60, 200), draw_steps(60));
 }
 
+RC_GTEST_PROP(Engine, ChoosesWhichTasksToStopAsTheOracleDoes, ()) {
+  Twins twins(Twins::Shape{.shelves = *rc::gen::inRange<std::int64_t>(0, 6)});
+  Draw draw(*rc::gen::arbitrary<std::uint64_t>());
+  const auto nodes = *rc::gen::inRange<std::int64_t>(1, 30);
+  for (std::int64_t i = 0; i < nodes; ++i) twins.add_node(draw);
+  for (std::int64_t i = 0; i < 4 * nodes; ++i) twins.adopt(draw);
+  for (int i = 0; i < 20; ++i) {
+    twins.compile(draw);
+    twins.choose_to_stop(draw);
+  }
+}
+
 }  // namespace
 }  // namespace berth::placement::testing

@@ -44,6 +44,7 @@ class Twins {
   void compile(Draw& draw);
   // A task where it fits or not.
   void adopt(Draw& draw);
+  void choose_to_stop(Draw& draw) const;
   // Any one operation.
   void step(std::uint64_t seed);
   void compare_books() const;
@@ -69,7 +70,6 @@ class Twins {
   void place_on(Draw& draw);
   void explain(Draw& draw) const;
   void what_if(Draw& draw);
-  void choose_to_stop(Draw& draw) const;
 
   Shape shape_;
   Engine engine_;
