@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/placement/view.hpp"
 #include "tests/core/placement/scale_in_oracle.hpp"
 
 namespace berth::placement::testing {
@@ -263,7 +264,7 @@ void Twins::choose_to_stop(Draw& draw) const {
 
 void Twins::step(std::uint64_t seed) {
   Draw draw(seed);
-  switch (draw.below(17)) {
+  switch (draw.below(18)) {
     case 0:
       return add_node(draw);
     case 1:
@@ -289,6 +290,8 @@ void Twins::step(std::uint64_t seed) {
       return what_if(draw);
     case 12:
       return choose_to_stop(draw);
+    case 13:
+      return compare_view();
     default:
       return place(draw);
   }
@@ -312,6 +315,45 @@ void Twins::compare_books() const {
             "group_count");
     }
   }
+}
+
+void Twins::compare_view() {
+  const auto view = engine_.view();
+  agree(engine_.view() == view, "view: another one without a change");
+  ViewTotals totals;
+  for (std::uint32_t node = 0; node < oracle_.nodes.size(); ++node) {
+    const ViewNode* seen = view->node(NodeIndex{node});
+    agree((seen != nullptr) == oracle_.nodes[node].has_value(), "view: another node");
+    if (seen == nullptr) continue;
+    const Oracle::Node& n = *oracle_.nodes[node];
+    agree(seen->id == n.spec.id && view->find(n.spec.id) == seen, "view: another id");
+    agree(seen->what->owner == n.spec.owner && seen->what->agent_version == n.spec.agent_version &&
+              seen->what->capacity_provider == n.spec.capacity_provider,
+          "view: another class");
+    for (const char* name : {"rack", "stack", "shelf"}) {
+      const Attribute* attribute = seen->what->attribute(name);
+      agree((attribute == nullptr ? std::nullopt : std::optional(attribute->value)) ==
+                oracle_.value(node, name),
+            "view: another attribute");
+    }
+    agree(seen->state == n.spec.state && seen->connected == n.spec.connected, "view: status");
+    agree(seen->cpu == n.spec.cpu && seen->left.cpu == cpu_left(n), "view: cpu");
+    agree(seen->left.memory_mib == memory_left(n), "view: memory");
+    agree(seen->left.tasks == n.tasks.size(), "view: tasks");
+    for (const char* group : {"family:web", "family:db", "service:api"}) {
+      agree(seen->group_count(group) == oracle_.counted(Request{.group = group, .needs = {}}, node),
+            "view: group_count");
+    }
+    const bool takes = seen->state == NodeSpec::State::Active && seen->connected;
+    totals.nodes += 1;
+    totals.taking_tasks += takes ? 1 : 0;
+    totals.cpu += seen->cpu;
+    totals.memory_mib += seen->memory_mib;
+    totals.cpu_left += seen->left.cpu;
+    totals.memory_mib_left += seen->left.memory_mib;
+    totals.tasks += seen->left.tasks;
+  }
+  agree(view->totals() == totals, "view: totals");
 }
 
 }  // namespace berth::placement::testing

@@ -48,6 +48,7 @@ class Twins {
   // Any one operation.
   void step(std::uint64_t seed);
   void compare_books() const;
+  void compare_view();
 
   [[nodiscard]] const Ways& ways() const { return ways_; }
 
