@@ -42,15 +42,6 @@ class Operator(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout), {"data_dir": one.data, "stopped_tasks": 0, "tasks_on_hosts_away": 0})
         self.assertEqual(len(other.aws("list-container-instances")["containerInstanceArns"]), 1)
 
-    def test_up_names_a_program_that_it_starts_again(self):
-        stack = self.stack("again")
-        stack.up()
-        for victim in ("agent", "berthd"):
-            stack.kill(victim)
-            done = run([BIN + "/berth", "--output", "json", "up", "--detach", "--data-dir", stack.data,
-                        "--api", f"127.0.0.1:{stack.port()}", "--config", stack.config_file])
-            self.assertEqual(json.loads(done.stdout)[victim], stack.pid(victim))
-
     def test_down_does_not_wait_for_a_host_that_is_away(self):
         stack = self.stack("away")
         stack.up()
