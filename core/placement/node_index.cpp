@@ -79,6 +79,8 @@ void FitIndex::refresh_block(std::uint32_t block) {
   std::uint32_t touched = 0;
   for (std::uint32_t i = 0; i < lanes::kWidth && first + i < books_.node_end(); ++i) {
     touched |= 1u << part_of_[first + i];
+    // Of a node that is gone, the class may be unknown to the attribute.
+    if (cpu[i] == lanes::kNothing) continue;
     const std::uint32_t part =
         values.of_class(static_cast<std::uint32_t>(columns_.node_class()[first + i]));
     part_of_[first + i] = static_cast<std::uint8_t>(part);
