@@ -59,7 +59,8 @@ class Decider {
   [[nodiscard]] Outcome binpack(Compiled& compiled, const Field& field, std::uint64_t dice);
   [[nodiscard]] Outcome among_ties(Compiled& compiled, const Field& field, std::int32_t key,
                                    std::uint64_t dice);
-  [[nodiscard]] bool is_of(Parting parting, std::uint8_t part, std::uint32_t node) const;
+  [[nodiscard]] bool is_of(Parting parting, std::uint8_t part, const NodeColumns& columns,
+                           std::uint32_t node) const;
   [[nodiscard]] bool passes(Compiled& compiled, std::size_t plan, const Field& field,
                             std::uint32_t node);
   [[nodiscard]] bool spend(std::uint32_t steps);

@@ -13,11 +13,8 @@ std::int64_t order_of(std::int32_t key, std::uint32_t node) {
   return static_cast<std::int64_t>(key) * (std::int64_t{1} << 32) + node;
 }
 
-std::uint32_t at_least32(const std::int32_t* a, std::int32_t least) {
+inline std::uint32_t at_least32(const std::int32_t* a, std::int32_t least) {
   return lanes::at_least(a, least) | lanes::at_least(a + lanes::kWidth, least) << lanes::kWidth;
-}
-std::uint32_t equal32(const std::int32_t* a, std::int32_t wanted) {
-  return lanes::equal(a, wanted) | lanes::equal(a + lanes::kWidth, wanted) << lanes::kWidth;
 }
 std::int32_t greatest32(const std::int32_t* a) {
   return std::max(lanes::greatest(a), lanes::greatest(a + lanes::kWidth));
@@ -48,7 +45,7 @@ void put(OrderBlock& block, const OrderEntry& entry) {
 
 void set_first(OrderGroup& group, std::uint32_t slot, std::int64_t order) {
   group.first_key[slot] = static_cast<std::int32_t>(order >> 32);
-  group.first_node[slot] = static_cast<std::uint32_t>(order);
+  group.first_node[slot] = static_cast<std::int32_t>(order & 0x7FFFFFFF);
 }
 
 // The last of `count` ascending numbers that is not above `order`, or the first.
@@ -63,9 +60,11 @@ std::size_t last_not_above(const std::int64_t* numbers, std::size_t count, std::
   return base;
 }
 
-std::uint32_t slot_of(const OrderGroup& group, std::uint32_t block) {
-  return static_cast<std::uint32_t>(
-      std::countr_zero(equal32(group.block, static_cast<std::int32_t>(block))));
+// The most of the other offer in a block.
+std::int32_t most_of(const OrderBlock& block) {
+  std::int32_t out = block.other[0];
+  for (std::uint32_t i = 1; i < OrderBlock::kSize; ++i) out = std::max(out, block.other[i]);
+  return out;
 }
 
 }  // namespace
@@ -128,11 +127,14 @@ OrderTree::Place OrderTree::locate(std::int64_t order) const {
   const OrderGroup& group = pool_.group(groups_[out.group]);
   const auto key = static_cast<std::int32_t>(order >> 32);
   const std::uint32_t used = group.count == OrderGroup::kSize ? ~0u : (1u << group.count) - 1;
-  const std::uint32_t above = key == INT32_MAX ? 0 : at_least32(group.first_key, key + 1) & used;
-  out.slot = above == 0 ? group.count - 1 : static_cast<std::uint32_t>(std::countr_zero(above));
-  if (above != 0 && out.slot > 0) --out.slot;
-  // Many blocks may begin with the same key.
-  while (out.slot > 0 && group.first(out.slot) > order) --out.slot;
+  std::uint32_t not_above = used & (key == INT32_MAX ? ~0u : ~at_least32(group.first_key, key + 1));
+  // Many blocks may begin with the same key: then the node decides.
+  const std::uint32_t same = not_above & at_least32(group.first_key, key);
+  if (same != 0) {
+    const auto node = static_cast<std::int32_t>(order & 0x7FFFFFFF);
+    not_above &= ~same | ~at_least32(group.first_node, node + 1);
+  }
+  out.slot = not_above == 0 ? 0 : 31u - static_cast<std::uint32_t>(std::countl_zero(not_above));
   return out;
 }
 
@@ -154,6 +156,7 @@ void OrderTree::insert(const OrderEntry& entry) {
     group.block[0] = static_cast<std::int32_t>(pool_.make_block(group_at));
     set_first(group, 0, order);
     group.count = 1;
+    number_slots(group, 0);
     groups_.push_back(group_at);
     first_.push_back(order);
     most_.push_back(lanes::kNothing);
@@ -176,6 +179,13 @@ void OrderTree::insert(const OrderEntry& entry) {
   raise_most(at, entry.other);
 }
 
+void OrderTree::number_slots(const OrderGroup& group, std::uint32_t from) {
+  for (std::uint32_t slot = from; slot < group.count; ++slot) {
+    pool_.block(static_cast<std::uint32_t>(group.block[slot])).slot =
+        static_cast<std::uint16_t>(slot);
+  }
+}
+
 void OrderTree::split_block(Place at) {
   if (pool_.group(groups_[at.group]).count == OrderGroup::kSize) {
     split_group(at.group);
@@ -189,7 +199,7 @@ void OrderTree::split_block(Place at) {
   OrderGroup& group = pool_.group(group_at);
   OrderBlock& lower = pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
   OrderBlock& upper = pool_.block(upper_at);
-  // The greater half of sixteen.
+  // The greater half.
   constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
   std::array<OrderEntry, OrderBlock::kSize> entries;
   for (std::uint32_t i = 0; i < OrderBlock::kSize; ++i) {
@@ -212,8 +222,9 @@ void OrderTree::split_block(Place at) {
   ++group.count;
   set_first(group, at.slot + 1, order_of(entries[kHalf].key, entries[kHalf].node));
   group.block[at.slot + 1] = static_cast<std::int32_t>(upper_at);
-  group.most[at.slot] = lanes::greatest(lower.other);
-  group.most[at.slot + 1] = lanes::greatest(upper.other);
+  number_slots(group, at.slot + 1);
+  group.most[at.slot] = most_of(lower);
+  group.most[at.slot + 1] = most_of(upper);
 }
 
 void OrderTree::split_group(std::size_t at) {
@@ -232,6 +243,7 @@ void OrderTree::split_group(std::size_t at) {
   for (std::uint32_t i = 0; i < kHalfGroup; ++i) {
     pool_.block(static_cast<std::uint32_t>(upper.block[i])).group = upper_at;
   }
+  number_slots(upper, 0);
   const auto after = static_cast<std::ptrdiff_t>(at) + 1;
   first_.insert(first_.begin() + after, upper.first(0));
   groups_.insert(groups_.begin() + after, upper_at);
@@ -243,8 +255,8 @@ void OrderTree::remove(std::uint32_t node) {
   const std::uint32_t block_at = pool_.where(node);
   OrderBlock& block = pool_.block(block_at);
   OrderGroup& group = pool_.group(block.group);
-  const auto at = static_cast<std::uint32_t>(
-      std::countr_zero(lanes::equal(block.node, static_cast<std::int32_t>(node))));
+  const auto at = static_cast<std::uint32_t>(std::countr_zero(
+      lanes::equal(block.node, static_cast<std::int32_t>(node)) & OrderBlock::kAll));
   const std::int32_t gone = block.other[at];
   const std::uint32_t last = --block.count;
   block.key[at] = block.key[last];
@@ -253,7 +265,7 @@ void OrderTree::remove(std::uint32_t node) {
   block.other[block.count] = lanes::kNothing;
   block.node[block.count] = -1;
   pool_.set_where(node, OrderPool::kNowhere);
-  const std::uint32_t slot = slot_of(group, block_at);
+  const std::uint32_t slot = block.slot;
   lower_most(group, slot, gone);
   if (block.count == 0) {
     remove_block(position_of(group), group, slot);
@@ -264,8 +276,7 @@ void OrderTree::remove(std::uint32_t node) {
 
 void OrderTree::lower_most(OrderGroup& group, std::uint32_t slot, std::int32_t gone) {
   if (gone < group.most[slot]) return;
-  const std::int32_t most =
-      lanes::greatest(pool_.block(static_cast<std::uint32_t>(group.block[slot])).other);
+  const std::int32_t most = most_of(pool_.block(static_cast<std::uint32_t>(group.block[slot])));
   if (most == gone) return;
   group.most[slot] = most;
   const std::size_t at = position_of(group);
@@ -285,6 +296,7 @@ void OrderTree::remove_block(std::size_t group_at, OrderGroup& group, std::uint3
   group.block[group.count] = -1;
   if (group.count > 0) {
     set_first(group, 0, first);
+    number_slots(group, slot);
     return;
   }
   const auto at = static_cast<std::ptrdiff_t>(group_at);
@@ -321,7 +333,8 @@ OrderSearch::OrderSearch(const OrderTree& tree, Question question)
   group_ = at.group;
   const OrderGroup& group = pool_.group(tree_.groups_[group_]);
   block_ = &pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
-  entries_ = lanes::at_least(block_->key, question.least_key, block_->other, question.least_other);
+  entries_ = OrderBlock::kAll &
+             lanes::at_least(block_->key, question.least_key, block_->other, question.least_other);
   const std::uint32_t later = at.slot + 1 == OrderGroup::kSize ? 0 : ~0u << (at.slot + 1);
   blocks_ = at_least32(group.most, question.least_other) & later;
   steps_ = 1;
@@ -339,7 +352,7 @@ bool OrderSearch::next_block() {
   blocks_ &= blocks_ - 1;
   const OrderGroup& group = pool_.group(tree_.groups_[group_]);
   block_ = &pool_.block(static_cast<std::uint32_t>(group.block[slot]));
-  entries_ = lanes::at_least(block_->other, question_.least_other);
+  entries_ = OrderBlock::kAll & lanes::at_least(block_->other, question_.least_other);
   ++steps_;
   return true;
 }

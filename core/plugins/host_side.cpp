@@ -12,6 +12,7 @@ namespace berth::plugins {
 namespace {
 
 constexpr std::size_t kLineMax = 4096;
+constexpr std::size_t kPieceCost = 128;  // memory of a queued piece of a stream beside its bytes
 
 std::string_view view(berth_bytes bytes) {
   return {static_cast<const char*>(bytes.data), bytes.size};
@@ -98,7 +99,7 @@ void HostSide::destroy() {
     open_.clear();
     deadlines_.clear();
     undelivered.swap(queue_);
-    queued_answers_ = 0;
+    queued_events_ = 0;
   }
   for (Event& event : undelivered) {
     if (event.done) answer(std::move(event.done), std::move(event.result));
@@ -129,7 +130,6 @@ void HostSide::answer_in_order(Peer::Done done, Result<std::string> result) {
     const std::lock_guard lock(mutex_);
     if (drain_posted_ && !ending_) {
       queue_.push_back({.done = std::move(done), .result = std::move(result)});
-      ++queued_answers_;
       return;
     }
   }
@@ -322,25 +322,32 @@ void HostSide::complete(std::uint64_t operation, berth_status status, berth_byte
   }
 }
 
+// The pieces of a stream may be of a few bytes each, and many.
+std::size_t HostSide::cost_of(const Event& event) {
+  return event.payload.size() + (event.id == v1::EVENT_STREAM ? kPieceCost : 0);
+}
+
 bool HostSide::take_room(const Event& event) {
-  const std::size_t size = event.payload.size();
-  if (queue_.size() - queued_answers_ >= limits_.events) return false;
+  const std::size_t size = cost_of(event);
   if (event.id == v1::EVENT_STREAM) {
     if (stream_bytes_ + size > limits_.stream_bytes) return false;
     stream_bytes_ += size;
   } else {
-    if (event_bytes_ + size > limits_.event_bytes) return false;
+    if (queued_events_ >= limits_.events || event_bytes_ + size > limits_.event_bytes) return false;
     event_bytes_ += size;
+    ++queued_events_;
   }
   return true;
 }
 
 void HostSide::give_room(const Event& event) {
-  if (event.done) {
-    --queued_answers_;
-    return;
+  if (event.done) return;
+  if (event.id == v1::EVENT_STREAM) {
+    stream_bytes_ -= cost_of(event);
+  } else {
+    event_bytes_ -= cost_of(event);
+    --queued_events_;
   }
-  (event.id == v1::EVENT_STREAM ? stream_bytes_ : event_bytes_) -= event.payload.size();
 }
 
 void HostSide::emit(std::uint32_t id, berth_bytes payload) {

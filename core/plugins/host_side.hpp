@@ -67,6 +67,7 @@ class HostSide : public std::enable_shared_from_this<HostSide> {
   // From here on whatever comes of the plugin is counted by the port alone.
   void disconnect();
   void write_log(std::int32_t level, std::string_view text);
+  [[nodiscard]] static std::size_t cost_of(const Event& event);
   [[nodiscard]] bool take_room(const Event& event);
   void give_room(const Event& event);
   void drain();
@@ -90,7 +91,7 @@ class HostSide : public std::enable_shared_from_this<HostSide> {
   std::uint64_t next_operation_ = 1;
   std::size_t overdue_ = 0;
   std::deque<Event> queue_;
-  std::size_t queued_answers_ = 0;  // in queue_; bounded by open calls, not by the room of events
+  std::size_t queued_events_ = 0;  // in queue_, but what streams carry: credit bounds that
   std::size_t event_bytes_ = 0;
   std::size_t stream_bytes_ = 0;
   bool drain_posted_ = false;

@@ -296,12 +296,21 @@ TEST_F(InstanceTest, AsksForTheWholeNoOftenerThanTheInterval) {
 }
 
 TEST_F(InstanceTest, KeepsRoomForReportsWhenStreamsFlood) {
-  begin({.stream_bytes = 100});
+  begin({.stream_bytes = 400});
   for (int i = 0; i < 10; ++i) plugin.emit(v1::EVENT_STREAM, std::string(50, 's'));
   plugin.emit(v1::EVENT_LAUNCH_TASK, "x");
   core.run();
   EXPECT_EQ(core.events.size(), 3U);
   EXPECT_EQ(core.events.back().first, static_cast<std::uint32_t>(v1::EVENT_LAUNCH_TASK));
+}
+
+TEST_F(InstanceTest, LosesNothingOfStreamsThatComeInManySmallPieces) {
+  begin({.events = 2});
+  for (int i = 0; i < 100; ++i) plugin.emit(v1::EVENT_STREAM, "s");
+  for (int i = 0; i < 2; ++i) plugin.emit(v1::EVENT_LAUNCH_TASK, "x");
+  core.run();
+  EXPECT_EQ(core.events.size(), 102U);
+  EXPECT_EQ(instance->faults().dropped_events, 0U);
 }
 
 TEST_F(InstanceTest, PutsAnInventoryTogetherFromItsParts) {
