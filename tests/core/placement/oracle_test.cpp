@@ -21,7 +21,7 @@ std::uint32_t raw(NodeIndex node) {
 // Engine and oracle side by side. Each step does the same to both and compares what they say.
 class Twins {
  public:
-  explicit Twins(EngineOptions options) : engine_(options) {}
+  Twins(EngineOptions options, Draw& draw) : engine_(std::move(options)) { expect(draw); }
 
   void add_node(Draw& draw) {
     const NodeSpec spec = draw_node(draw, "n" + std::to_string(next_id_++));
@@ -61,7 +61,7 @@ class Twins {
       case 9:
         return place_on(draw);
       case 10:
-        return explain(draw);
+        return draw.one_in(4) ? expect(draw) : explain(draw);
       case 11:
         return what_if(draw);
       default:
@@ -112,6 +112,11 @@ class Twins {
     NodeSpec& spec = oracle_.nodes[*node]->spec;
     spec = draw_node(draw, spec.id);
     RC_ASSERT(engine_.change_node(NodeIndex{*node}, spec).has_value());
+  }
+
+  void expect(Draw& draw) {
+    oracle_.target = draw_target(draw);
+    RC_ASSERT(!engine_.set_target_workload(oracle_.target).has_value());
   }
 
   void set_status(Draw& draw) {
@@ -178,6 +183,7 @@ class Twins {
     RC_ASSERT(engine_.node_of(placed.reservation) == placed.node);
     const Needs& needs = *oracle_.needs(request, node);
     RC_ASSERT(oracle_.objection(node, needs, placed.devices) == "");
+    RC_ASSERT(placed.devices == oracle_.grants(request, node));
     oracle_.nodes[node]->tasks.push_back(
         {request.group, request.service, needs, placed.devices, true, placed.reservation});
   }
@@ -253,8 +259,10 @@ class Twins {
 using Simd = EngineOptions::Simd;
 
 void run_history(Simd simd, std::int64_t nodes, const std::vector<std::uint64_t>& steps) {
-  Twins twins({.simd = simd});
+  // None, a few, or all of the scores can be kept.
+  const auto cache = *rc::gen::element<std::size_t>(0, 3000, 64 << 20);
   Draw draw(static_cast<std::uint64_t>(nodes));
+  Twins twins({.simd = simd, .score_cache_bytes = cache}, draw);
   for (std::int64_t i = 0; i < nodes; ++i) twins.add_node(draw);
   for (int i = 0; i < 5; ++i) twins.compile(draw);
   for (const std::uint64_t seed : steps) twins.step(seed);
