@@ -48,8 +48,10 @@ CLI::App* add_replay(CLI::App& app, Arguments& a) {
       ->check(CLI::Range(0.01, 100.0))
       ->excludes(arrivals)
       ->capture_default_str();
-  out->add_flag("--exhaustive", a.exhaustive,
-                "Ask every node in every decision (as random always does): slow, the same answers");
+  out->add_flag(
+      "--exhaustive", a.exhaustive,
+      "Not the engine: ask every node in every decision. Slow; the same answers, but random "
+      "then draws node and device with equal chance");
   out->add_option("--output", a.output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
@@ -68,10 +70,9 @@ Outcome<std::string> run(const Arguments& a, bool levels_given) {
       a.arrivals.empty() ? shuffled_arrivals(*trace, {.seed = a.seed, .load = a.load})
                          : read_arrivals(a.arrivals, *trace);
   if (!arrivals) return tl::unexpected(arrivals.error());
-  const bool exhaustive = a.exhaustive || *policy == Policy::Random;
   const Strategy strategy{.policy = *policy, .levels = a.levels, .seed = a.seed};
-  auto player = exhaustive ? exhaustive_player(*trace, arrivals->nodes, strategy)
-                           : table_player(*trace, arrivals->nodes, strategy);
+  auto player = a.exhaustive ? exhaustive_player(*trace, arrivals->nodes, strategy)
+                             : engine_player(*trace, arrivals->nodes, strategy);
   if (!player) return tl::unexpected(player.error());
   const Outline outline = replay(*trace, *arrivals, **player);
   Titles titles{.strategy = a.strategy,

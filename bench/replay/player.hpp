@@ -52,14 +52,15 @@ class Player {
   [[nodiscard]] virtual std::optional<std::uint32_t> place(const TraceTask& task) = 0;
 };
 
-// Asks every node, in order, by the score functions of the placement engine: slow, plain, and what
-// others are compared with. Errors: levels out of range.
-[[nodiscard]] Outcome<std::unique_ptr<Player>> exhaustive_player(
+// The placement engine, nodes in this order, a request for each kind of task. `trace` lives longer
+// than the player. Errors: levels out of range, amounts that the engine refuses.
+[[nodiscard]] Outcome<std::unique_ptr<Player>> engine_player(
     const Trace& trace, const std::vector<std::uint32_t>& node_order, Strategy strategy);
 
-// The same decisions by the placement engine's ScoreTable: only nodes that changed are asked again.
-// Errors: also Random, which has no scores.
-[[nodiscard]] Outcome<std::unique_ptr<Player>> table_player(
+// Asks every node, in order, by the score functions and plain books of its own: slow, and what the
+// engine is compared with. Same decisions, but for Random, which here draws any fitting node and
+// device with equal chance. Errors: levels out of range.
+[[nodiscard]] Outcome<std::unique_ptr<Player>> exhaustive_player(
     const Trace& trace, const std::vector<std::uint32_t>& node_order, Strategy strategy);
 
 // What FGD expects: the trace's own tasks by class, the most frequent ones that cover 95 %.

@@ -7,19 +7,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "core/placement/query.hpp"
 #include "core/placement/result.hpp"
+#include "core/placement/types.hpp"
 
 namespace berth::placement {
-
-struct AffinityTerm {
-  std::string expression;   // cluster query language
-  std::int32_t weight = 0;  // -1000 to 1000, not 0; negative: anti-affinity
-};
 
 class Affinity {
  public:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/placement/affinity.hpp"
 #include "core/placement/compiled.hpp"
 
 namespace berth::placement {
@@ -123,7 +124,7 @@ std::optional<Finding> check_resources(const OwnerPlan& plan, const Books& books
   if (needs.eni_slots > 0 && left_of(books, Column::Kind::Eni, "ENI", node) < needs.eni_slots)
     return Finding{Reason::Eni};
   for (std::size_t i = 0; i < needs.devices.size(); ++i) {
-    if (!books.devices(node).choose(std::span(needs.devices).first(i + 1)))
+    if (!books.devices(node).suffices(std::span(needs.devices).first(i + 1)))
       return Finding{Reason::Device, i};
   }
   for (std::size_t i = 0; i < needs.amounts.size(); ++i) {
@@ -247,7 +248,7 @@ bool needs_one_by_one(const Compiled& compiled, const OwnerPlan& plan, const Boo
 bool passes_one_by_one(const Compiled& compiled, const OwnerPlan& plan, const Books& books,
                        std::uint32_t node) {
   const bool look = !plan.floors_decide_devices || books.has_partitions();
-  if (look && !plan.needs.devices.empty() && !books.devices(node).choose(plan.needs.devices))
+  if (look && !plan.needs.devices.empty() && !books.devices(node).suffices(plan.needs.devices))
     return false;
   if (!compiled.expressions_read_tasks) return true;
   const RowFacts facts(books, node, books.row(node).connected);
@@ -255,6 +256,10 @@ bool passes_one_by_one(const Compiled& compiled, const OwnerPlan& plan, const Bo
                      [&](const MemberOf& one) {
                        return !one.query.depends_on_tasks() || one.query.matches(facts);
                      });
+}
+
+std::int32_t affinity_of(const Affinity& affinity, const Books& books, std::uint32_t node) {
+  return affinity.score(RowFacts(books, node, books.row(node).connected));
 }
 
 Refusal refusal_of(const Compiled& compiled, const Books& books, std::uint32_t node,

@@ -198,6 +198,15 @@ Route route_of(const Compiled& compiled) {
     out.kind = Route::Kind::Scan;
   }
   out.rest = at;
+  // What comes after a random has nothing left to decide.
+  const auto decides = [](const Strategy& one) {
+    return one.is_scored() || one.kind == Kind::Random;
+  };
+  const auto first = std::find_if(strategies.begin(), strategies.end(), decides);
+  if (first != strategies.end() && first->is_scored()) {
+    out.kind = Route::Kind::Scored;
+    out.rest = static_cast<std::size_t>(first - strategies.begin());
+  }
   return out;
 }
 

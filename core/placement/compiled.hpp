@@ -13,12 +13,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/placement/books.hpp"
 #include "core/placement/query.hpp"
+#include "core/placement/scored_request.hpp"
 #include "core/placement/types.hpp"
 
 namespace berth::placement {
@@ -47,8 +49,9 @@ struct MemberOf {
 // How the strategies are worked through.
 struct Route {
   // Over these, in this order: [spread over an attribute] [spread over instances] [one of binpack,
-  // random]; what comes after a binpack chooses among its ties. Anything else is Scan.
-  enum class Kind : std::uint8_t { Indexed, Scan };
+  // random]; what comes after a binpack chooses among its ties. Scored: a strategy beyond ECS's has
+  // something to decide; the first is `rest`. Anything else is Scan.
+  enum class Kind : std::uint8_t { Indexed, Scan, Scored };
   Kind kind = Kind::Scan;
   std::optional<Tally::Slot> spread{};
   bool spread_instance = false;
@@ -130,6 +133,7 @@ struct Compiled {
   // Nodes whose identity passes, where expressions read it.
   std::vector<std::uint64_t> identities{};
   std::uint64_t seen_identities = ChangeLog::kNothingSeen;
+  std::unique_ptr<ScoredRequest> scored{};  // where a strategy is scored
 };
 
 // What a node says, short of words.
@@ -186,6 +190,9 @@ std::uint8_t find_verdict(Compiled& compiled, const Books& books, std::uint32_t 
 // Whether passes_one_by_one says anything that the floors do not.
 [[nodiscard]] bool needs_one_by_one(const Compiled& compiled, const OwnerPlan& plan,
                                     const Books& books);
+// The sum of the weights that hold for a live node.
+[[nodiscard]] std::int32_t affinity_of(const Affinity& affinity, const Books& books,
+                                       std::uint32_t node);
 // The finding in words.
 [[nodiscard]] Refusal refusal_of(const Compiled& compiled, const Books& books, std::uint32_t node,
                                  Finding finding);

@@ -20,6 +20,10 @@ std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t d
   if (books_.node_end() == 0) return std::nullopt;
   ++statistics_.decisions;
   refresh_verdicts(compiled, books_);
+  if (compiled.route.kind == Route::Kind::Scored) {
+    if (compiled.route.rest > 0) ++statistics_.scans;
+    return scored_.decide(compiled, indexes_.columns(), dice);
+  }
   if (compiled.route.probes) {
     if (const auto node = probe(compiled, dice)) return node;
   }

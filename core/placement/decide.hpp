@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/placement/books.hpp"
@@ -16,19 +17,26 @@
 #include "core/placement/kernels.hpp"
 #include "core/placement/node_index.hpp"
 #include "core/placement/scan.hpp"
+#include "core/placement/scored.hpp"
 
 namespace berth::placement {
 
 class Decider {
  public:
-  Decider(const Kernels& kernels, Books& books, std::size_t counts_cap_bytes)
-      : books_(books), indexes_(books), scan_(kernels), counts_cap_bytes_(counts_cap_bytes) {}
+  Decider(const Kernels& kernels, Books& books, std::size_t counts_cap_bytes, ScoredOptions scored)
+      : books_(books),
+        indexes_(books),
+        scan_(kernels),
+        scored_(books, scan_, std::move(scored)),
+        counts_cap_bytes_(counts_cap_bytes) {}
 
   // The node, or nothing where none passes every check.
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, std::uint64_t dice);
 
   // The tally's slot is free now.
   void forget(Tally::Slot slot) { indexes_.forget(slot); }
+  // Strategies beyond ECS's.
+  [[nodiscard]] Scored& scored() { return scored_; }
   [[nodiscard]] std::size_t index_bytes() const { return indexes_.bytes(); }
   struct Statistics {
     std::uint64_t decisions = 0;
@@ -70,6 +78,7 @@ class Decider {
   Books& books_;
   NodeIndexes indexes_;
   Scan scan_;
+  Scored scored_;
   std::size_t counts_cap_bytes_;
   Statistics statistics_{};
   // Of the decision at hand.

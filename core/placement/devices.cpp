@@ -12,6 +12,7 @@ DeviceBook::DeviceBook(std::vector<Device> devices)
     if (devices_[i].parent.empty()) continue;
     if (const auto parent = find(devices_[i].parent))
       parents_[i] = static_cast<std::int32_t>(*parent);
+    has_relatives_ = has_relatives_ || parents_[i] >= 0;
   }
 }
 
@@ -27,6 +28,7 @@ bool DeviceBook::idle(std::size_t device) const {
 }
 
 bool DeviceBook::relatives_idle(std::size_t device) const {
+  if (!has_relatives_) return true;
   for (std::int32_t up = parents_[device]; up >= 0; up = parents_[static_cast<std::size_t>(up)]) {
     if (!idle(static_cast<std::size_t>(up))) return false;
   }
@@ -81,6 +83,12 @@ bool DeviceBook::tighter(std::size_t a, std::size_t b) const {
                      devices_[i].memory_mib - uses_[i].memory_mib);
   };
   return left(a) < left(b);
+}
+
+DeviceBook::Room DeviceBook::room(std::size_t device) const {
+  return {.whole = serves_whole(device),
+          .parts = serves_parts(device),
+          .share_milli = devices_[device].share_milli - uses_[device].share_milli};
 }
 
 DeviceLeft DeviceBook::left(std::size_t device) const {
@@ -171,8 +179,7 @@ struct DeviceBook::Search {
 std::optional<std::vector<DeviceGrant>> DeviceBook::choose_one(const DeviceNeed& need) const {
   std::vector<DeviceGrant> out;
   if (need.count > 0) {
-    const auto related = [](std::int32_t parent) { return parent >= 0; };
-    if (need.count > 1 && std::any_of(parents_.begin(), parents_.end(), related)) {
+    if (need.count > 1 && has_relatives_) {
       Search search{.book = *this, .needs = std::span(&need, 1)};
       if (!search.next(0, 0, 0)) return std::nullopt;
       return std::move(search.grants);
@@ -199,6 +206,17 @@ std::optional<std::vector<DeviceGrant>> DeviceBook::choose(
   Search search{.book = *this, .needs = needs};
   if (!search.next(0, 0, 0)) return std::nullopt;
   return std::move(search.grants);
+}
+
+bool DeviceBook::suffices(std::span<const DeviceNeed> needs) const {
+  // The search is for needs, or devices, that exclude each other.
+  if (needs.size() != 1 || (needs.front().count > 1 && has_relatives_))
+    return choose(needs).has_value();
+  const DeviceNeed& need = needs.front();
+  std::int64_t missing = std::max<std::int64_t>(need.count, 1);
+  for (std::size_t i = 0; i < devices_.size() && missing > 0; ++i)
+    missing -= serves(i, need) ? 1 : 0;
+  return missing == 0;
 }
 
 void DeviceBook::take(const DeviceGrant& grant) {

@@ -31,15 +31,32 @@ class DeviceBook {
   [[nodiscard]] std::int64_t free_whole(std::string_view type) const;
   [[nodiscard]] std::int64_t free_share(std::string_view type) const;
 
+  // What of a device could be given now.
+  struct Room {
+    bool whole = false;
+    bool parts = false;
+    std::int64_t share_milli = 0;  // that no part took; may be below 0
+  };
+  [[nodiscard]] Room room(std::size_t device) const;
+  [[nodiscard]] bool serves(std::size_t device, const DeviceNeed& need) const;
+  // Whether any device is a partition of another.
+  [[nodiscard]] bool has_relatives() const { return has_relatives_; }
+  [[nodiscard]] DeviceGrant grant_of(const DeviceNeed& need, std::uint32_t index,
+                                     std::size_t device) const;
+
   // Needs in their order; a whole device is the first that serves, a part comes from the device
   // with the least left that serves; where that leads nowhere the next one is tried.
   [[nodiscard]] std::optional<std::vector<DeviceGrant>> choose(
       std::span<const DeviceNeed> needs) const;
 
+  // Whether choose finds anything.
+  [[nodiscard]] bool suffices(std::span<const DeviceNeed> needs) const;
+
   // Grants of ids that are not here are ignored. Giving back what was never taken is a bug of the
   // caller.
   void take(const DeviceGrant& grant);
   void give_back(const DeviceGrant& grant);
+  [[nodiscard]] std::optional<std::size_t> find(std::string_view id) const;
 
  private:
   struct Use {
@@ -55,17 +72,14 @@ class DeviceBook {
   [[nodiscard]] bool relatives_idle(std::size_t device) const;
   [[nodiscard]] bool serves_whole(std::size_t device) const;
   [[nodiscard]] bool serves_parts(std::size_t device) const;
-  [[nodiscard]] bool serves(std::size_t device, const DeviceNeed& need) const;
   [[nodiscard]] bool tighter(std::size_t a, std::size_t b) const;
   [[nodiscard]] std::optional<std::vector<DeviceGrant>> choose_one(const DeviceNeed& need) const;
   [[nodiscard]] bool alike(std::size_t a, std::size_t b) const;
-  [[nodiscard]] std::optional<std::size_t> find(std::string_view id) const;
-  [[nodiscard]] DeviceGrant grant_of(const DeviceNeed& need, std::uint32_t index,
-                                     std::size_t device) const;
 
   std::vector<Device> devices_;
   std::vector<std::int32_t> parents_;  // index, or -1
   std::vector<Use> uses_;
+  bool has_relatives_ = false;
 };
 
 }  // namespace berth::placement

@@ -37,7 +37,10 @@ Error no_such_node() {
 
 class Engine::Impl {
  public:
-  explicit Impl(EngineOptions options) : decider(pick(options.simd), books, options.cache_bytes) {}
+  explicit Impl(EngineOptions options)
+      : decider(pick(options.simd), books, options.cache_bytes,
+                {.cache_bytes = options.score_cache_bytes,
+                 .device_type = std::move(options.scored_device_type)}) {}
 
   Compiled* find(RequestId id) {
     const auto at = static_cast<std::size_t>(id);
@@ -47,8 +50,10 @@ class Engine::Impl {
   // Reserves for a request on a node that passes every check.
   Placement reserve(const Compiled& compiled, const OwnerPlan& plan, std::uint32_t node) {
     Placement out{.node = static_cast<NodeIndex>(node)};
-    if (!plan.needs.devices.empty())
-      out.devices = books.devices(node).choose(plan.needs.devices).value();
+    if (!plan.needs.devices.empty()) {
+      const auto index = static_cast<std::size_t>(&plan - compiled.owners.data());
+      out.devices = decider.scored().scorer().devices(compiled, index, node);
+    }
     out.reservation = books.book({.node = node,
                                   .group = compiled.group,
                                   .service = compiled.service,
@@ -76,7 +81,7 @@ class Engine::Impl {
   std::vector<std::uint32_t> free_requests;
 };
 
-Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(options)) {}
+Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
@@ -142,8 +147,11 @@ std::size_t Engine::node_count() const {
 // ---- Requests
 
 Result<RequestId> Engine::compile(const Request& request) {
+  Scorer& scorer = impl_->decider.scored().scorer();
+  if (auto error = scorer.refuse(request)) return *std::move(error);
   auto compiled = compile_request(request, impl_->books);
   if (!compiled) return compiled.error();
+  compiled->scored = scorer.prepare(request);
   auto& slots = impl_->requests;
   std::uint32_t slot = 0;
   if (impl_->free_requests.empty()) {
@@ -157,9 +165,14 @@ Result<RequestId> Engine::compile(const Request& request) {
   return static_cast<RequestId>(slot);
 }
 
+std::optional<Error> Engine::set_target_workload(const std::vector<ExpectedTask>& tasks) {
+  return impl_->decider.scored().scorer().set_target(tasks);
+}
+
 bool Engine::drop(RequestId request) {
   Compiled* compiled = impl_->find(request);
   if (compiled == nullptr) return false;
+  impl_->decider.scored().drop(*compiled);
   drop_request(*compiled, impl_->books);
   for (const Tally::Slot slot : compiled->slots) {
     if (impl_->books.tally().values_at(slot) == nullptr) impl_->decider.forget(slot);
@@ -283,15 +296,17 @@ std::uint32_t Engine::service_count(NodeIndex node, std::string_view service) co
 
 MemoryUse Engine::memory() const {
   const Books::Memory books = impl_->books.memory();
-  MemoryUse out{.nodes = books.nodes + impl_->decider.index_bytes(),
+  const Scored& scored = impl_->decider.scored();
+  MemoryUse out{.nodes = books.nodes + impl_->decider.index_bytes() + scored.index_bytes(),
                 .tasks = books.tasks,
                 .groups = impl_->books.tally().bytes(),
-                .caches = impl_->books.tally().counts_bytes()};
+                .caches = impl_->books.tally().counts_bytes() + scored.cache_bytes()};
   for (const auto& compiled : impl_->requests) {
     if (compiled == nullptr) continue;
     out.groups += sizeof(Compiled) + compiled->owners.capacity() * sizeof(OwnerPlan) +
                   compiled->verdicts.bytes() +
-                  compiled->identities.capacity() * sizeof(std::uint64_t);
+                  compiled->identities.capacity() * sizeof(std::uint64_t) +
+                  (compiled->scored == nullptr ? 0 : compiled->scored->bytes());
   }
   return out;
 }

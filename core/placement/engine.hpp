@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -39,6 +40,11 @@ struct EngineOptions {
   // What counts of tasks by node may take, for groups and services that run on very many nodes and
   // are spread over instances; beyond it such a decision costs a scan.
   std::size_t cache_bytes = std::size_t{256} << 20;
+  // What scores of nodes may take, about 5 bytes for each node and each scored strategy of each
+  // request; beyond it those not asked for longest are made anew when they are asked again.
+  std::size_t score_cache_bytes = std::size_t{64} << 20;
+  // The type of the devices that scores look at; others only have to suffice.
+  std::string scored_device_type = "GPU";
 };
 
 // A task that already runs, or is already decided: its place is a fact and not a question.
@@ -55,12 +61,12 @@ struct MemoryUse {
   std::size_t nodes = 0;   // and their indexes
   std::size_t tasks = 0;   // reservations
   std::size_t groups = 0;  // requests and sets of tasks
-  std::size_t caches = 0;  // what EngineOptions::cache_bytes bounds
+  std::size_t caches = 0;  // what EngineOptions::cache_bytes and score_cache_bytes bound
 };
 
 struct DecisionCounts {
   std::uint64_t decisions = 0;
-  std::uint64_t scans = 0;  // of these, those that no index decided
+  std::uint64_t scans = 0;  // of these, those that no index and no table of scores decided
 };
 
 class Engine {
@@ -98,6 +104,11 @@ class Engine {
   // Makes a request ready; do it once per task group (or service deployment) and keep the handle.
   // Errors: Invalid (`what` is the member, `position` the place in an expression).
   [[nodiscard]] Result<RequestId> compile(const Request& request);
+  // What the strategy Fragmentation measures by: the tasks that are expected, devices of
+  // scored_device_type. All that is decided from now on goes by it. Errors: Invalid (`what` as
+  // "tasks[2].share_milli"; or "tasks", where they are none while requests use Fragmentation, over
+  // 4096, or name over 31 models); then the one before stays.
+  [[nodiscard]] std::optional<Error> set_target_workload(const std::vector<ExpectedTask>& tasks);
   // Reservations made for it live on. False: no such request.
   bool drop(RequestId request);
 

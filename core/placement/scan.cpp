@@ -114,7 +114,7 @@ Key Scan::key_of(std::size_t strategy, const Compiled& compiled, const Books& bo
       }
       return Key{columns.node_class(), by_class_.data()};
     }
-    case Strategy::Kind::Random:
+    default:
       break;
   }
   return Key{columns.cpu()};
@@ -149,10 +149,30 @@ std::optional<std::uint32_t> Scan::first_least(const Compiled& compiled,
                                   : std::optional(static_cast<std::uint32_t>(best.node));
 }
 
-std::uint32_t narrow(std::vector<std::uint32_t> nodes, const Compiled& compiled, std::size_t first,
-                     const Books& books, std::uint64_t dice) {
-  const auto key_of = [&](std::size_t i, std::uint32_t node) -> std::int64_t {
-    switch (compiled.strategies[i].kind) {
+std::vector<std::uint32_t> Scan::leave(Compiled& compiled, std::size_t count, const Books& books,
+                                       const NodeColumns& columns) {
+  gather(compiled, books, columns);
+  for (std::size_t i = 0; i < count; ++i)
+    kernels_.keep_least(candidates_, key_of(i, compiled, books, columns));
+  std::vector<std::uint32_t> out;
+  for (std::size_t w = 0; w < candidates_.size(); ++w) {
+    for (std::uint64_t word = candidates_[w]; word != 0; word &= word - 1)
+      out.push_back(
+          static_cast<std::uint32_t>(w * 64 + static_cast<std::size_t>(std::countr_zero(word))));
+  }
+  return out;
+}
+
+void narrow_by(std::vector<std::uint32_t>& nodes, const Compiled& compiled, std::size_t strategy,
+               const Books& books, std::uint64_t dice) {
+  if (compiled.strategies[strategy].kind == Strategy::Kind::Random) {
+    const auto at =
+        std::lower_bound(nodes.begin(), nodes.end(), roll(dice, kProbes, books.node_end()));
+    nodes = {at == nodes.end() ? nodes.front() : *at};
+    return;
+  }
+  const auto key_of = [&](std::uint32_t node) -> std::int64_t {
+    switch (compiled.strategies[strategy].kind) {
       case Strategy::Kind::BinpackCpu:
         return books.cpu_offer(node);
       case Strategy::Kind::BinpackMemory:
@@ -160,25 +180,24 @@ std::uint32_t narrow(std::vector<std::uint32_t> nodes, const Compiled& compiled,
       case Strategy::Kind::SpreadInstance:
         return books.count(compiled.counted_kind, compiled.counted, node);
       case Strategy::Kind::SpreadAttribute: {
-        const Tally::Slot slot = compiled.slots[i];
+        const Tally::Slot slot = compiled.slots[strategy];
         const std::uint32_t value = books.tally().values(slot).of_class(books.class_number(node));
         return books.tally().of_value(compiled.counted, slot, value);
       }
-      case Strategy::Kind::Random:
+      default:
         break;
     }
     return 0;
   };
-  for (std::size_t i = first; i < compiled.strategies.size() && nodes.size() > 1; ++i) {
-    if (compiled.strategies[i].kind == Strategy::Kind::Random) {
-      const auto at =
-          std::lower_bound(nodes.begin(), nodes.end(), roll(dice, kProbes, books.node_end()));
-      return at == nodes.end() ? nodes.front() : *at;
-    }
-    std::int64_t least = INT64_MAX;
-    for (const std::uint32_t node : nodes) least = std::min(least, key_of(i, node));
-    std::erase_if(nodes, [&](std::uint32_t node) { return key_of(i, node) != least; });
-  }
+  std::int64_t least = INT64_MAX;
+  for (const std::uint32_t node : nodes) least = std::min(least, key_of(node));
+  std::erase_if(nodes, [&](std::uint32_t node) { return key_of(node) != least; });
+}
+
+std::uint32_t narrow(std::vector<std::uint32_t> nodes, const Compiled& compiled, std::size_t first,
+                     const Books& books, std::uint64_t dice) {
+  for (std::size_t i = first; i < compiled.strategies.size() && nodes.size() > 1; ++i)
+    narrow_by(nodes, compiled, i, books, dice);
   return nodes.front();
 }
 

@@ -24,10 +24,13 @@ class Scan {
   // Requires: refresh_verdicts, and a node.
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const Books& books,
                                                     const NodeColumns& columns, std::uint64_t dice);
-
   // The same where cpu and memory alone decide and binpack is the only strategy: one pass.
   [[nodiscard]] std::optional<std::uint32_t> first_least(const Compiled& compiled,
                                                          const NodeColumns& columns);
+  // The nodes that the first `count` strategies leave, ascending. Requires: as decide; none of them
+  // is Random or scored.
+  [[nodiscard]] std::vector<std::uint32_t> leave(Compiled& compiled, std::size_t count,
+                                                 const Books& books, const NodeColumns& columns);
 
  private:
   using Bitmap = std::vector<std::uint64_t>;
@@ -47,6 +50,10 @@ class Scan {
   std::vector<std::int32_t> by_node_;
 };
 
+// Keeps of few nodes those that one strategy, which is not scored, leaves. Requires: nodes
+// ascending, not empty.
+void narrow_by(std::vector<std::uint32_t>& nodes, const Compiled& compiled, std::size_t strategy,
+               const Books& books, std::uint64_t dice);
 // Chooses among few nodes by the strategies from `first` on. Requires: nodes ascending, not empty.
 [[nodiscard]] std::uint32_t narrow(std::vector<std::uint32_t> nodes, const Compiled& compiled,
                                    std::size_t first, const Books& books, std::uint64_t dice);

@@ -38,8 +38,11 @@ void ScoreTable::changed(std::uint32_t node) {
 
 std::size_t ScoreTable::bytes() const {
   const std::size_t row = level_begins_.back() * sizeof(std::int32_t) + sizeof(Row);
-  return rows_.size() * row + log_.capacity() * sizeof(std::uint32_t) +
-         last_change_.capacity() * sizeof(std::uint64_t);
+  return rows_.size() * row;
+}
+
+std::size_t ScoreTable::log_bytes() const {
+  return log_.capacity() * sizeof(std::uint32_t) + last_change_.capacity() * sizeof(std::uint64_t);
 }
 
 // Null where one row is above the cap.
@@ -127,6 +130,45 @@ std::optional<ScoreTable::Best> ScoreTable::best(std::uint32_t kind, const Score
     if (score != kNever && (!best || score > best->score)) best = {score, node};
   }
   return best;
+}
+
+std::vector<std::uint32_t> ScoreTable::best_nodes(std::uint32_t kind, const ScoreOf& score_of) {
+  std::vector<std::uint32_t> out;
+  Row* row = row_of(kind);
+  if (row == nullptr) {
+    std::int32_t best = kNever;
+    for (std::uint32_t node = 0; node < nodes_; ++node) {
+      const std::int32_t score = score_of(node);
+      if (score == kNever || score < best) continue;
+      if (score > best) out.clear();
+      best = score;
+      out.push_back(node);
+    }
+    return out;
+  }
+  refresh(*row, score_of);
+  const std::optional<Best> best = best_of(*row);
+  if (!best) return out;
+  // Down the tree, through the blocks that hold one of the best.
+  std::vector<std::uint32_t> blocks = {0};
+  for (std::size_t level = level_begins_.size() - 1; level-- > 0;) {
+    out.clear();
+    for (const std::uint32_t block : blocks) {
+      const std::int32_t* scores = row->scores.data() + level_begins_[level] + block * kWidth;
+      for (std::uint32_t i = 0; i < kWidth; ++i) {
+        if (scores[i] == best->score) out.push_back(block * static_cast<std::uint32_t>(kWidth) + i);
+      }
+    }
+    std::swap(out, blocks);
+  }
+  return blocks;
+}
+
+const std::int32_t* ScoreTable::scores(std::uint32_t kind, const ScoreOf& score_of) {
+  Row* row = row_of(kind);
+  if (row == nullptr) return nullptr;
+  refresh(*row, score_of);
+  return row->scores.data();
 }
 
 }  // namespace berth::placement

@@ -44,8 +44,17 @@ class ScoreTable {
   // same function of the node's state each time for one kind.
   [[nodiscard]] std::optional<Best> best(std::uint32_t kind, const ScoreOf& score_of);
 
+  // All nodes with the highest score, ascending.
+  [[nodiscard]] std::vector<std::uint32_t> best_nodes(std::uint32_t kind, const ScoreOf& score_of);
+  // Every node's score; null where one kind is above the cap. Valid until the next question.
+  [[nodiscard]] const std::int32_t* scores(std::uint32_t kind, const ScoreOf& score_of);
+
+  [[nodiscard]] std::size_t nodes() const { return nodes_; }
   [[nodiscard]] std::size_t kinds() const { return rows_.size(); }
+  // Of the kinds' scores: what the cap bounds.
   [[nodiscard]] std::size_t bytes() const;
+  // Of the rest.
+  [[nodiscard]] std::size_t log_bytes() const;
 
  private:
   static constexpr std::size_t kWidth = 16;

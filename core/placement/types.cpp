@@ -1,93 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/placement/types.hpp"
 
-#include <algorithm>
 #include <string>
 
 namespace berth::placement {
-namespace {
-
-constexpr std::string_view kAttributePrefix = "attribute:";
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
-}
-
-Error bad_field(std::string_view type, std::string_view field, std::string_view want) {
-  return Error{Error::Code::Invalid,
-               "The placement strategy " + std::string(type) + " has the field '" +
-                   std::string(field) + "'; it takes " + std::string(want) + ".",
-               "field"};
-}
-
-}  // namespace
-
-Result<Strategy> parse_strategy(std::string_view type, std::string_view field) {
-  const std::string kind = lower(type);
-  const std::string name = lower(field);
-  if (kind == "random")
-    return Strategy{Strategy::Kind::Random};  // ECS takes a field here and drops it
-  if (kind == "spread") {
-    if (name == "instanceid" || name == "host") return Strategy{Strategy::Kind::SpreadInstance};
-    if (name.starts_with(kAttributePrefix) && name.size() > kAttributePrefix.size()) {
-      return Strategy{Strategy::Kind::SpreadAttribute,
-                      std::string(field.substr(kAttributePrefix.size()))};
-    }
-    return bad_field("spread", field, "instanceId, host or attribute:<name>");
-  }
-  if (kind == "binpack") {
-    if (name == "cpu") return Strategy{Strategy::Kind::BinpackCpu};
-    if (name == "memory") return Strategy{Strategy::Kind::BinpackMemory};
-    return bad_field("binpack", field, "cpu or memory");
-  }
-  return Error{Error::Code::Invalid,
-               "There is no placement strategy '" + std::string(type) +
-                   "'; it is one of random, spread, binpack.",
-               "type"};
-}
-
-std::string_view strategy_type(const Strategy& strategy) {
-  switch (strategy.kind) {
-    case Strategy::Kind::Random:
-      return "random";
-    case Strategy::Kind::SpreadInstance:
-    case Strategy::Kind::SpreadAttribute:
-      return "spread";
-    case Strategy::Kind::BinpackCpu:
-    case Strategy::Kind::BinpackMemory:
-      return "binpack";
-  }
-  return {};
-}
-
-std::string strategy_field(const Strategy& strategy) {
-  switch (strategy.kind) {
-    case Strategy::Kind::Random:
-      return {};
-    case Strategy::Kind::SpreadInstance:
-      return "instanceId";
-    case Strategy::Kind::SpreadAttribute:
-      return std::string(kAttributePrefix) + strategy.attribute;
-    case Strategy::Kind::BinpackCpu:
-      return "cpu";
-    case Strategy::Kind::BinpackMemory:
-      return "memory";
-  }
-  return {};
-}
-
-std::vector<Strategy> service_default_strategies() {
-  return {Strategy{Strategy::Kind::SpreadAttribute, std::string(kZoneAttribute)},
-          Strategy{Strategy::Kind::SpreadInstance}};
-}
-
-std::vector<Strategy> run_task_default_strategies() {
-  return {Strategy{Strategy::Kind::Random}};
-}
 
 std::string Refusal::ecs_reason() const {
   switch (reason) {

@@ -129,16 +129,49 @@ struct Strategy {
     SpreadInstance,
     SpreadAttribute,
     BinpackCpu,
-    BinpackMemory
+    BinpackMemory,
+    // Beyond ECS: each keeps the nodes with the highest score (README.md, "Scores").
+    BestFit,
+    DotProduct,
+    L2Fit,
+    GpuPacking,
+    GpuClustering,
+    Fragmentation,  // expects Engine::set_target_workload
+    Affinity        // by Request::affinity
   };
+  // Bits of `measured`.
+  static constexpr std::uint8_t kCpu = 1;
+  static constexpr std::uint8_t kMemory = 2;
+  static constexpr std::uint8_t kDevices = 4;
+  static constexpr std::uint8_t kAll = kCpu | kMemory | kDevices;
+  static constexpr std::int32_t kDefaultLevels = 100;
+  static constexpr std::int32_t kMaxLevels = 100'000;
+
   Kind kind = Kind::Random;
   std::string attribute{};  // of SpreadAttribute, without "attribute:"
+  // How many scores there are at most, 2 to 100,000; of BestFit, DotProduct and Fragmentation.
+  std::int32_t levels = kDefaultLevels;
+  std::uint8_t measured = kAll;  // what BestFit, DotProduct and L2Fit look at; not 0
   auto operator<=>(const Strategy&) const = default;
+
+  [[nodiscard]] bool is_scored() const { return kind >= Kind::BestFit; }
+  [[nodiscard]] bool has_levels() const {
+    return kind == Kind::BestFit || kind == Kind::DotProduct || kind == Kind::Fragmentation;
+  }
+  [[nodiscard]] bool is_measured() const {
+    return kind == Kind::BestFit || kind == Kind::DotProduct || kind == Kind::L2Fit;
+  }
 };
 
 // The strategy that ECS's `type` and `field` mean; type and the fields instanceId, host, cpu,
 // memory in any case. Errors: Invalid, `what` is "type" or "field".
 [[nodiscard]] Result<Strategy> parse_strategy(std::string_view type, std::string_view field);
+// The same, and those beyond ECS for whom the caller allows them: bestFit, dotProduct, l2,
+// gpuPacking, gpuClustering, fragmentation, affinity, in any case. Their field is a list, empty for
+// the defaults: `cpu`, `memory`, `devices` (what is measured; none: all three) and
+// `levels:<number>`, parted by commas. Errors: as parse_strategy.
+[[nodiscard]] Result<Strategy> parse_extended_strategy(std::string_view type,
+                                                       std::string_view field);
 // ECS's spelling: "spread", "attribute:ecs.availability-zone".
 [[nodiscard]] std::string_view strategy_type(const Strategy& strategy);
 [[nodiscard]] std::string strategy_field(const Strategy& strategy);
@@ -146,6 +179,12 @@ struct Strategy {
 // Without any: services spread over zones, then instances; a task alone goes anywhere at random.
 [[nodiscard]] std::vector<Strategy> service_default_strategies();
 [[nodiscard]] std::vector<Strategy> run_task_default_strategies();
+
+// Soft affinity: an expression that a node had better satisfy.
+struct AffinityTerm {
+  std::string expression;   // cluster query language
+  std::int32_t weight = 0;  // -1000 to 1000, not 0; negative: had better not (anti-affinity)
+};
 
 // All tasks of one kind: what Engine::compile makes ready once.
 struct Request {
@@ -158,6 +197,16 @@ struct Request {
   std::vector<Constraint>
       constraints{};                   // the definition's and the call's: all must hold, at most 10
   std::vector<Strategy> strategies{};  // at most 5; none: the default (see above) by `service`
+  std::vector<AffinityTerm> affinity{};  // at most 10; where the strategy Affinity is used
+};
+
+// Tasks that are expected to come, for the strategy Fragmentation: a class of equal ones.
+struct ExpectedTask {
+  std::int64_t cpu = 0;
+  std::int32_t devices = 0;           // 0: none
+  std::int32_t share_milli = 0;       // of each device: 1000 whole; less with one device only
+  std::vector<std::string> models{};  // that are accepted; empty: any
+  std::int64_t weight = 1;            // how many come for each of another class
 };
 
 inline constexpr std::size_t kMaxConstraints = 10;

@@ -45,7 +45,7 @@ TEST_P(OpenbTest, GivesTheStudysFiguresForEveryArrivalsFile) {
     if (!std::filesystem::exists(file)) continue;  // only some seeds' arrivals are there
     const auto arrivals = read_arrivals(file, *trace);
     ASSERT_TRUE(arrivals.has_value()) << arrivals.error();
-    const auto player = table_player(*trace, arrivals->nodes, {.policy = GetParam().ours}).value();
+    const auto player = engine_player(*trace, arrivals->nodes, {.policy = GetParam().ours}).value();
     const Outline outline = replay(*trace, *arrivals, *player);
     for (const int at : {95, 100, 110, 120, 130}) {
       const auto column = table->column("alloc_pct_" + std::to_string(at));

@@ -116,7 +116,7 @@ Trace draw_trace() {
   return trace;
 }
 
-RC_GTEST_PROP(Player, ByTableDecidesAsTheExhaustiveOne, ()) {
+RC_GTEST_PROP(Player, ByTheEngineDecidesAsTheExhaustiveOne, ()) {
   const Trace trace = draw_trace();
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < trace.nodes.size(); ++i) order.push_back(i);
@@ -124,15 +124,20 @@ RC_GTEST_PROP(Player, ByTableDecidesAsTheExhaustiveOne, ()) {
   strategy.policy = static_cast<Policy>(*rc::gen::inRange(0, static_cast<int>(Policy::Random)));
   strategy.levels = *rc::gen::element(2, 16, 100);
   const auto plain = exhaustive_player(trace, order, strategy).value();
-  const auto table = table_player(trace, order, strategy).value();
+  const auto engine = engine_player(trace, order, strategy).value();
   for (int i = 0; i < 150; ++i) {
     const TraceTask& task = trace.tasks[*rc::gen::inRange<std::size_t>(0, trace.tasks.size())];
-    RC_ASSERT(table->place(task) == plain->place(task));
+    RC_ASSERT(engine->place(task) == plain->place(task));
   }
 }
 
-TEST(Player, ByTableHasNoScoresForRandom) {
-  EXPECT_FALSE(table_player(example_trace(), {0, 1, 2}, {.policy = Policy::Random}).has_value());
+TEST(Player, ByTheEngineTellsWhatItRefuses) {
+  Trace trace = example_trace();
+  EXPECT_FALSE(engine_player(trace, {0, 1, 2}, {.levels = 1}).has_value());
+  trace.nodes[1].cpu_milli = std::int64_t{1} << 31;
+  const auto player = engine_player(trace, {0, 1, 2}, {});
+  ASSERT_FALSE(player.has_value());
+  EXPECT_THAT(player.error(), ::testing::StartsWith("node " + trace.nodes[1].name + ": "));
 }
 
 struct Left {

@@ -65,15 +65,20 @@ std::int64_t amount_of(const Needs& needs, const std::string& name) {
   return 0;
 }
 
-// Of one device: how it is used by the node's tasks and by `more`.
-struct Use {
-  bool any = false;
-  bool whole = false;
-  std::int64_t share = 0;
-  std::int64_t memory = 0;
-};
-Use use_of(const Node& node, const std::vector<DeviceGrant>& more, const std::string& id) {
-  Use out;
+// The sequence that README.md gives for Random.
+std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+std::uint64_t roll(std::uint64_t dice, std::uint64_t i, std::uint64_t below) {
+  return mix(mix(dice) + (i + 1) * 0x9E3779B97F4A7C15) % below;
+}
+
+}  // namespace
+
+DeviceUse use_of(const Node& node, const std::vector<DeviceGrant>& more, const std::string& id) {
+  DeviceUse out;
   const auto add = [&](const std::vector<DeviceGrant>& grants) {
     for (const DeviceGrant& grant : grants) {
       if (grant.device_id != id) continue;
@@ -88,7 +93,7 @@ Use use_of(const Node& node, const std::vector<DeviceGrant>& more, const std::st
   return out;
 }
 
-const Device* device(const Node& node, const std::string& id) {
+const Device* find_device(const Node& node, const std::string& id) {
   for (const Device& d : node.spec.devices) {
     if (d.id == id) return &d;
   }
@@ -96,7 +101,7 @@ const Device* device(const Node& node, const std::string& id) {
 }
 
 bool is_within(const Node& node, const Device& inner, const Device& outer) {
-  for (const Device* up = &inner; up != nullptr; up = device(node, up->parent)) {
+  for (const Device* up = &inner; up != nullptr; up = find_device(node, up->parent)) {
     if (up->id == outer.id) return true;
   }
   return false;
@@ -104,7 +109,7 @@ bool is_within(const Node& node, const Device& inner, const Device& outer) {
 
 std::string grant_objection(const Node& node, const std::vector<DeviceGrant>& before,
                             const DeviceNeed& need, const DeviceGrant& grant) {
-  const Device* d = device(node, grant.device_id);
+  const Device* d = find_device(node, grant.device_id);
   if (d == nullptr) return "no such device";
   if (d->type != need.type || (!need.model.empty() && need.model != d->model))
     return "another type or model";
@@ -114,7 +119,7 @@ std::string grant_objection(const Node& node, const std::vector<DeviceGrant>& be
         other.id != d->id && (is_within(node, other, *d) || is_within(node, *d, other));
     if (related && use_of(node, before, other.id).any) return "a relative is in use";
   }
-  const Use use = use_of(node, before, d->id);
+  const DeviceUse use = use_of(node, before, d->id);
   if (grant.whole != (need.count > 0)) return "whole for part";
   if (grant.whole) {
     if (use.any) return "in use";
@@ -130,18 +135,6 @@ std::string grant_objection(const Node& node, const std::vector<DeviceGrant>& be
   return "";
 }
 
-// The sequence that README.md gives for Random.
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-  return x ^ (x >> 31);
-}
-std::uint64_t roll(std::uint64_t dice, std::uint64_t i, std::uint64_t below) {
-  return mix(mix(dice) + (i + 1) * 0x9E3779B97F4A7C15) % below;
-}
-
-}  // namespace
-
 std::int64_t cpu_left(const Node& node) {
   return left(node, node.spec.cpu, [](const Needs& needs) { return needs.cpu; });
 }
@@ -156,6 +149,10 @@ std::int64_t amount_left(const Node& node, const std::string& name) {
   for (const Capacity& capacity : node.spec.capacities)
     total += capacity.name == name ? capacity.total : 0;
   return left(node, total, [&](const Needs& needs) { return amount_of(needs, name); });
+}
+
+bool holds_for(const Node& node, const std::string& expression) {
+  return Query::parse(expression)->matches(Facts(node));
 }
 
 std::uint32_t Oracle::add_node(NodeSpec spec) {
@@ -186,21 +183,31 @@ std::int64_t Oracle::counted(const Request& request, std::uint32_t node) const {
   });
 }
 
-bool Oracle::can_grant(std::uint32_t node, const Needs& needs, std::size_t need, std::int64_t taken,
-                       std::vector<DeviceGrant>& grants) const {
-  if (need == needs.devices.size()) return true;
-  const DeviceNeed& want = needs.devices[need];
-  if (taken == std::max<std::int64_t>(1, want.count))
-    return can_grant(node, needs, need + 1, 0, grants);
-  for (const Device& d : nodes[node]->spec.devices) {
-    const bool whole = want.count > 0;
-    const DeviceGrant grant{static_cast<std::uint32_t>(need), d.id, whole ? 0 : want.share_milli,
-                            whole ? 0 : want.memory_mib, whole};
-    if (!grant_objection(*nodes[node], grants, want, grant).empty()) continue;
-    grants.push_back(grant);
-    const bool rest = can_grant(node, needs, need, taken + 1, grants);
+bool Oracle::grant(std::uint32_t node, const Needs& needs, Progress at,
+                   std::vector<DeviceGrant>& grants) const {
+  if (at.need == needs.devices.size()) return true;
+  const DeviceNeed& want = needs.devices[at.need];
+  if (at.taken == std::max<std::int64_t>(1, want.count))
+    return grant(node, needs, {.need = at.need + 1}, grants);
+  const bool whole = want.count > 0;
+  const auto& devices = nodes[node]->spec.devices;
+  std::vector<std::size_t> order;
+  for (std::size_t i = whole ? at.from : 0; i < devices.size(); ++i) order.push_back(i);
+  const auto left = [&](std::size_t i) {
+    const DeviceUse use = use_of(*nodes[node], grants, devices[i].id);
+    return std::pair(devices[i].share_milli - use.share, devices[i].memory_mib - use.memory);
+  };
+  if (!whole)
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return left(a) < left(b); });
+  for (const std::size_t i : order) {
+    const DeviceGrant one{static_cast<std::uint32_t>(at.need), devices[i].id,
+                          whole ? 0 : want.share_milli, whole ? 0 : want.memory_mib, whole};
+    if (!grant_objection(*nodes[node], grants, want, one).empty()) continue;
+    grants.push_back(one);
+    if (grant(node, needs, {.need = at.need, .taken = at.taken + 1, .from = i + 1}, grants))
+      return true;
     grants.pop_back();
-    if (rest) return true;
   }
   return false;
 }
@@ -245,7 +252,7 @@ std::optional<Reason> Oracle::refusal(const Request& request, std::uint32_t node
   }
   if (want->eni_slots > 0 && eni_left(n) < want->eni_slots) return Reason::Eni;
   std::vector<DeviceGrant> grants;
-  if (!can_grant(node, *want, 0, 0, grants)) return Reason::Device;
+  if (!grant(node, *want, {}, grants)) return Reason::Device;
   for (const Amount& amount : want->amounts) {
     if (amount.value == 0) continue;
     for (const Capacity& c : n.spec.capacities) {
@@ -284,9 +291,10 @@ std::int64_t Oracle::key(const Strategy& strategy, const Request& request,
       return out;
     }
     case Strategy::Kind::Random:
-      break;
+      return 0;
+    default:
+      return -score(strategy, request, node);
   }
-  return 0;
 }
 
 std::optional<std::uint32_t> Oracle::decide(const Request& request, std::uint64_t dice) const {

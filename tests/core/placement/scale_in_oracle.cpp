@@ -64,8 +64,11 @@ std::int64_t key(const Oracle& oracle, const Request& request, const Strategy& s
     case Strategy::Kind::Random:
       return static_cast<std::int64_t>(mix(mix(dice) + (known.drawn + 1) * 0x9E3779B97F4A7C15) >>
                                        1);
-    default:
+    case Strategy::Kind::BinpackCpu:
+    case Strategy::Kind::BinpackMemory:
       break;
+    default:  // scores say where a task should go, not which one
+      return 0;
   }
   after.nodes.resize(known.node + 1);
   after.nodes[known.node] = oracle.nodes[known.node];

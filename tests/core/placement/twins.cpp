@@ -36,6 +36,11 @@ bool is_indexed(const Request& request) {
 
 }  // namespace
 
+Twins::Twins(Shape shape) : shape_(std::move(shape)), engine_(shape_.options) {
+  Draw draw(1);
+  expect(draw);  // without expected tasks nothing compiles that asks for the fragmentation
+}
+
 const Twins::Known* Twins::any_request(Draw& draw) const {
   if (requests_.empty()) return nullptr;
   return &requests_[static_cast<std::size_t>(
@@ -95,6 +100,12 @@ void Twins::remove_node(Draw& draw) {
 }
 
 // ---- Requests
+
+void Twins::expect(Draw& draw) {
+  oracle_.target = draw_target(draw);
+  agree(!engine_.set_target_workload(oracle_.target).has_value(),
+        "set_target_workload: fair tasks are refused");
+}
 
 void Twins::compile(Draw& draw) {
   Request request = draw_request(draw);
@@ -162,6 +173,7 @@ void Twins::take(const Request& request, const Placement& placed) {
   const Needs& needs = *oracle_.needs(request, node);
   const std::string objection = oracle_.objection(node, needs, placed.devices);
   agree(objection.empty(), "place: devices are granted that are not free: " + objection);
+  agree(placed.devices == oracle_.grants(request, node), "place: other devices are granted");
   oracle_.nodes[node]->tasks.push_back(
       {request.group, request.service, needs, placed.devices, true, placed.reservation});
 }
@@ -285,7 +297,7 @@ void Twins::step(std::uint64_t seed) {
     case 9:
       return place_on(draw);
     case 10:
-      return explain(draw);
+      return draw.one_in(4) ? expect(draw) : explain(draw);
     case 11:
       return what_if(draw);
     case 12:

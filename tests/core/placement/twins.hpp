@@ -37,7 +37,7 @@ class Twins {
     std::uint64_t unindexed = 0;  // other strategies
   };
 
-  explicit Twins(Shape shape) : shape_(shape), engine_(shape.options) {}
+  explicit Twins(Shape shape);
   explicit Twins(EngineOptions options) : Twins(Shape{.options = options}) {}
 
   void add_node(Draw& draw);
@@ -62,6 +62,8 @@ class Twins {
   [[nodiscard]] std::optional<std::uint32_t> any_node(Draw& draw) const;
   NodeSpec draw_spec(Draw& draw, std::string id) const;
   void change_node(Draw& draw);
+  // The tasks that are expected change.
+  void expect(Draw& draw);
   void set_status(Draw& draw);
   void remove_node(Draw& draw);
   void drop(Draw& draw);

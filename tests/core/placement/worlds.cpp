@@ -36,6 +36,7 @@ void draw_devices(Draw& draw, NodeSpec& spec) {
     device.model = draw.one_in(2) ? "a" : "b";
     device.memory_mib = draw.one_in(3) ? 0 : 100 * (1 + draw.below(2));
     device.share_milli = draw.one_in(4) ? 0 : 1000;
+    if (draw.one_in(12)) device.share_milli = draw.one_in(2) ? 500 : 2000;
     device.healthy = !draw.one_in(6);
     if (i > 0 && draw.one_in(5)) device.parent = "gpu-" + std::to_string(draw.below(i));
     spec.devices.push_back(device);
@@ -52,6 +53,14 @@ DeviceNeed draw_device_need(Draw& draw) {
   }
   if (draw.one_in(3)) need.model = draw.one_in(2) ? "a" : "b";
   return need;
+}
+
+void draw_affinity(Draw& draw, Request& request) {
+  const std::int64_t terms = 1 + draw.below(3);
+  for (std::int64_t i = 0; i < terms; ++i) {
+    const auto weight = static_cast<std::int32_t>(1 + draw.below(3));
+    request.affinity.push_back({pick(draw, kExpressions), draw.one_in(3) ? -weight : weight});
+  }
 }
 
 }  // namespace
@@ -75,7 +84,7 @@ NodeSpec draw_node(Draw& draw, std::string id) {
   spec.eni_slots = draw.below(4);
   if (draw.one_in(4)) spec.reserved_ports.push_back(draw_port(draw));
   if (draw.one_in(2)) spec.capacities.push_back({"licence", draw.below(5), draw.below(3)});
-  if (draw.one_in(3)) draw_devices(draw, spec);
+  if (draw.one_in(2)) draw_devices(draw, spec);
   if (!draw.one_in(8)) spec.attributes.push_back({std::string(kZoneAttribute), pick(draw, kZones)});
   if (draw.one_in(2)) spec.attributes.push_back({"stack", draw.one_in(2) ? "prod" : "test"});
   if (draw.one_in(2)) spec.attributes.push_back({"rack", "r" + std::to_string(draw.below(5))});
@@ -94,7 +103,7 @@ Needs draw_needs(Draw& draw) {
   needs.eni_slots = draw.one_in(4) ? 1 : 0;
   if (draw.one_in(5)) needs.ports.push_back(draw_port(draw));
   if (draw.one_in(6)) needs.amounts.push_back({"licence", draw.below(4)});
-  const std::int64_t devices = draw.one_in(4) ? 1 + draw.below(2) : 0;
+  const std::int64_t devices = draw.one_in(3) ? 1 + draw.below(2) : 0;
   for (std::int64_t i = 0; i < devices; ++i) needs.devices.push_back(draw_device_need(draw));
   if (draw.one_in(5)) needs.attributes.push_back({"stack", draw.one_in(2) ? "prod" : ""});
   if (draw.one_in(8)) needs.attributes.push_back({"ssd"});
@@ -116,13 +125,36 @@ Request draw_request(Draw& draw) {
   }
   const std::int64_t strategies = draw.below(4);
   for (std::int64_t i = 0; i < strategies; ++i) {
-    Strategy strategy{static_cast<Strategy::Kind>(draw.below(5))};
+    Strategy strategy{static_cast<Strategy::Kind>(draw.below(12))};
+    if (strategy.has_levels() && draw.one_in(2))
+      strategy.levels = draw.one_in(2) ? 16 : 2 + static_cast<std::int32_t>(draw.below(300));
+    if (strategy.is_measured() && draw.one_in(2))
+      strategy.measured = static_cast<std::uint8_t>(1 + draw.below(Strategy::kAll));
+    if (strategy.kind == Strategy::Kind::Affinity && request.affinity.empty())
+      draw_affinity(draw, request);
     if (strategy.kind == Strategy::Kind::SpreadAttribute) {
       strategy.attribute = draw.one_in(2) ? std::string(kZoneAttribute) : "rack";
     }
     request.strategies.push_back(strategy);
   }
   return request;
+}
+
+std::vector<ExpectedTask> draw_target(Draw& draw) {
+  std::vector<ExpectedTask> out;
+  const std::int64_t count = 1 + draw.below(5);
+  for (std::int64_t i = 0; i < count; ++i) {
+    ExpectedTask task{.cpu = draw.below(6), .weight = 1 + draw.below(5)};
+    task.devices = static_cast<std::int32_t>(draw.below(4));
+    if (task.devices > 0) {
+      const bool part = task.devices == 1 && !draw.one_in(3);
+      task.share_milli = part ? 100 * (1 + static_cast<std::int32_t>(draw.below(9))) : 1000;
+      if (draw.one_in(3)) task.models.push_back(draw.one_in(2) ? "a" : "c");
+      if (draw.one_in(6)) task.models.push_back("b");
+    }
+    out.push_back(task);
+  }
+  return out;
 }
 
 }  // namespace berth::placement::testing

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/placement/types.hpp"
 
@@ -27,5 +28,6 @@ class Draw {
 [[nodiscard]] NodeSpec draw_node(Draw& draw, std::string id);
 [[nodiscard]] Needs draw_needs(Draw& draw);
 [[nodiscard]] Request draw_request(Draw& draw);
+[[nodiscard]] std::vector<ExpectedTask> draw_target(Draw& draw);
 
 }  // namespace berth::placement::testing
