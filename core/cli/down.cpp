@@ -84,6 +84,7 @@ int stop_stack(const Context& context, const DownOptions& options) {
     return 0;
   }
   // Tasks outlive both programs: what is not running is started once more to stop them.
+  if (!stack->control_plane()) stack->keep_port();
   if (auto up = stack->start_control_plane(true); !up) return complain(up.error());
   if (auto up = stack->start_agent(true); !up) return complain(up.error());
   const auto endpoint = stack->api();

@@ -39,6 +39,10 @@ std::string hex(std::uint32_t value) {
   return digits;
 }
 
+std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
+std::string port_of(const std::string& address) { return address.substr(address.rfind(':') + 1); }
+
 std::string quoted(const std::string& text) {
   return boost::json::serialize(boost::json::string(text));  // JSON's escapes are TOML's
 }
@@ -84,7 +88,14 @@ std::optional<pid_t> LocalStack::agent() const {
 bool LocalStack::exists() const { return std::filesystem::exists(data_dir_ / "api.port"); }
 
 Result<void> LocalStack::start_control_plane(bool detach) {
-  if (control_plane()) return {};
+  if (control_plane()) {
+    const std::string wanted = text_of(config_, "api");
+    if (options_.api.empty() || serves(address(), wanted)) return {};
+    return fail(Errc::Invalid, "--api " + options_.api +
+                                   ": the control plane of " + data_dir_.string() + " runs at " + address() +
+                                   " already. Leave --api out to go on with it, or end it first by `berth down --data-dir " +
+                                   data_dir_.string() + "` (this stops its tasks)");
+  }
   std::error_code ec;
   std::filesystem::create_directories(data_dir_, ec);
   if (ec) return fail(Errc::Denied, "cannot make " + data_dir_.string() + ": " + ec.message());
@@ -176,14 +187,34 @@ Result<void> LocalStack::await_agent() const {
                                      " ends with:\n" + last_lines(data_dir_ / "agent.log", 10));
 }
 
+std::string LocalStack::address() const {
+  std::string text;
+  if (std::ifstream file(data_dir_ / "api.address"); std::getline(file, text)) return text;
+  if (std::ifstream file(data_dir_ / "api.port"); std::getline(file, text)) {
+    return host_of(text_of(config_, "api")) + ":" + text;
+  }
+  return {};
+}
+
+void LocalStack::keep_port() {
+  const std::string configured = text_of(config_, "api");
+  const std::string last = address();
+  if (last.empty() || port_of(configured) == "0") return;
+  options_.api = host_of(configured) + ":" + port_of(last);
+}
+
+bool serves(const std::string& running, const std::string& wanted) {
+  return host_of(running) == host_of(wanted) &&
+         (port_of(wanted) == "0" || port_of(wanted) == port_of(running));
+}
+
 Result<ApiOptions> LocalStack::api() const {
-  std::ifstream file(data_dir_ / "api.port");
-  std::string port;
-  if (!std::getline(file, port)) {
+  const std::string listen = address();
+  if (listen.empty()) {
     return fail(Errc::NotFound, "no control plane was ever started in " + data_dir_.string());
   }
-  const std::string listen = text_of(config_, "api");
-  std::string host = listen.substr(0, listen.rfind(':'));
+  const std::string port = port_of(listen);
+  std::string host = host_of(listen);
   if (host == "0.0.0.0") host = "127.0.0.1";
   if (host == "::") host = "::1";
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
