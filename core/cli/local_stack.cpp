@@ -109,20 +109,43 @@ Result<void> LocalStack::start_control_plane(bool detach) {
   return {};
 }
 
+std::map<std::string, std::string> LocalStack::plugins_left_out() const {
+  std::map<std::string, std::string> reasons;
+  const auto options = api();
+  if (!options) return reasons;
+  const auto answer = ApiClient(*options).call("Berth.ListPlugins", {});
+  if (!answer) return reasons;
+  for (const auto& item : list_of(*answer, "plugins")) {
+    const auto* plugin = item.if_object();
+    if (plugin && text_of(*plugin, "status") == "FAILED") {
+      reasons[text_of(*plugin, "name")] = text_of(*plugin, "statusReason");
+    }
+  }
+  return reasons;
+}
+
 Result<std::string> LocalStack::fleet() const {
+  const auto left_out = plugins_left_out();
   const std::string named = text_of(object_of(config_, "agent"), "fleet");
   std::error_code ec;
   std::vector<std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator(data_dir_ / "plugins", ec)) {
     const std::string name = entry.path().filename().string();
-    if (std::filesystem::exists(entry.path() / "join-token") &&
+    // What an earlier run of a plugin left behind is no sign that it serves now.
+    if (!left_out.contains(name) && std::filesystem::exists(entry.path() / "join-token") &&
         std::filesystem::exists(data_dir_ / (name + ".port")) && (named.empty() || named == name)) {
       found.push_back(name);
     }
   }
   if (found.empty()) {
-    return fail(Errc::NotFound, named.empty() ? "no plugin of this control plane has agents: see `berth plugin list`"
-                                              : "the plugin '" + named + "' ([agent] fleet) has no agents");
+    std::string message = named.empty() ? "no plugin of this control plane has agents"
+                                        : "the plugin '" + named + "' ([agent] fleet) has no agents";
+    for (const auto& [name, reason] : left_out) {
+      message += "\n  plugin " + name + " is left out: " + reason;
+    }
+    message += "\n  Mend [plugins.NAME] or [agent] of the configuration; " +
+               (data_dir_ / "berthd.log").string() + " says more.";
+    return fail(Errc::NotFound, message);
   }
   return *std::min_element(found.begin(), found.end());
 }

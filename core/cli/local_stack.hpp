@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -40,6 +41,7 @@ class LocalStack {
  private:
   LocalStack(UpOptions options, boost::json::object config);
   [[nodiscard]] Result<std::string> fleet() const;
+  [[nodiscard]] std::map<std::string, std::string> plugins_left_out() const;  // and why
   [[nodiscard]] Result<void> write_agent_config() const;
   [[nodiscard]] Result<void> await_agent() const;
 
