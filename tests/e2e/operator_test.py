@@ -68,6 +68,37 @@ class Operator(unittest.TestCase):
             down = run([BIN + "/berth", "--output", "json", "down", "--data-dir", stack.data], timeout=60)
         self.assertEqual(json.loads(down.stdout), {"data_dir": stack.data, "stopped_tasks": 1, "tasks_on_hosts_away": 1})
 
+    def test_a_mistake_in_a_plugins_table_is_told_and_leaves_nothing_running(self):
+        stack = self.stack("mistake")
+        stack.up()
+        stack.kill("agent")
+        with open(stack.config_file, "w", encoding="utf-8") as out:
+            out.write('[plugins.ec2]\nlistne = "x"\n')
+        stack.kill("berthd")
+        up = stack.up(check=False)
+        self.assertEqual(up.returncode, 1)
+        self.assertIn("unknown key 'listne'", up.stderr)
+        self.assertFalse(os.path.exists(stack.data + "/berthd.pid"))
+        down = stack.down(check=False)
+        self.assertEqual(down.returncode, 1)
+        self.assertIn("unknown key 'listne'", down.stderr)
+        self.assertIn("the control plane is ended", down.stderr)
+        self.assertFalse(os.path.exists(stack.data + "/berthd.pid"))
+        with open(stack.config_file, "w", encoding="utf-8") as out:
+            out.write("")
+
+    def test_a_stack_keeps_its_address(self):
+        stack = self.stack("address")
+        stack.up()
+        port = stack.port()
+        refused = run([BIN + "/berth", "up", "-d", "--data-dir", stack.data, "--api", "localhost:0"], check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f"runs at 127.0.0.1:{port} already", refused.stderr)
+        self.assertIn("berth down", refused.stderr)
+        stack.kill("berthd")
+        run([BIN + "/berth", "down", "--data-dir", stack.data])
+        self.assertEqual(stack.port(), port)
+
     def test_access_keys_bind_all_but_who_reads_the_configuration(self):
         stack = self.stack("keys", '[[access_key]]\nid = "AKIDX"\nsecret = "hunter2"\n')
         stack.up()  # the environment's keys are others
