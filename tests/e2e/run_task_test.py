@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import subprocess
 import unittest
 import urllib.request
 
 import images
 from api import Api, Refused
-from stack import Scene, free_port, run, until
+from stack import BIN, Scene, free_port, run, until
 
 
 class RunTask(unittest.TestCase):
@@ -219,6 +220,27 @@ ca_file = "{cls.secured.ca}"
         self.assertIn("22", total["PORTS"]["stringSetValue"])
         self.assertIn({"name": "ecs.os-type", "value": "linux"},
                       [{k: a[k] for k in ("name", "value") if k in a} for a in instance["attributes"]])
+
+    def test_run_says_that_its_task_goes_on_without_the_control_plane(self):
+        attached = subprocess.Popen(
+            [BIN + "/berth", "--api", self.stack.url, "run", "--entrypoint", "/bin/sh", self.image, "--", "-c", "trap 'exit 0' TERM; echo here; while :; do sleep 0.1; done"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.stack.env)
+        self.addCleanup(attached.wait)
+        self.addCleanup(attached.kill)
+        self.assertEqual(attached.stdout.readline(), "here\n")
+        self.stack.kill("berthd")
+        _, errors = attached.communicate(timeout=20)
+        self.stack.up()
+        self.assertEqual(attached.returncode, 125, errors)
+        self.assertIn("The task goes on", errors)
+        task = re.search("berth logs -f ([0-9a-f]{32})", errors)[1]
+        self.assertEqual(self.stack.berth("logs", task).stdout, "here\n")
+        self.stack.berth("stop", "--wait", task)
+
+    def test_stop_of_an_unknown_id_says_where_to_look(self):
+        refused = self.stack.berth("stop", "0" * 32, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("`berth ps -a` lists them", refused.stderr)
 
     def test_command_line_runs_and_follows(self):
         done = self.stack.berth("run", "--entrypoint", "/bin/sh", self.image, "--", "-c", "echo from run; exit 7", check=False)
