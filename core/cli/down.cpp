@@ -64,10 +64,9 @@ Result<Stopped> stop_all(ApiClient& api, bool wait) {
 }
 
 void describe(const LocalStack& stack, const Stopped& stopped) {
-  std::cout << boost::json::serialize(
-                   boost::json::object{{"data_dir", stack.data_dir().string()},
-                                       {"stopped_tasks", stopped.tasks},
-                                       {"tasks_on_hosts_away", stopped.away}})
+  std::cout << boost::json::serialize(boost::json::object{{"data_dir", stack.data_dir().string()},
+                                                          {"stopped_tasks", stopped.tasks},
+                                                          {"tasks_on_hosts_away", stopped.away}})
             << '\n';
 }
 
@@ -90,7 +89,8 @@ int end_without_agent(const Context& context, const LocalStack& stack, ApiClient
   if (stopped && context.json) describe(stack, *stopped);
   std::cerr << "berth: the control plane is ended";
   if (!stopped || stopped->away > 0) {
-    std::cerr << "; tasks of this host that run still are stopped by `berth down` once that is mended";
+    std::cerr
+        << "; tasks of this host that run still are stopped by `berth down` once that is mended";
   }
   std::cerr << '\n';
   return 1;
@@ -132,9 +132,12 @@ int stop_stack(const Context& context, const DownOptions& options) {
     describe(*stack, *stopped);
   } else {
     std::cout << "stopped " << stopped->tasks << " task" << (stopped->tasks == 1 ? "" : "s")
-              << ", the agent and the control plane; " << stack->data_dir().string() << " keeps their records\n";
+              << ", the agent and the control plane; " << stack->data_dir().string()
+              << " keeps their records\n";
     if (stopped->away > 0) {
-      std::cout << stopped->away << " of them on hosts that are not connected: they end once `berth up` and their agents are back\n";
+      std::cout << stopped->away
+                << " of them on hosts that are not connected: they end once `berth up` and their "
+                   "agents are back\n";
     }
   }
   return 0;

@@ -3,8 +3,8 @@
 
 #include <poll.h>
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 
 #include "core/cli/child_process.hpp"
@@ -29,7 +29,8 @@ std::vector<std::string> berthd(const UpOptions& options) {
 // Two stacks on one host must not meet: what they make on it carries a mark of the data directory.
 std::uint32_t mark_of(const std::filesystem::path& data_dir) {
   std::uint32_t hash = 0x811c9dc5u;
-  for (const char c : data_dir.string()) hash = (hash ^ static_cast<unsigned char>(c)) * 0x01000193u;
+  for (const char c : data_dir.string())
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x01000193u;
   return hash;
 }
 
@@ -39,9 +40,13 @@ std::string hex(std::uint32_t value) {
   return digits;
 }
 
-std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
+std::string host_of(const std::string& address) {
+  return address.substr(0, address.rfind(':'));
+}
 
-std::string port_of(const std::string& address) { return address.substr(address.rfind(':') + 1); }
+std::string port_of(const std::string& address) {
+  return address.substr(address.rfind(':') + 1);
+}
 
 std::string quoted(const std::string& text) {
   return boost::json::serialize(boost::json::string(text));  // JSON's escapes are TOML's
@@ -85,15 +90,18 @@ std::optional<pid_t> LocalStack::agent() const {
   return running(data_dir_ / "agent.pid", "berth-agent");
 }
 
-bool LocalStack::exists() const { return std::filesystem::exists(data_dir_ / "api.port"); }
+bool LocalStack::exists() const {
+  return std::filesystem::exists(data_dir_ / "api.port");
+}
 
 Result<void> LocalStack::start_control_plane(bool detach) {
   if (control_plane()) {
     const std::string wanted = text_of(config_, "api");
     if (options_.api.empty() || serves(address(), wanted)) return {};
-    return fail(Errc::Invalid, "--api " + options_.api +
-                                   ": the control plane of " + data_dir_.string() + " runs at " + address() +
-                                   " already. Leave --api out to go on with it, or end it first by `berth down --data-dir " +
+    return fail(Errc::Invalid, "--api " + options_.api + ": the control plane of " +
+                                   data_dir_.string() + " runs at " + address() +
+                                   " already. Leave --api out to go on with it, or end it first by "
+                                   "`berth down --data-dir " +
                                    data_dir_.string() + "` (this stops its tasks)");
   }
   std::error_code ec;
@@ -138,8 +146,9 @@ Result<std::string> LocalStack::fleet() const {
     }
   }
   if (found.empty()) {
-    std::string message = named.empty() ? "no plugin of this control plane has agents"
-                                        : "the plugin '" + named + "' ([agent] fleet) has no agents";
+    std::string message = named.empty()
+                              ? "no plugin of this control plane has agents"
+                              : "the plugin '" + named + "' ([agent] fleet) has no agents";
     for (const auto& [name, reason] : left_out) {
       message += "\n  plugin " + name + " is left out: " + reason;
     }
@@ -175,7 +184,8 @@ Result<void> LocalStack::write_agent_config() const {
   }
   std::ofstream out(agent_config(), std::ios::trunc);
   out << "# Written by `berth up` from [agent] of the control plane's configuration.\n";
-  for (const auto& [key, value] : keys) out << std::string_view(key) << " = " << toml_value(value) << '\n';
+  for (const auto& [key, value] : keys)
+    out << std::string_view(key) << " = " << toml_value(value) << '\n';
   out.close();
   if (!out) return fail(Errc::Denied, "cannot write " + agent_config().string());
   return {};
@@ -184,10 +194,10 @@ Result<void> LocalStack::write_agent_config() const {
 Result<void> LocalStack::start_agent(bool detach) {
   if (!agent()) {
     if (auto written = write_agent_config(); !written) return written;
-    const auto started = spawn({.command = {(program_dir() / "berth-agent").string(), "--config",
-                                            agent_config().string()},
-                                .log = data_dir_ / "agent.log",
-                                .detach = detach});
+    const auto started = spawn(
+        {.command = {(program_dir() / "berth-agent").string(), "--config", agent_config().string()},
+         .log = data_dir_ / "agent.log",
+         .detach = detach});
     if (!started) return tl::unexpected(started.error());
   }
   return await_agent();
@@ -200,14 +210,16 @@ Result<void> LocalStack::await_agent() const {
   const std::string cluster = text_of(config_, "default_cluster");
   constexpr int kTries = 300;
   for (int i = 0; i < kTries; ++i) {
-    const auto listed = client.call("ListContainerInstances", {{"cluster", cluster}, {"filter", "agentConnected == true"}});
+    const auto listed = client.call("ListContainerInstances",
+                                    {{"cluster", cluster}, {"filter", "agentConnected == true"}});
     if (!listed && listed.error().code != Errc::Unavailable) return tl::unexpected(listed.error());
     if (listed && !list_of(*listed, "containerInstanceArns").empty()) return {};
     ::poll(nullptr, 0, 100);
     if (i > 10 && !agent()) break;
   }
-  return fail(Errc::Unavailable, "the agent did not join; its log " + (data_dir_ / "agent.log").string() +
-                                     " ends with:\n" + last_lines(data_dir_ / "agent.log", 10));
+  return fail(Errc::Unavailable, "the agent did not join; its log " +
+                                     (data_dir_ / "agent.log").string() + " ends with:\n" +
+                                     last_lines(data_dir_ / "agent.log", 10));
 }
 
 std::string LocalStack::address() const {
@@ -247,7 +259,8 @@ Result<ApiOptions> LocalStack::api() const {
   options.url = (secure ? "https://" : "http://") + host + ":" + port;
   options.region = text_of(config_, "region");
   if (secure) options.ca_file = text_of(config_, "tls_certificate");
-  // Who reads the stack's configuration may use its keys; without any the API takes every signature.
+  // Who reads the stack's configuration may use its keys; without any the API takes every
+  // signature.
   const auto& key = object_of(config_, "access_key");
   options.access_key = text_of(key, "id");
   options.secret_key = text_of(key, "secret");

@@ -15,7 +15,8 @@ namespace berth::cli {
 
 class LocalStack {
  public:
-  // Asks berthd what the options and its configuration file come to. Errors: Invalid, in berthd's words.
+  // Asks berthd what the options and its configuration file come to. Errors: Invalid, in berthd's
+  // words.
   [[nodiscard]] static Result<LocalStack> of(const UpOptions& options);
 
   [[nodiscard]] const std::filesystem::path& data_dir() const { return data_dir_; }
@@ -50,7 +51,8 @@ class LocalStack {
   std::filesystem::path data_dir_;
 };
 
-// Whether what listens at `running` is what `wanted` asks for; port 0 asks for any port of its host.
+// Whether what listens at `running` is what `wanted` asks for; port 0 asks for any port of its
+// host.
 [[nodiscard]] bool serves(const std::string& running, const std::string& wanted);
 
 }  // namespace berth::cli

@@ -78,7 +78,8 @@ int show_logs(const Context& context, const LogsOptions& options) {
   if (described->empty()) return complain(no_such_task(options.task));
   LogsOptions exact = options;
   exact.task = *task;
-  const bool several = list_of(described->front(), "containers").size() > 1 && options.containers.size() != 1;
+  const bool several =
+      list_of(described->front(), "containers").size() > 1 && options.containers.size() != 1;
   const auto printed = print_logs(api, context, exact, several);
   return printed ? 0 : complain(printed.error());
 }

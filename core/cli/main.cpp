@@ -10,7 +10,8 @@ namespace berth::cli {
 
 int complain(const Error& error) {
   std::cerr << "berth: " << error.message;
-  if (!error.what.empty() && error.what.ends_with("Exception")) std::cerr << " (" << error.what << ")";
+  if (!error.what.empty() && error.what.ends_with("Exception"))
+    std::cerr << " (" << error.what << ")";
   std::cerr << '\n';
   return 1;
 }
@@ -34,10 +35,14 @@ struct Arguments {
 };
 
 void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
-  auto* up = app.add_subcommand("up", "Start a control plane and this host's agent (whichever of them is not running)");
-  up->add_option("--data-dir", a.up.data_dir, "Where records, images and logs live (/var/lib/berth)");
-  up->add_option("--api", a.up.api, "HOST:PORT of the API (127.0.0.1:5080; port 0 takes a free one)");
-  up->add_option("--config", a.up.config, "Configuration file (/etc/berth/berth.toml where it exists)");
+  auto* up = app.add_subcommand(
+      "up", "Start a control plane and this host's agent (whichever of them is not running)");
+  up->add_option("--data-dir", a.up.data_dir,
+                 "Where records, images and logs live (/var/lib/berth)");
+  up->add_option("--api", a.up.api,
+                 "HOST:PORT of the API (127.0.0.1:5080; port 0 takes a free one)");
+  up->add_option("--config", a.up.config,
+                 "Configuration file (/etc/berth/berth.toml where it exists)");
   up->add_flag("-d,--detach", a.up.detach, "Return once both are serving");
   up->callback([&] { code = start_stack(a.context, a.up); });
 
@@ -53,16 +58,24 @@ void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
 }
 
 void add_run(CLI::App& app, Arguments& a, int& code) {
-  auto* run = app.add_subcommand("run", "Run one container as a task, show its output, end with its exit code\n"
+  auto* run = app.add_subcommand(
+      "run",
+      "Run one container as a task, show its output, end with its exit code\n"
       "(125: it did not start, or the control plane was lost and the task goes on)");
   run->add_option("image", a.run.image, "Image reference, e.g. 127.0.0.1:5000/web:1");
   run->add_option("command", a.run.command, "Command in place of the image's, after --");
-  run->add_option("--task-definition", a.run.task_definition, "Run this family[:revision] instead of an image");
-  run->add_option("-p,--publish", a.run.publish, "[HOST:]CONTAINER[/udp]; without HOST a free port is taken")->allow_extra_args(false);
-  run->add_option("-e,--env", a.run.environment, "NAME=value, or NAME to pass on your own")->allow_extra_args(false);
+  run->add_option("--task-definition", a.run.task_definition,
+                  "Run this family[:revision] instead of an image");
+  run->add_option("-p,--publish", a.run.publish,
+                  "[HOST:]CONTAINER[/udp]; without HOST a free port is taken")
+      ->allow_extra_args(false);
+  run->add_option("-e,--env", a.run.environment, "NAME=value, or NAME to pass on your own")
+      ->allow_extra_args(false);
   run->add_option("--entrypoint", a.run.entry_point, "Program in place of the image's");
   run->add_option("--name", a.run.name, "Name of the container");
-  run->add_option("--network", a.run.network, "bridge, host or none")->check(CLI::IsMember({"bridge", "host", "none"}))->capture_default_str();
+  run->add_option("--network", a.run.network, "bridge, host or none")
+      ->check(CLI::IsMember({"bridge", "host", "none"}))
+      ->capture_default_str();
   run->add_option("-u,--user", a.run.user, "USER[:GROUP], names or numbers");
   run->add_option("-w,--workdir", a.run.workdir, "Working directory");
   run->add_option("--cpu", a.run.cpu, "CPU units; 1024 are one vCPU");
@@ -91,9 +104,11 @@ void add_task_commands(CLI::App& app, Arguments& a, int& code) {
   auto* logs = app.add_subcommand("logs", "Show what a task's containers have written");
   logs->add_option("task", a.logs.task, "Id, unique beginning of an id, or ARN")->required();
   logs->add_flag("-f,--follow", a.logs.follow, "Go on until the task has stopped");
-  logs->add_option("-c,--container", a.logs.containers, "Only this container; may be repeated")->allow_extra_args(false);
+  logs->add_option("-c,--container", a.logs.containers, "Only this container; may be repeated")
+      ->allow_extra_args(false);
   logs->add_option("--since", a.logs.since, "90s, 10m, 2h, 1d, or a time in RFC 3339");
-  logs->add_option("--tail", a.tail, "Only the last N lines of each container")->check(CLI::NonNegativeNumber);
+  logs->add_option("--tail", a.tail, "Only the last N lines of each container")
+      ->check(CLI::NonNegativeNumber);
   logs->add_flag("-t,--timestamps", a.logs.timestamps, "Put the time before each line");
   logs->callback([&] {
     if (a.tail >= 0) a.logs.tail = a.tail;
@@ -158,23 +173,30 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("-V,--version", std::string("berth ") + BERTH_VERSION);
-  app.add_option("--api", a.context.api.url, "URL of the API, or HOST:PORT")->envname("BERTH_API")->capture_default_str();
+  app.add_option("--api", a.context.api.url, "URL of the API, or HOST:PORT")
+      ->envname("BERTH_API")
+      ->capture_default_str();
   app.add_option("--cluster", a.context.cluster, "Cluster (default)")->envname("BERTH_CLUSTER");
   app.add_option("--region", a.context.api.region, "Region to sign for")->capture_default_str();
-  app.add_option("--ca", a.context.api.ca_file, "CA certificates to trust for https")->envname("BERTH_CA");
-  app.add_option("--output", a.output, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+  app.add_option("--ca", a.context.api.ca_file, "CA certificates to trust for https")
+      ->envname("BERTH_CA");
+  app.add_option("--output", a.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
   add_stack_commands(app, a, code);
   add_task_commands(app, a, code);
   add_placement_commands(app, a, code);
   auto* plugin = app.add_subcommand("plugin", "Plugins of the control plane");
   plugin->require_subcommand(1);
-  plugin->add_subcommand("list", "List them with what they serve")->callback([&] { code = list_plugins(a.context); });
-  app.add_subcommand("version", "Show the versions of this program and of the control plane")->callback([&] {
-    code = show_version(a.context);
+  plugin->add_subcommand("list", "List them with what they serve")->callback([&] {
+    code = list_plugins(a.context);
   });
+  app.add_subcommand("version", "Show the versions of this program and of the control plane")
+      ->callback([&] { code = show_version(a.context); });
   app.parse_complete_callback([&] {
     a.context.json = a.output == "json";
-    if (a.context.api.url.find("://") == std::string::npos) a.context.api.url = "http://" + a.context.api.url;
+    if (a.context.api.url.find("://") == std::string::npos)
+      a.context.api.url = "http://" + a.context.api.url;
   });
   try {
     app.parse(argc, argv);

@@ -37,7 +37,8 @@ std::string explain(const boost::json::array& failures) {
     if (!item.is_object()) continue;
     const auto& failure = item.as_object();
     text += "\n  " + tail_of(text_of(failure, "arn")) + ": " + text_of(failure, "reason");
-    if (const auto detail = text_of(failure, "detail"); !detail.empty()) text += " (" + detail + ")";
+    if (const auto detail = text_of(failure, "detail"); !detail.empty())
+      text += " (" + detail + ")";
   }
   return text;
 }
@@ -129,7 +130,8 @@ int follow(ApiClient& api, const Context& context, const std::string& task) {
   if (!ended) return lose_sight(ended.error(), api, task);
   if (context.json) std::cout << boost::json::serialize(*ended) << '\n';
   const int code = exit_code_of(*ended);
-  if (code < 0 || text_of(*ended, "stopCode") == "TaskFailedToStart") return report_failed_start(*ended);
+  if (code < 0 || text_of(*ended, "stopCode") == "TaskFailedToStart")
+    return report_failed_start(*ended);
   return code;
 }
 

@@ -20,8 +20,8 @@ Result<int> number_in(std::string_view text, const std::string& whole) {
 Result<int> host_port(std::string_view text, const std::string& whole) {
   const auto port = number_in(text, whole);
   if (port && (*port < 0 || *port > 65535)) {
-    return fail(Errc::Invalid, "--publish " + whole +
-                                   ": the host's port is 1-65535, or 0 to take a free one");
+    return fail(Errc::Invalid,
+                "--publish " + whole + ": the host's port is 1-65535, or 0 to take a free one");
   }
   return port;
 }

@@ -50,8 +50,11 @@ Result<std::vector<boost::json::object>> describe_tasks(ApiClient& api, const Co
 }
 
 Error no_such_task(const std::string& name) {
-  return {Errc::NotFound, "there is no task " + name + ": `berth ps -a` lists them", Subject::Task,
-          name, {}};
+  return {Errc::NotFound,
+          "there is no task " + name + ": `berth ps -a` lists them",
+          Subject::Task,
+          name,
+          {}};
 }
 
 Result<std::string> find_task(ApiClient& api, const Context& context, const std::string& name) {

@@ -27,7 +27,8 @@ void describe(const LocalStack& stack, const std::string& url, bool json) {
             << (stack.data_dir() / "berthd.log").string() << "\n"
             << "agent          pid " << stack.agent().value_or(0) << ", log "
             << (stack.data_dir() / "agent.log").string() << "\n"
-            << "try            aws ecs list-container-instances --endpoint-url " << url << std::endl;
+            << "try            aws ecs list-container-instances --endpoint-url " << url
+            << std::endl;
 }
 
 // Waits for Ctrl-C, then ends both; their tasks go on.

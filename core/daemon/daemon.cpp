@@ -87,23 +87,28 @@ class ControlPlane {
  public:
   explicit ControlPlane(const Config& config)
       : config_(config),
-        store_(store::make_sqlite_store({.file = config.data_dir / "berth.db", .checkpoint = &pass_checkpoint})),
-        plugins_(config_, {.post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
-                           .now = [this] { return loop_.now(); },
-                           .up = [this](control::LaunchPlugin plugin) { core_.plugin_up(std::move(plugin)); },
-                           .event = [this](const PluginName& plugin, std::uint32_t event,
-                                           std::string_view payload) { core_.plugin_event(plugin, event, payload); },
-                           .stream = [this](std::string_view chunk) { logs_.chunk(chunk); }}),
+        store_(store::make_sqlite_store(
+            {.file = config.data_dir / "berth.db", .checkpoint = &pass_checkpoint})),
+        plugins_(
+            config_,
+            {.post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
+             .now = [this] { return loop_.now(); },
+             .up = [this](control::LaunchPlugin plugin) { core_.plugin_up(std::move(plugin)); },
+             .event = [this](
+                          const PluginName& plugin, std::uint32_t event,
+                          std::string_view payload) { core_.plugin_event(plugin, event, payload); },
+             .stream = [this](std::string_view chunk) { logs_.chunk(chunk); }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
                               .stopped_task_retention = config.stopped_task_retention},
-              control::Ports{.store = *store_,
-                             .plugins = plugins_,
-                             .timers = timer_,
-                             .rng = rng_,
-                             .halt = &halt,
-                             .post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
-                             .meter = &placement_}),
+              control::Ports{
+                  .store = *store_,
+                  .plugins = plugins_,
+                  .timers = timer_,
+                  .rng = rng_,
+                  .halt = &halt,
+                  .post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
+                  .meter = &placement_}),
         logs_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         frontend_(loop_, core_) {}
 
@@ -116,7 +121,8 @@ class ControlPlane {
   Result<void> start() {
     auto loaded = store_->load();
     if (!loaded) return tl::unexpected(loaded.error());
-    spdlog::info("{} records loaded from {}", loaded->snapshot.size(), (config_.data_dir / "berth.db").string());
+    spdlog::info("{} records loaded from {}", loaded->snapshot.size(),
+                 (config_.data_dir / "berth.db").string());
     if (auto restored = core_.restore(std::move(*loaded), loop_.now()); !restored) return restored;
     thread_ = std::thread([this] { loop_.run([this](Instant now) { turn(now); }); });
     std::promise<void> settled;
@@ -146,12 +152,13 @@ class ControlPlane {
     api.realm = {config_.region, config_.account};
     api.default_cluster = config_.default_cluster;
     api.version = BERTH_VERSION;
-    auto server = api::Server::start(std::move(api), api::Ports{.control = frontend_,
-                                                                .logs = logs_,
-                                                                .rng = request_ids_,
-                                                                .now = [this] { return loop_.now(); },
-                                                                .plugins = [this] { return plugins_.describe_all(); },
-                                                                .metrics = metrics_});
+    auto server = api::Server::start(
+        std::move(api), api::Ports{.control = frontend_,
+                                   .logs = logs_,
+                                   .rng = request_ids_,
+                                   .now = [this] { return loop_.now(); },
+                                   .plugins = [this] { return plugins_.describe_all(); },
+                                   .metrics = metrics_});
     if (!server) return tl::unexpected(server.error());
     server_ = std::move(*server);
     return {};
@@ -196,18 +203,22 @@ Result<void> run(const Config& config, const RunOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   std::error_code ec;
   std::filesystem::create_directories(config.data_dir / "plugins", ec);
-  if (ec) return fail(Errc::Denied, "cannot make " + config.data_dir.string() + ": " + ec.message());
+  if (ec)
+    return fail(Errc::Denied, "cannot make " + config.data_dir.string() + ": " + ec.message());
   std::filesystem::permissions(config.data_dir, std::filesystem::perms::owner_all, ec);
 
   ControlPlane plane(config);
   if (auto started = plane.start(); !started) return started;
-  if (auto done = publish(config.data_dir / "api.port", std::to_string(plane.port())); !done) return done;
+  if (auto done = publish(config.data_dir / "api.port", std::to_string(plane.port())); !done)
+    return done;
   const std::string address = config.api.host + ":" + std::to_string(plane.port());
   if (auto done = publish(config.data_dir / "api.address", address); !done) return done;
-  if (auto done = publish(config.data_dir / "berthd.pid", std::to_string(::getpid())); !done) return done;
+  if (auto done = publish(config.data_dir / "berthd.pid", std::to_string(::getpid())); !done)
+    return done;
   spdlog::info("the API listens on {}:{}", config.api.host, plane.port());
   if (options.ready_fd >= 0) {
-    if (::write(options.ready_fd, "ready\n", 6) != 6) spdlog::warn("nobody waits for us to be ready");
+    if (::write(options.ready_fd, "ready\n", 6) != 6)
+      spdlog::warn("nobody waits for us to be ready");
     ::close(options.ready_fd);
   }
   int signal = 0;

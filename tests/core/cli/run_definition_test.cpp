@@ -14,7 +14,9 @@ RunOptions image(std::string name) {
 
 TEST(RunDefinition, NamesTheContainerAfterTheImage) {
   for (const auto& [reference, name] : std::vector<std::pair<const char*, const char*>>{
-           {"nginx", "nginx"}, {"127.0.0.1:5000/team/web.app:1", "web-app"}, {"a/b@sha256:00", "b"}}) {
+           {"nginx", "nginx"},
+           {"127.0.0.1:5000/team/web.app:1", "web-app"},
+           {"a/b@sha256:00", "b"}}) {
     const auto definition = definition_for(image(reference));
     ASSERT_TRUE(definition);
     EXPECT_EQ(definition->at("containerDefinitions").at(0).at("name").as_string(), name);
