@@ -98,6 +98,19 @@ std::optional<std::uint32_t> SimdPlayer::by_zone(const Floors& floors, std::uint
   return std::nullopt;
 }
 
+// Those without a task of the group first, which mostly is enough; else by count.
+std::optional<std::uint32_t> SimdPlayer::by_instance(const Floors& floors, std::uint32_t group) {
+  const Tally::Nodes& nodes = cluster_.tally().nodes_of(group);
+  together_ = all_;
+  for (const auto& [node, tasks] : nodes)
+    together_[node / 64] &= ~(std::uint64_t{1} << (node % 64));
+  if (const auto empty = first_of(filtered(together_, floors))) return empty;
+  for (const auto& [node, tasks] : nodes) tasks_of_node_[node] = tasks;
+  const Best best = kernels_.first_least(all_, floors, {tasks_of_node_.data()});
+  for (const auto& [node, tasks] : nodes) tasks_of_node_[node] = 0;
+  return node_of(best);
+}
+
 const SimdPlayer::Words& SimdPlayer::filtered(const Words& nodes, const Floors& floors) {
   std::fill(scratch_.begin(), scratch_.end(), 0);
   kernels_.filter(nodes, floors, scratch_.data());
@@ -134,13 +147,8 @@ std::optional<std::uint32_t> SimdPlayer::decide(const Step& step) {
       return node_of(kernels_.first_least(all_, floors, {cluster_.cpu().data()}));
     case Plan::BinpackMemory:
       return node_of(kernels_.first_least(all_, floors, {cluster_.memory().data()}));
-    case Plan::SpreadInstance: {
-      const Tally::Nodes& nodes = cluster_.tally().nodes_of(step.group);
-      for (const auto& [node, tasks] : nodes) tasks_of_node_[node] = tasks;
-      const Best best = kernels_.first_least(all_, floors, {tasks_of_node_.data()});
-      for (const auto& [node, tasks] : nodes) tasks_of_node_[node] = 0;
-      return node_of(best);
-    }
+    case Plan::SpreadInstance:
+      return by_instance(floors, step.group);
     case Plan::SpreadZone:
     case Plan::Chain:
       return by_zone(floors, step.group);

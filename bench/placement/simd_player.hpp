@@ -29,6 +29,7 @@ class SimdPlayer : public ClusterPlayer<SimdPlayer, std::int32_t> {
   void mark(std::uint32_t node, const Host& host, bool present);
   [[nodiscard]] bool has_parts() const { return plan_ == Plan::SpreadZone || plan_ == Plan::Chain; }
   [[nodiscard]] const Words& filtered(const Words& nodes, const Floors& floors);
+  [[nodiscard]] std::optional<std::uint32_t> by_instance(const Floors& floors, std::uint32_t group);
   [[nodiscard]] std::optional<std::uint32_t> by_zone(const Floors& floors, std::uint32_t group);
   [[nodiscard]] std::optional<std::uint32_t> any_of(const Floors& floors, std::uint64_t dice);
 

@@ -278,6 +278,8 @@ class Server::Impl {
     }
     if (target.starts_with(kBerthPrefix)) {
       if (operation == "WatchTask") return {operation, watch_task, {}};
+      if (operation == "PlanTask") return {operation, plan_task, {}};
+      if (operation == "ExplainTask") return {operation, explain_task, {}};
       if (operation == "ListPlugins") {
         return {operation, [this](const Call& call) { list_plugins(call); }, {}};
       }

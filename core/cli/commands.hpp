@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `berth` can do: one function a command, each giving the exit code of the program.
 //
-// Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 wrong usage, 125 `run` could not start the
-// container; else `run` gives the container's own.
+// Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 wrong usage, 125 `run` could
+// not start the container; else `run` gives the container's own. `plan` gives 1 where not all tasks
+// fit.
 #pragma once
 
 #include <optional>
@@ -12,6 +13,8 @@
 #include "core/cli/api_client.hpp"
 
 namespace berth::cli {
+
+inline constexpr int kWrongUsage = 2;
 
 struct Context {
   ApiOptions api;
@@ -50,6 +53,24 @@ struct StopOptions {
   std::string reason;
   bool wait = false;
 };
+struct PlanOptions {
+  std::string definition;  // family[:revision]; or the needs of one task:
+  std::optional<int> cpu;  // units
+  std::optional<int> memory_mib;
+  std::optional<int> gpus;
+  std::vector<std::string> ports;       // of the host: PORT[/udp]
+  std::vector<std::string> attributes;  // NAME[=VALUE]
+  int count = 1;
+  std::vector<std::string> strategies;   // TYPE[:FIELD]
+  std::vector<std::string> constraints;  // an expression, or distinctInstance
+  std::string launch_type;
+  std::string capacity_provider;
+  std::string group;
+};
+struct ExplainOptions {
+  std::string task;   // or
+  std::string group;  // what became of its last call that left tasks without a place
+};
 struct UpOptions {
   std::string data_dir;
   std::string api;
@@ -69,6 +90,8 @@ int run_task(const Context& context, const RunOptions& options);
 int show_logs(const Context& context, const LogsOptions& options);
 int list_tasks(const Context& context, const PsOptions& options);
 int stop_tasks(const Context& context, const StopOptions& options);
+int plan_tasks(const Context& context, const PlanOptions& options);
+int explain_task(const Context& context, const ExplainOptions& options);
 int list_plugins(const Context& context);
 int show_version(const Context& context);
 int start_stack(const Context& context, const UpOptions& options);

@@ -26,6 +26,8 @@ struct Arguments {
   long tail = -1;
   PsOptions ps;
   StopOptions stop;
+  PlanOptions plan;
+  ExplainOptions explain;
   UpOptions up;
   DownOptions down;
   DoctorOptions doctor;
@@ -98,6 +100,52 @@ void add_task_commands(CLI::App& app, Arguments& a, int& code) {
   });
 }
 
+void add_placement_commands(CLI::App& app, Arguments& a, int& code) {
+  auto* plan = app.add_subcommand(
+      "plan",
+      "Say where tasks would go, and what refuses those that fit nowhere; nothing is reserved.\n"
+      "Exit code 0 where all fit, 1 where not.");
+  plan->add_option("definition", a.plan.definition,
+                   "Task definition, family[:revision]; or say what one task needs:");
+  plan->add_option("--cpu", a.plan.cpu, "CPU units; 1024 are one vCPU")
+      ->check(CLI::NonNegativeNumber);
+  plan->add_option("--memory", a.plan.memory_mib, "MiB")->check(CLI::NonNegativeNumber);
+  plan->add_option("--gpus", a.plan.gpus, "Whole GPUs")->check(CLI::NonNegativeNumber);
+  plan->add_option("--port", a.plan.ports, "Fixed host port, PORT[/udp]; may be repeated")
+      ->allow_extra_args(false);
+  plan->add_option("--attribute", a.plan.attributes,
+                   "NAME[=VALUE] that the instance must have; may be repeated")
+      ->allow_extra_args(false);
+  plan->add_option("-n,--count", a.plan.count, "How many tasks, up to 10000")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  plan->add_option("--strategy", a.plan.strategies,
+                   "TYPE[:FIELD], e.g. spread:attribute:ecs.availability-zone, spread:instanceId, "
+                   "binpack:memory, random; repeated for a chain")
+      ->allow_extra_args(false);
+  plan->add_option("--constraint", a.plan.constraints,
+                   "Expression, e.g. 'attribute:ecs.instance-type =~ c5.*', or distinctInstance; "
+                   "may be repeated")
+      ->allow_extra_args(false);
+  plan->add_option("--launch-type", a.plan.launch_type, "EC2 (default), FARGATE or EXTERNAL");
+  plan->add_option("--capacity-provider", a.plan.capacity_provider, "In place of a launch type");
+  plan->add_option("--group", a.plan.group, "Task group (family:NAME)");
+  plan->callback([&] { code = plan_tasks(a.context, a.plan); });
+
+  auto* explain =
+      app.add_subcommand("explain", "Say why a task is where it is, or why tasks found no place");
+  explain->add_option("task", a.explain.task, "Id, unique beginning of an id, or ARN");
+  explain->add_option("--group", a.explain.group,
+                      "In place of a task: the last call of this group that left tasks without a "
+                      "place, e.g. family:web");
+  explain->callback([&a, &code] {
+    if (a.explain.task.empty() == a.explain.group.empty()) {
+      throw CLI::ValidationError("give either a TASK or --group");
+    }
+    code = explain_task(a.context, a.explain);
+  });
+}
+
 }  // namespace
 }  // namespace berth::cli
 
@@ -116,6 +164,7 @@ int main(int argc, char** argv) {
   app.add_option("--output", a.output, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
   add_stack_commands(app, a, code);
   add_task_commands(app, a, code);
+  add_placement_commands(app, a, code);
   auto* plugin = app.add_subcommand("plugin", "Plugins of the control plane");
   plugin->require_subcommand(1);
   plugin->add_subcommand("list", "List them with what they serve")->callback([&] { code = list_plugins(a.context); });

@@ -6,11 +6,15 @@
 // whose Subject names the thing: core/api/ecs maps them to ECS's exceptions.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "berth/model/berth_operations.pb.h"
 #include "berth/model/ecs_operations.pb.h"
 #include "core/model/error.hpp"
 #include "core/model/records.hpp"
@@ -36,8 +40,22 @@ struct DeregisterTaskDefinition {
 struct RunTask {
   model::RunTaskRequest request;
 };
+struct StartTask {
+  model::StartTaskRequest request;  // containerInstances are ids
+};
 struct StopTask {
   model::StopTaskRequest request;
+};
+// Where tasks would go; nothing is reserved, recorded or drawn.
+struct PlanTask {
+  model::PlanTaskRequest request;
+};
+// Why a task is where it is; or, with `group`, what became of that group's last call that left
+// tasks without a place. One of the two is given.
+struct ExplainTask {
+  std::string cluster;
+  std::string task;
+  std::string group;
 };
 // Answered when `task` has changed since `cursor`, or at `deadline` with the task as it is. Cursor
 // 0: at once.
@@ -48,8 +66,9 @@ struct WatchTask {
   Instant deadline;
 };
 
-using Command = std::variant<CreateCluster, DeleteCluster, RegisterTaskDefinition,
-                             DeregisterTaskDefinition, RunTask, StopTask, WatchTask>;
+using Command =
+    std::variant<CreateCluster, DeleteCluster, RegisterTaskDefinition, DeregisterTaskDefinition,
+                 RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask>;
 
 // Why something was not placed: ECS's failures[].
 struct Failure {
@@ -58,6 +77,18 @@ struct Failure {
   std::string detail;
 };
 
+// Instances that refuse a task for one reason.
+struct RefusalCount {
+  std::string reason;  // ECS's word
+  int instances = 0;
+  // The one of them that lacks least.
+  std::string closest_arn{};  // empty: a place in a pool, which has none
+  std::string detail{};       // a sentence
+  std::int64_t needed = 0;    // both 0 where no amount decides
+  std::int64_t available = 0;
+};
+
+// Of RunTask and of StartTask.
 struct RunTaskAnswer {
   std::vector<TaskPtr> tasks;
   std::vector<Failure> failures;
@@ -70,9 +101,66 @@ struct WatchTaskAnswer {
   ContainerInstancePtr instance{};      // that the task runs on; null where its node is none
 };
 
+// A node as people know it, and how many tasks of a plan go there.
+struct TaskPlace {
+  std::string instance_arn{};  // empty for a pool's
+  std::string ec2_instance_id{};
+  std::string zone{};
+  std::string launch_type{};
+  std::string capacity_provider{};
+  PluginName plugin{};
+  int tasks = 0;
+};
+struct PlanTaskAnswer {
+  int count = 0;
+  int placed = 0;
+  std::string group;
+  std::vector<model::PlacementConstraint> constraints;  // the definition's and the call's
+  std::vector<model::PlacementStrategy> strategies;     // the default where none was asked for
+  std::vector<TaskPlace> places;                        // in the order of their first task
+  std::vector<RefusalCount> refusals;                   // of the first task that found no place
+};
+
+// How one strategy sees a place among those that fit and that the strategies before keep.
+struct StrategyTerm {
+  model::PlacementStrategy strategy;
+  std::string attribute_value;  // of spread over an attribute
+  bool measured = false;        // false for random: it compares nothing
+  std::int64_t value = 0;       // least is best
+  std::int64_t best = 0;
+};
+// A call that left tasks without a place.
+struct UnplacedTasks {
+  std::string operation;  // "RunTask", "StartTask"
+  ClusterName cluster;
+  std::string group;
+  DefinitionId definition;
+  Instant at{};
+  int count = 0;
+  int placed = 0;
+  std::string message;            // where the call was refused as a whole
+  std::vector<Failure> failures;  // of one task
+  std::vector<RefusalCount> refusals;
+};
+struct ExplainTaskAnswer {
+  TaskPtr task;                   // null where a group was asked for
+  ContainerInstancePtr instance;  // null where the node is none, or is gone
+  TaskPlace place;
+  bool node_known = false;  // else the node is gone, and there are no terms
+  std::vector<model::PlacementConstraint> constraints;
+  std::vector<model::PlacementStrategy> strategies;
+  std::vector<StrategyTerm> terms;
+  std::optional<Failure> place_refuses;  // why its node would not take it again now
+  int others_that_fit = 0;
+  std::vector<RefusalCount> refusals;  // of the other nodes, now
+  std::shared_ptr<const UnplacedTasks> unplaced;
+};
+
 // The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr,
-// RunTaskAnswer, TaskPtr for StopTask, WatchTaskAnswer.
-using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer>;
+// RunTaskAnswer for RunTask and StartTask, TaskPtr for StopTask, WatchTaskAnswer, PlanTaskAnswer,
+// ExplainTaskAnswer.
+using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer,
+                            PlanTaskAnswer, ExplainTaskAnswer>;
 
 // Called once on the loop thread, when all that the answer shows is durable. Must not block.
 using Reply = std::function<void(Result<Answer>)>;

@@ -8,15 +8,20 @@
 #include "core/control/definitions.hpp"
 #include "core/control/delivery.hpp"
 #include "core/control/desk.hpp"
+#include "core/control/launches.hpp"
 #include "core/control/names.hpp"
 #include "core/control/nodes.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/plans.hpp"
 #include "core/control/plugins.hpp"
+#include "core/control/questions.hpp"
 #include "core/control/reports.hpp"
 #include "core/control/retention.hpp"
+#include "core/control/routes.hpp"
 #include "core/control/runs.hpp"
+#include "core/control/starts.hpp"
 #include "core/control/tasks.hpp"
+#include "core/control/unplaced.hpp"
 #include "core/control/watches.hpp"
 
 namespace berth::control {
@@ -28,7 +33,7 @@ class Control::Impl {
       : ports_(std::move(ports)),
         desk(std::move(config), ports_),
         plugins(desk, ports_.plugins),
-        placer(desk.state(), desk.config().realm),
+        placer(desk, ports_.meter),
         watches(desk),
         tasks(desk, placer, watches),
         delivery(desk, plugins, tasks),
@@ -38,7 +43,11 @@ class Control::Impl {
         clusters(desk, plugins, nodes),
         definitions(desk),
         plans(desk, plugins),
-        runs({desk, plugins, plans, placer, tasks, delivery, retention}) {
+        routes(plugins, plans),
+        launches(desk, plugins, tasks, delivery, unplaced),
+        runs({desk, routes, placer, launches, retention}),
+        starts({desk, plugins, routes, placer, launches}),
+        questions({desk, plugins, routes, placer, unplaced}) {
     tasks.on_stopped([this](const TaskId& id) {
       delivery.forget(id);
       retention.task_stopped(id);
@@ -65,7 +74,7 @@ class Control::Impl {
     nodes.plugin_up(name);
     reports.plugin_up(name);
     retention.plugin_up(name);
-    delivery.pursue_all(name);
+    delivery.plugin_up(name);
   }
 
   void down(const PluginName& name) {
@@ -120,7 +129,10 @@ class Control::Impl {
       void operator()(RegisterTaskDefinition& c) const { impl.definitions.add(c, reply); }
       void operator()(DeregisterTaskDefinition& c) const { impl.definitions.deregister(c, reply); }
       void operator()(RunTask& c) const { impl.runs.run(std::move(c), std::move(reply)); }
+      void operator()(StartTask& c) const { impl.starts.start(c, std::move(reply)); }
       void operator()(StopTask& c) const { impl.stop(c, reply); }
+      void operator()(PlanTask& c) const { impl.questions.plan(c, std::move(reply)); }
+      void operator()(ExplainTask& c) const { impl.questions.explain(c, std::move(reply)); }
       void operator()(WatchTask& c) const { impl.watch(c, std::move(reply)); }
     };
     std::visit(Visitor{*this, reply}, command);
@@ -168,7 +180,12 @@ class Control::Impl {
   Clusters clusters;
   Definitions definitions;
   Plans plans;
+  Routes routes;
+  Unplaced unplaced;
+  Launches launches;
   Runs runs;
+  Starts starts;
+  Questions questions;
 };
 
 Control::Control(Config config, Ports ports)
@@ -209,6 +226,10 @@ void Control::query(Query query) {
 
 void Control::tick(Instant now) {
   impl_->tick(now);
+}
+
+PlacementStats Control::placement_stats() const {
+  return impl_->placer.stats();
 }
 
 const State& Control::state() const {

@@ -37,6 +37,9 @@ struct Config {
   milliseconds audit_interval = std::chrono::seconds(60);
   // How long a plugin must have shown a task without a record before it is stopped.
   milliseconds unrecorded_task_grace = std::chrono::minutes(2);
+  // How many placement requests are kept compiled, and how long one stays that nobody uses.
+  std::size_t compiled_requests = 1024;  // at least 1
+  milliseconds compiled_request_idle = std::chrono::minutes(10);
 };
 
 // How the core reaches plugins. `done` is called later, on the loop, exactly once; never from
@@ -46,6 +49,27 @@ class PluginCalls {
   virtual ~PluginCalls() = default;
   virtual void call(const PluginName& plugin, std::uint32_t method, std::string request,
                     milliseconds timeout, std::function<void(Result<std::string>)> done) = 0;
+};
+
+// Stands around each placement decision, so that its owner may time and count them: the core itself
+// reads no clock, and what is measured changes nothing. Called on the loop; must not block.
+class DecisionMeter {
+ public:
+  virtual ~DecisionMeter() = default;
+  // A decision about one task begins; end() follows within the same call of the core.
+  virtual void begin() = 0;
+  virtual void end(bool placed) = 0;
+  // Of a call that left tasks without a place: how many instances refused the next task for this
+  // reason (ECS's word).
+  virtual void refused(const std::string& reason, int instances) = 0;
+};
+
+// What placement holds now.
+struct PlacementStats {
+  std::size_t nodes = 0;
+  std::size_t reservations = 0;
+  std::size_t compiled_requests = 0;  // kept
+  std::uint64_t compilations = 0;     // made since the start
 };
 
 // What the core must know of a plugin; from its manifest and configuration.
@@ -65,6 +89,7 @@ struct Ports {
       halt;  // the store failed: nothing more is acknowledged, the owner must end the process
   // Runs a completion of the store on the loop; the store calls back from a thread of its own.
   std::function<void(std::function<void()>)> post;
+  DecisionMeter* meter = nullptr;  // null: decisions are not measured
 };
 
 class Control {
@@ -95,6 +120,7 @@ class Control {
   void tick(Instant now);
 
   [[nodiscard]] const State& state() const;
+  [[nodiscard]] PlacementStats placement_stats() const;
 
  private:
   class Impl;

@@ -14,6 +14,8 @@ using std::chrono::seconds;
 
 constexpr milliseconds kFirstRetry = seconds(1);
 constexpr milliseconds kLastRetry = seconds(30);
+// A plugin that asks for more is not believed: its tasks would hang.
+constexpr milliseconds kLongestWait = std::chrono::minutes(10);
 
 // The host's own answers: they say nothing about what the plugin did.
 bool is_unknown(Errc code) {
@@ -61,6 +63,7 @@ void Delivery::pursue(const TaskId& id) {
   }
   if (!plugins_.is_up(task->plugin)) return;  // pursued when it comes up
   if (stopping ? post.stop_taken : task->start_acknowledged) return;
+  if (post.wait_is_of_stops == stopping && desk_.now() < post.not_before) return;
   desk_.alarms().cancel(post.retry);
   if (stopping) {
     send_stop(task, post);
@@ -80,6 +83,13 @@ void Delivery::pursue_all(const PluginName& plugin) {
     const TaskPtr task = desk_.state().task(id);
     if (task && task->last_status != TaskStatus::Stopped) pursue(id);
   }
+}
+
+void Delivery::plugin_up(const PluginName& plugin) {
+  for (const TaskId& id : desk_.state().tasks_by(plugin)) {
+    if (const auto at = posts_.find(id); at != posts_.end()) at->second.not_before = {};
+  }
+  pursue_all(plugin);
 }
 
 void Delivery::send_start(const TaskPtr& task, Post& post) {
@@ -117,7 +127,7 @@ void Delivery::start_answered(const TaskId& id, const Result<std::string>& resul
   } else if (task->start_acknowledged) {
     // A report came first and is the better witness.
   } else if (is_unknown(result.error().code)) {
-    return retry_later(id, post);
+    return retry_later(task, post, result.error().retry_after);
   } else {
     const Tasks::Reason reason{StopCode::TaskFailedToStart, result.error().message.empty()
                                                                 ? "Task failed to start"
@@ -154,7 +164,7 @@ void Delivery::stop_answered(const TaskId& id, const Result<std::string>& result
   } else if (result.error().code == Errc::NotFound) {
     confirm_missing(task, std::nullopt);
   } else {
-    retry_later(id, post);
+    retry_later(task, post, result.error().retry_after);
   }
 }
 
@@ -198,7 +208,7 @@ void Delivery::missing_answered(const TaskId& id, const Reason& reason,
     return;
   }
   v1::RecoverResponse response;
-  if (!result || !response.ParseFromString(*result)) return retry_later(id, post);
+  if (!result || !response.ParseFromString(*result)) return retry_later(task, post);
   const auto& unknown = response.unknown();
   if (std::find(unknown.begin(), unknown.end(), id.str()) != unknown.end()) {
     return reason ? tasks_.finish(id, *reason) : missing(id);
@@ -206,7 +216,7 @@ void Delivery::missing_answered(const TaskId& id, const Reason& reason,
   for (const v1::TaskReport& report : response.known()) {
     if (report.task_id() == id.str()) tasks_.apply(id, report);
   }
-  if (desk_.state().task(id)->last_status != TaskStatus::Stopped) retry_later(id, post);
+  if (desk_.state().task(id)->last_status != TaskStatus::Stopped) retry_later(task, post);
 }
 
 void Delivery::stop_stray(const Stray& stray) {
@@ -221,11 +231,14 @@ void Delivery::stop_stray(const Stray& stray) {
                 [this, id](const Result<std::string>&) { posts_.erase(id); });
 }
 
-void Delivery::retry_later(const TaskId& id, Post& post) {
+void Delivery::retry_later(const TaskPtr& task, Post& post, milliseconds asked) {
   desk_.alarms().cancel(post.retry);
+  asked = std::min(asked, kLongestWait);
+  post.not_before = desk_.now() + asked;
+  post.wait_is_of_stops = task->desired_status == DesiredStatus::Stopped;
   const int doublings = std::min(post.failures++, 10);
-  const milliseconds wait = std::min(kLastRetry, kFirstRetry * (1 << doublings));
-  post.retry = desk_.alarms().set(desk_.now() + wait, [this, id] { pursue(id); });
+  const milliseconds wait = std::max(std::min(kLastRetry, kFirstRetry * (1 << doublings)), asked);
+  post.retry = desk_.alarms().set(desk_.now() + wait, [this, id = task->id] { pursue(id); });
 }
 
 }  // namespace berth::control

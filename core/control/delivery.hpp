@@ -27,6 +27,8 @@ class Delivery {
   void pursue(const TaskId& id);
   // As pursue for all of a plugin's tasks; stops that it took before are told again.
   void pursue_all(const PluginName& plugin);
+  // As pursue_all for a plugin that has begun anew: what it asked for before holds no more.
+  void plugin_up(const PluginName& plugin);
   // The plugin says it does not have this task. Believed only where no call about it is under way.
   void missing(const TaskId& id);
   // The plugin still runs what is recorded as STOPPED, or what has no record and was confirmed.
@@ -44,6 +46,8 @@ class Delivery {
     bool sent = false;        // a start has left at some time
     bool stop_taken = false;  // the plugin has said yes to a stop
     int failures = 0;         // in a row
+    Instant not_before{};     // asked for by the plugin, of starts or
+    bool wait_is_of_stops = false;
     Alarms::Id retry{};
   };
   void send_start(const TaskPtr& task, Post& post);
@@ -54,7 +58,8 @@ class Delivery {
   using Reason = std::optional<Tasks::Reason>;
   void confirm_missing(const TaskPtr& task, const Reason& reason);
   void missing_answered(const TaskId& id, const Reason& reason, const Result<std::string>& result);
-  void retry_later(const TaskId& id, Post& post);
+  // After a wait that grows with each failure, and is no shorter than what was asked for.
+  void retry_later(const TaskPtr& task, Post& post, milliseconds asked = milliseconds(0));
 
   Desk& desk_;
   Plugins& plugins_;

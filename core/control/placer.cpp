@@ -5,54 +5,10 @@
 #include <utility>
 
 #include "core/control/placement_form.hpp"
+#include "core/control/refusals.hpp"
+#include "core/control/terms.hpp"
 
 namespace berth::control {
-namespace {
-
-// A cluster of thousands of nodes would answer megabytes; the first ones say why.
-constexpr std::size_t kMaxFailuresPerTask = 100;
-
-tl::unexpected<Error> refused(const placement::Error& error) {
-  return fail(Errc::Invalid, error.message, Subject::Request, error.what);
-}
-
-Result<placement::Request> request_of(const Placer::Demand& demand) {
-  placement::Request request;
-  request.group = demand.group;
-  request.capacity_provider = demand.capacity_provider;
-  for (const auto& [plugin, requirement] : demand.needs) {
-    request.needs.push_back({.owner = plugin.str(), .needs = needs_of(requirement)});
-  }
-  for (const auto& constraint : demand.constraints) {
-    using Kind = placement::Constraint::Kind;
-    if (constraint.type() == "distinctInstance") {
-      if (!constraint.expression().empty()) {
-        return fail(Errc::Invalid, "The distinctInstance placement constraint takes no expression.",
-                    Subject::Request, "placementConstraints.expression");
-      }
-      request.constraints.push_back({.kind = Kind::DistinctInstance});
-    } else if (constraint.type() == "memberOf") {
-      request.constraints.push_back(
-          {.kind = Kind::MemberOf, .expression = constraint.expression()});
-    } else {
-      return fail(Errc::Invalid,
-                  "Placement constraint type should be one of [distinctInstance,memberOf].",
-                  Subject::Request, "placementConstraints.type");
-    }
-  }
-  for (const auto& strategy : demand.strategies) {
-    auto parsed = placement::parse_strategy(strategy.type(), strategy.field());
-    if (!parsed) {
-      return fail(Errc::Invalid, parsed.error().message, Subject::Request,
-                  "placementStrategy." + parsed.error().what);
-    }
-    request.strategies.push_back(*parsed);
-  }
-  return request;
-}
-
-}  // namespace
-
 Result<void> Placer::put_node(const NodeView& view) {
   const NodeId id(view.node.id());
   placement::NodeSpec spec = node_spec_of(view.node, view.plugin.str());
@@ -68,20 +24,20 @@ Result<void> Placer::put_node(const NodeView& view) {
     auto changed = engine.change_node(*known, std::move(spec));
     if (!changed) {
       disconnect(id);
-      return refused(changed.error());
+      return tl::unexpected(refused_request(changed.error()));
     }
     return {};
   }
   auto added = engine.add_node(std::move(spec));
-  if (!added) return refused(added.error());
+  if (!added) return tl::unexpected(refused_request(added.error()));
   adopt_tasks(view.cluster, id, *added);
   return {};
 }
 
 void Placer::adopt_tasks(const ClusterName& cluster, const NodeId& node,
                          placement::NodeIndex index) {
-  for (const TaskId& id : state_.tasks_on(node)) {
-    const TaskPtr task = state_.task(id);
+  for (const TaskId& id : desk_.state().tasks_on(node)) {
+    const TaskPtr task = desk_.state().task(id);
     if (task->last_status == TaskStatus::Stopped) continue;
     const v1::Requirement& requirement = task->launch->requirement;
     auto adopted =
@@ -109,60 +65,175 @@ void Placer::remove_node(const NodeId& node) {
   if (known == nodes_.end()) return;
   placement::Engine& engine = engines_[known->second.cluster];
   if (const auto index = engine.find_node(node.str())) engine.remove_node(*index);
-  for (const TaskId& id : state_.tasks_on(node)) reservations_.erase(id);
+  for (const TaskId& id : desk_.state().tasks_on(node)) reservations_.erase(id);
   nodes_.erase(known);
 }
 
+Result<placement::RequestId> Placer::compile(const Demand& demand) {
+  auto request = compilations_.get(demand, engines_[demand.cluster], desk_.now());
+  drop_idle_later();
+  return request;
+}
+
+// One alarm at a time, for the request that has been idle longest.
+void Placer::drop_idle_later() {
+  const auto oldest = compilations_.oldest_use();
+  if (drop_is_set_ || !oldest) return;
+  drop_is_set_ = true;
+  const milliseconds idle = desk_.config().compiled_request_idle;
+  desk_.alarms().set(*oldest + idle, [this, idle] {
+    drop_is_set_ = false;
+    compilations_.drop_idle(desk_.now() - idle);
+    drop_idle_later();
+  });
+}
+
 Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint64_t dice) {
-  auto request = request_of(demand);
+  auto request = compile(demand);
   if (!request) return tl::unexpected(request.error());
   placement::Engine& engine = engines_[demand.cluster];
-  auto compiled = engine.compile(*request);
-  if (!compiled) return refused(compiled.error());
-
   Outcome outcome;
-  for (auto& placed : engine.place_many(*compiled, static_cast<std::size_t>(count), dice)) {
-    const placement::NodeSpec spec = engine.node(placed.node);
-    const auto need = std::find_if(demand.needs.begin(), demand.needs.end(),
-                                   [&](const auto& one) { return one.first.str() == spec.owner; });
-    outcome.places.push_back({.node = NodeId(spec.id),
-                              .plugin = PluginName(spec.owner),
-                              .allocation = allocation_of(need->second, placed.devices),
-                              .reservation = placed.reservation});
+  for (int i = 0; i < count; ++i) {
+    if (meter_ != nullptr) meter_->begin();
+    const auto placed = engine.place(*request, dice + static_cast<std::uint64_t>(i));
+    if (meter_ != nullptr) meter_->end(placed.has_value());
+    if (!placed) break;
+    outcome.places.push_back(place_of(demand, *placed));
   }
-  const int missing = count - static_cast<int>(outcome.places.size());
-  if (missing > 0) explain(demand, *compiled, missing, outcome);
-  engine.drop(*compiled);
+  outcome.missing = count - static_cast<int>(outcome.places.size());
+  if (outcome.missing > 0) explain(demand, *request, outcome);
+  if (meter_ == nullptr) return outcome;
+  for (const RefusalCount& one : outcome.refusals) meter_->refused(one.reason, one.instances);
   return outcome;
 }
 
-void Placer::explain(const Demand& demand, placement::RequestId request, int missing,
-                     Outcome& outcome) {
+Result<Placer::Outcome> Placer::place_on(const Demand& demand, const NodeId& node) {
+  auto request = compile(demand);
+  if (!request) return tl::unexpected(request.error());
   placement::Engine& engine = engines_[demand.cluster];
+  const auto index = engine.find_node(node.str());
+  BERTH_ASSERT(index.has_value());
+  Outcome outcome;
+  if (meter_ != nullptr) meter_->begin();
+  const auto placed = engine.place_on(*request, *index);
+  if (meter_ != nullptr) meter_->end(placed.has_value());
+  if (placed) {
+    outcome.places.push_back(place_of(demand, *placed));
+    return outcome;
+  }
+  outcome.missing = 1;
+  const NodeArn arn = [&](std::string_view name) { return arn_of(demand.cluster, name); };
+  Refusals refusals = sum_up(engine, {placed.error()}, arn);
+  outcome.failures = std::move(refusals.failures);
+  outcome.refusals = std::move(refusals.counts);
+  if (meter_ != nullptr) meter_->refused(outcome.failures.front().reason, 1);
+  return outcome;
+}
+
+Result<Placer::Outcome> Placer::try_out(const Demand& demand, int count, std::uint64_t dice) {
+  auto request = compile(demand);
+  if (!request) return tl::unexpected(request.error());
+  placement::Engine& engine = engines_[demand.cluster];
+  Outcome outcome;
+  for (const auto& placed : engine.place_many(*request, static_cast<std::size_t>(count), dice)) {
+    outcome.places.push_back(place_of(demand, placed));
+  }
+  outcome.missing = count - static_cast<int>(outcome.places.size());
+  if (outcome.missing > 0) explain(demand, *request, outcome);
+  return outcome;
+}
+
+// Last in, first out, so that what is kept in the order of its making is as it was.
+void Placer::give_back(const std::vector<Place>& places) {
+  for (auto place = places.rbegin(); place != places.rend(); ++place) {
+    const auto known = nodes_.find(place->node);
+    if (known != nodes_.end()) engines_[known->second.cluster].release(place->reservation);
+  }
+}
+
+bool Placer::knows(const ClusterName& cluster, const NodeId& node) const {
+  const auto known = nodes_.find(node);
+  return known != nodes_.end() && known->second.cluster == cluster &&
+         engine_of(cluster).find_node(node.str()).has_value();
+}
+
+Placer::Place Placer::place_of(const Demand& demand, const placement::Placement& placed) const {
+  const placement::NodeSpec& spec = engine_of(demand.cluster).node(placed.node);
+  const auto need = std::find_if(demand.needs.begin(), demand.needs.end(),
+                                 [&](const auto& one) { return one.first.str() == spec.owner; });
+  return {.node = NodeId(spec.id),
+          .plugin = PluginName(spec.owner),
+          .allocation = allocation_of(need->second, placed.devices),
+          .reservation = placed.reservation};
+}
+
+std::string Placer::arn_of(const ClusterName& cluster, std::string_view node) const {
+  const NodeId id{std::string(node)};
+  const auto known = nodes_.find(id);
+  if (known != nodes_.end() && known->second.hidden) return {};
+  return desk_.config().realm.container_instance_arn(cluster, id);
+}
+
+void Placer::explain(const Demand& demand, placement::RequestId request, Outcome& outcome) const {
+  const placement::Engine& engine = engine_of(demand.cluster);
   const placement::Explanation explanation = engine.explain(request);
   outcome.no_nodes = explanation.refusals.empty() && explanation.fitting.empty();
-  std::vector<Failure> one;
-  bool pool = false;
-  for (const placement::Refusal& refusal : explanation.refusals) {
-    const NodeId node{std::string(engine.node_id(refusal.node))};
-    const auto known = nodes_.find(node);
-    if (known != nodes_.end() && known->second.hidden) {
-      pool = true;
-      continue;
-    }
-    if (one.size() == kMaxFailuresPerTask) break;
-    one.push_back({realm_.container_instance_arn(demand.cluster, node), refusal.ecs_reason(),
-                   refusal.detail()});
+  const NodeArn arn = [&](std::string_view node) { return arn_of(demand.cluster, node); };
+  Refusals refusals = sum_up(engine, explanation.refusals, arn);
+  outcome.failures = std::move(refusals.failures);
+  outcome.refusals = std::move(refusals.counts);
+}
+
+namespace {
+
+// What a task that is there may itself be the reason for.
+bool depends_on_tasks(const placement::Refusal& refusal) {
+  using placement::Reason;
+  return refusal.reason != Reason::Inactive && refusal.reason != Reason::Agent &&
+         refusal.reason != Reason::Location && refusal.reason != Reason::Attribute;
+}
+
+}  // namespace
+
+Result<Placer::Survey> Placer::survey(const Demand& demand, const Task& task) {
+  const auto form = request_of(demand);
+  if (!form) return tl::unexpected(form.error());
+  auto request = compile(demand);
+  if (!request) return tl::unexpected(request.error());
+  const placement::Engine& engine = engines_[demand.cluster];
+  const auto own = engine.find_node(task.node.str());
+  placement::Explanation explanation = engine.explain(*request);
+  Survey survey;
+  const bool holds = reservations_.count(task.id) > 0;
+  for (const placement::Refusal& one : explanation.refusals) {
+    if (!own || one.node != *own || (holds && depends_on_tasks(one))) continue;
+    survey.place_refuses = failure_of(one, arn_of(demand.cluster, task.node.str()));
   }
-  if (pool && one.empty()) {
-    one.push_back({"",
-                   "Capacity is unavailable at this time. Please try again later or in a different "
-                   "availability zone",
-                   ""});
+  std::erase_if(explanation.refusals, [&](const auto& one) { return own && one.node == *own; });
+  const NodeArn arn = [&](std::string_view node) { return arn_of(demand.cluster, node); };
+  survey.refusals = sum_up(engine, explanation.refusals, arn).counts;
+  for (const placement::NodeIndex node : explanation.fitting) {
+    survey.others_that_fit += own && node == *own ? 0 : 1;
   }
-  for (int i = 0; i < missing; ++i) {
-    outcome.failures.insert(outcome.failures.end(), one.begin(), one.end());
+  survey.place_known = own.has_value();
+  if (!own || survey.place_refuses) return survey;
+  Standing place{.node = *own};
+  if (holds) {
+    place.held_cpu = task.launch->requirement.cpu();
+    place.held_memory_mib = task.launch->requirement.memory_mib();
+    place.counted = task.desired_status != DesiredStatus::Stopped;
   }
+  const auto strategies =
+      form->strategies.empty() ? placement::run_task_default_strategies() : form->strategies;
+  survey.terms = weigh(engine, demand.group, strategies, explanation.fitting, place);
+  return survey;
+}
+
+PlacementStats Placer::stats() const {
+  return {.nodes = nodes_.size(),
+          .reservations = reservations_.size(),
+          .compiled_requests = compilations_.size(),
+          .compilations = compilations_.made()};
 }
 
 void Placer::book(const Task& task, const Place& place) {

@@ -2,8 +2,8 @@
 // Records in, places out: what the placement engine knows of clusters, nodes and tasks, kept in
 // step with the records.
 //
-// Invariant: each unfinished task on a known node holds its reservation, each other task holds
-// none. Threads: loop.
+// Invariants: 1. Each unfinished task on a known node holds its reservation, each other task holds
+// none. 2. What a question reserves is given back within the same call of the core. Threads: loop.
 #pragma once
 
 #include <map>
@@ -13,15 +13,18 @@
 #include <vector>
 
 #include "core/control/commands.hpp"
-#include "core/control/state.hpp"
-#include "core/model/arn.hpp"
+#include "core/control/compilations.hpp"
+#include "core/control/demand.hpp"
+#include "core/control/desk.hpp"
 #include "core/placement/engine.hpp"
 
 namespace berth::control {
 
 class Placer {
  public:
-  Placer(const State& state, const Realm& realm) : state_(state), realm_(realm) {}
+  // `meter` may be null.
+  Placer(Desk& desk, DecisionMeter* meter)
+      : desk_(desk), meter_(meter), compilations_(desk.config().compiled_requests) {}
 
   struct NodeView {
     ClusterName cluster;
@@ -38,15 +41,6 @@ class Placer {
   void disconnect(const NodeId& node);
   void remove_node(const NodeId& node);
 
-  // Where tasks of one kind may go: one way to run them, with each serving plugin's needs.
-  struct Demand {
-    ClusterName cluster;
-    std::string group;
-    std::string capacity_provider;
-    std::vector<std::pair<PluginName, v1::Requirement>> needs;
-    std::vector<model::PlacementConstraint> constraints;
-    std::vector<model::PlacementStrategy> strategies;
-  };
   struct Place {
     NodeId node;
     PluginName plugin;
@@ -54,13 +48,37 @@ class Placer {
     placement::ReservationId reservation{};
   };
   struct Outcome {
-    std::vector<Place> places;      // reserved, waiting for book
-    std::vector<Failure> failures;  // for what is missing: one for each examined instance
-    bool no_nodes = false;          // nothing to examine
+    std::vector<Place> places;  // reserved, waiting for book or give_back
+    int missing = 0;
+    // Of the first task that is missing: what each examined instance says (at most
+    // kMaxNamedInstances), and how many say so.
+    std::vector<Failure> failures;
+    std::vector<RefusalCount> refusals;
+    bool no_nodes = false;  // nothing to examine
   };
   // Places `count` tasks one after the other, as far as they go.
   // Errors: Invalid, Subject::Request, for a constraint or strategy.
   [[nodiscard]] Result<Outcome> place(const Demand& demand, int count, std::uint64_t dice);
+  // Places one task on this node, or says what the node refuses it for. The node is one of the
+  // demand's cluster. Errors: as place.
+  [[nodiscard]] Result<Outcome> place_on(const Demand& demand, const NodeId& node);
+  // As place, for a question: it is not measured, and the caller gives the places back.
+  [[nodiscard]] Result<Outcome> try_out(const Demand& demand, int count, std::uint64_t dice);
+  void give_back(const std::vector<Place>& places);
+
+  // Whether this node is known to placement, as one of this cluster.
+  [[nodiscard]] bool knows(const ClusterName& cluster, const NodeId& node) const;
+
+  // What the nodes say now to tasks of this kind, and how the strategies see `place`. `task`, if it
+  // holds a reservation, is taken for absent there.
+  struct Survey {
+    bool place_known = false;
+    std::vector<StrategyTerm> terms;  // none where the place refuses
+    std::optional<Failure> place_refuses;
+    int others_that_fit = 0;
+    std::vector<RefusalCount> refusals;  // of the other nodes
+  };
+  [[nodiscard]] Result<Survey> survey(const Demand& demand, const Task& task);
 
   // The place is this task's.
   void book(const Task& task, const Place& place);
@@ -68,8 +86,7 @@ class Placer {
   void retire(const TaskId& task);
   void release(const TaskId& task);
 
-  // How many reservations there are; for tests.
-  [[nodiscard]] std::size_t reservations() const { return reservations_.size(); }
+  [[nodiscard]] PlacementStats stats() const;
 
  private:
   struct Known {
@@ -81,10 +98,20 @@ class Placer {
     placement::ReservationId reservation;
   };
   void adopt_tasks(const ClusterName& cluster, const NodeId& node, placement::NodeIndex index);
-  void explain(const Demand& demand, placement::RequestId request, int missing, Outcome& outcome);
+  [[nodiscard]] Result<placement::RequestId> compile(const Demand& demand);
+  void drop_idle_later();
+  [[nodiscard]] Place place_of(const Demand& demand, const placement::Placement& placed) const;
+  // Empty for a pool's node.
+  [[nodiscard]] std::string arn_of(const ClusterName& cluster, std::string_view node) const;
+  void explain(const Demand& demand, placement::RequestId request, Outcome& outcome) const;
+  [[nodiscard]] const placement::Engine& engine_of(const ClusterName& cluster) const {
+    return engines_.at(cluster);
+  }
 
-  const State& state_;
-  const Realm& realm_;
+  Desk& desk_;
+  DecisionMeter* meter_;
+  Compilations compilations_;
+  bool drop_is_set_ = false;
   std::map<ClusterName, placement::Engine> engines_;
   std::map<NodeId, Known> nodes_;
   std::map<TaskId, Booking> reservations_;

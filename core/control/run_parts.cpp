@@ -40,6 +40,19 @@ Result<void> check_compatible(const TaskDefinition& definition, const std::strin
               Subject::Request, "launchType");
 }
 
+Result<void> check_supported(const model::RunTaskRequest& request, const std::string& operation) {
+  if (request.propagate_tags() == "SERVICE") {
+    return fail(Errc::Invalid, "propagateTags SERVICE is not valid for " + operation + ".",
+                Subject::Request, "propagateTags");
+  }
+  if (request.volume_configurations_size() > 0) {
+    return fail(Errc::Unimplemented,
+                "volumeConfigurations: Berth does not configure volumes at launch.",
+                Subject::Feature, "volumeConfigurations");
+  }
+  return {};
+}
+
 Error nobody_serves(const std::string& launch_type) {
   if (launch_type == "EC2" || launch_type == "EXTERNAL") {
     return {Errc::Precondition, "No Container Instances were found in your cluster.",
@@ -53,7 +66,8 @@ Error error_of(const v1::Refusal& refusal) {
   const Mapped as = mapped(refusal.error());
   std::string message = refusal.message().empty() ? "It cannot be run." : refusal.message();
   // What is wrong with the call itself is said in ECS's own words, which scripts match as a whole.
-  const bool ecs_words = refusal.error() == v1::Refusal::ERROR_INVALID_PARAMETER && !refusal.message().empty();
+  const bool ecs_words =
+      refusal.error() == v1::Refusal::ERROR_INVALID_PARAMETER && !refusal.message().empty();
   if (!ecs_words && message.find(refusal.member()) == std::string::npos) {
     message = refusal.member() + ": " + message;
   }
@@ -74,6 +88,16 @@ v1::PlanRequest plan_request(const TaskDefinition& definition, const model::RunT
   return plan;
 }
 
+std::vector<model::PlacementConstraint> constraints_of(const TaskDefinition& definition) {
+  std::vector<model::PlacementConstraint> out;
+  for (const auto& constraint : definition.message.placement_constraints()) {
+    model::PlacementConstraint& one = out.emplace_back();
+    one.set_type(constraint.type());
+    if (constraint.has_expression()) one.set_expression(constraint.expression());
+  }
+  return out;
+}
+
 std::string group_of(const model::RunTaskRequest& request, const TaskDefinition& definition) {
   return request.group().empty() ? "family:" + definition.id.family.str() : request.group();
 }
@@ -88,6 +112,10 @@ Launch launch_of(const model::RunTaskRequest& request, const Cluster& cluster,
     launch.network_configuration = request.network_configuration();
   }
   launch.enable_execute_command = request.enable_execute_command();
+  const auto& constraints = request.placement_constraints();
+  const auto& strategies = request.placement_strategy();
+  launch.placement_constraints.assign(constraints.begin(), constraints.end());
+  launch.placement_strategy.assign(strategies.begin(), strategies.end());
   std::set<std::string> keys;
   const auto add = [&](const ecs::Tag& tag) {
     if (keys.insert(tag.key()).second) launch.tags.push_back(tag);

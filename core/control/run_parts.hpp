@@ -18,6 +18,9 @@ namespace berth::control {
 // Errors: Invalid where the definition was registered for other launch types only.
 [[nodiscard]] Result<void> check_compatible(const TaskDefinition& definition,
                                             const std::string& launch_type);
+// What no operation that starts tasks does. Errors: Invalid or Unimplemented; the member is named.
+[[nodiscard]] Result<void> check_supported(const model::RunTaskRequest& request,
+                                           const std::string& operation);
 // Why a launch type has no plugin.
 [[nodiscard]] Error nobody_serves(const std::string& launch_type);
 // A plugin's refusal as the caller gets it; it names the member.
@@ -27,6 +30,9 @@ namespace berth::control {
                                            const model::RunTaskRequest& request,
                                            const std::string& launch_type,
                                            const std::string& capacity_provider);
+// Those that the definition brings along.
+[[nodiscard]] std::vector<model::PlacementConstraint> constraints_of(
+    const TaskDefinition& definition);
 [[nodiscard]] std::string group_of(const model::RunTaskRequest& request,
                                    const TaskDefinition& definition);
 // What the request and the definition say of the launch: not where, nor what it needs.

@@ -11,12 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "core/control/delivery.hpp"
+#include "core/control/launches.hpp"
 #include "core/control/placer.hpp"
-#include "core/control/plans.hpp"
-#include "core/control/plugins.hpp"
 #include "core/control/retention.hpp"
-#include "core/control/tasks.hpp"
+#include "core/control/routes.hpp"
 
 namespace berth::control {
 
@@ -24,11 +22,9 @@ class Runs {
  public:
   struct Rooms {
     Desk& desk;
-    Plugins& plugins;
-    Plans& plans;
+    Routes& routes;
     Placer& placer;
-    Tasks& tasks;
-    Delivery& delivery;
+    Launches& launches;
     Retention& retention;
   };
   explicit Runs(Rooms rooms) : rooms_(rooms) {}
@@ -36,23 +32,9 @@ class Runs {
   void run(RunTask command, Reply reply);
 
  private:
-  // One way to run the tasks: by launch type, or by one capacity provider of a strategy.
-  struct Route {
-    std::string launch_type;
-    std::string capacity_provider;
-    std::int32_t base = 0;
-    std::int32_t weight = 1;
-    std::vector<PluginName> plugins;
-    std::map<PluginName, Plans::Plan> plans;  // those that can run it
-    std::vector<Error> refusals;
-  };
   struct Run {
-    model::RunTaskRequest request;
-    ClusterPtr cluster;
-    TaskDefinitionPtr definition;
-    std::vector<Route> routes;
-    int plans_awaited = 0;
-    std::string token_key;  // empty: no clientToken
+    Launches::Call call;
+    RoutesPtr routes;
     std::string digest;
     std::vector<Reply> replies;
   };
@@ -61,14 +43,8 @@ class Runs {
   [[nodiscard]] Result<void> check(const model::RunTaskRequest& request) const;
   // True where the token has answered or taken over the reply.
   [[nodiscard]] bool known_token(const RunPtr& run, const Reply& reply);
-  [[nodiscard]] Result<std::vector<Route>> routes_of(const model::RunTaskRequest& request,
-                                                     const Cluster& cluster,
-                                                     const TaskDefinition& definition) const;
-  void ask_for_plans(const RunPtr& run);
   void place(const RunPtr& run);
   [[nodiscard]] Result<RunTaskAnswer> place_all(const Run& run);
-  [[nodiscard]] Result<Placer::Outcome> place_on(const Run& run, const Route& route, int count);
-  [[nodiscard]] TaskPtr make_task(const Run& run, const Route& route, const Placer::Place& place);
   void record_token(const Run& run, const RunTaskAnswer& answer);
   void finish(const RunPtr& run, const Result<RunTaskAnswer>& answer);
 

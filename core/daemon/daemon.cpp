@@ -16,6 +16,7 @@
 #include "core/daemon/checkpoint.hpp"
 #include "core/daemon/log_streams.hpp"
 #include "core/daemon/loop.hpp"
+#include "core/daemon/placement_metrics.hpp"
 #include "core/daemon/plugin_set.hpp"
 #include "core/store/sqlite_store.hpp"
 
@@ -101,7 +102,8 @@ class ControlPlane {
                              .timers = timer_,
                              .rng = rng_,
                              .halt = &halt,
-                             .post = [this](std::function<void()> work) { loop_.post(std::move(work)); }}),
+                             .post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
+                             .meter = &placement_}),
         logs_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         frontend_(loop_, core_) {}
 
@@ -130,6 +132,7 @@ class ControlPlane {
     timer_.passed(now);
     plugins_.sweep(now);
     core_.tick(now);
+    placement_.show(core_.placement_stats());
     timer_.arm(loop_, plugins_.next_sweep());
   }
 
@@ -148,7 +151,7 @@ class ControlPlane {
                                                                 .rng = request_ids_,
                                                                 .now = [this] { return loop_.now(); },
                                                                 .plugins = [this] { return plugins_.describe_all(); },
-                                                                .metrics = nullptr});
+                                                                .metrics = metrics_});
     if (!server) return tl::unexpected(server.error());
     server_ = std::move(*server);
     return {};
@@ -159,6 +162,8 @@ class ControlPlane {
   CoreTimer timer_;
   KernelRng rng_;
   KernelRng request_ids_;
+  std::shared_ptr<prometheus::Registry> metrics_ = std::make_shared<prometheus::Registry>();
+  PlacementMetrics placement_{*metrics_};
   std::unique_ptr<store::Store> store_;
   PluginSet plugins_;
   control::Control core_;

@@ -5,6 +5,7 @@
 // Threads: any.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -59,6 +60,8 @@ struct Error {
   Subject subject = Subject::None;
   std::string what{};  // the field, path or id it concerns
   std::vector<std::string> ids{};
+  // Where is_retryable(code): not before this has passed. 0: nobody said.
+  std::chrono::milliseconds retry_after{};
 };
 
 template <typename T>
@@ -68,7 +71,7 @@ using Result = tl::expected<T, Error>;
                                                 Subject subject = Subject::None,
                                                 std::string what = {}) {
   return tl::unexpected<Error>(
-      Error{code, std::move(message), subject, std::move(what), {}});
+      Error{code, std::move(message), subject, std::move(what), {}, {}});
 }
 
 // Ends the process with a message: an invariant of ours is broken. On in release builds. Never for external data.

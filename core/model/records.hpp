@@ -64,6 +64,10 @@ struct Launch {
   std::vector<std::string> container_ids;  // UUIDs, in the order of the definition's containers
   std::string client_token_key;
   Instant created_at;
+  // How its place was found; empty where an older program made the record.
+  std::string placed_by;                                         // "RunTask", "StartTask"
+  std::vector<model::PlacementConstraint> placement_constraints;  // the call's own
+  std::vector<model::PlacementStrategy> placement_strategy;       // empty: the default
 };
 
 struct Task {

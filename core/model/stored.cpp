@@ -93,6 +93,9 @@ void write_launch(const Launch& launch, model::StoredTask& out) {
   write_all(launch.container_ids, out.mutable_container_ids());
   out.set_client_token_key(launch.client_token_key);
   write(out.mutable_created_at(), launch.created_at);
+  out.set_placed_by(launch.placed_by);
+  write_all(launch.placement_constraints, out.mutable_placement_constraints());
+  write_all(launch.placement_strategy, out.mutable_placement_strategy());
 }
 
 Launch launch_of(const model::StoredTask& in) {
@@ -112,6 +115,9 @@ Launch launch_of(const model::StoredTask& in) {
   launch.container_ids = all_of(in.container_ids());
   launch.client_token_key = in.client_token_key();
   launch.created_at = instant_of(in.created_at());
+  launch.placed_by = in.placed_by();
+  launch.placement_constraints = all_of(in.placement_constraints());
+  launch.placement_strategy = all_of(in.placement_strategy());
   return launch;
 }
 

@@ -11,8 +11,6 @@ void Books::use(const Holding& holding, std::uint32_t node, std::int64_t sign) {
   NodeRow& row = rows_[node];
   row.used_cpu += sign * holding.cpu;
   row.used_memory_mib += sign * holding.memory_mib;
-  offer(kCpuColumn, node);
-  offer(kMemoryColumn, node);
   for (const Holding::Part& part : holding.parts) {
     columns_[part.column].used[node] += sign * part.amount;
     offer(part.column, node);
@@ -27,7 +25,7 @@ void Books::use(const Holding& holding, std::uint32_t node, std::int64_t sign) {
 }
 
 void Books::count_in(const TaskRecord& task, std::uint32_t node, bool in) {
-  const std::uint32_t node_class = class_of_[node];
+  const std::uint32_t node_class = rows_[node].node_class;
   const auto count = [&](Tally::Set set) {
     if (in) {
       tally_.add(set, node, node_class);
@@ -140,9 +138,9 @@ Tally::Slot Books::track(std::string_view attribute) {
   for (std::uint32_t node = 0; node < node_end(); ++node) {
     for (const TaskRecord& task : rows_[node].tasks) {
       if (task.counted == 0) continue;
-      tally_.add_value(task.group, tracked.slot, class_of_[node]);
+      tally_.add_value(task.group, tracked.slot, rows_[node].node_class);
       if (task.service != TaskRecord::kNoSet)
-        tally_.add_value(task.service, tracked.slot, class_of_[node]);
+        tally_.add_value(task.service, tracked.slot, rows_[node].node_class);
     }
   }
   return tracked.slot;

@@ -8,14 +8,6 @@
 #include "core/placement/lanes.hpp"
 
 namespace berth::placement {
-namespace {
-
-std::int32_t clamped(std::int64_t value) {
-  return static_cast<std::int32_t>(std::clamp<std::int64_t>(value, -kMaxAmount, kMaxAmount));
-}
-
-}  // namespace
-
 Books::Books() {
   columns_.push_back(Column{.kind = Column::Kind::Cpu, .name = "CPU"});
   columns_.push_back(Column{.kind = Column::Kind::Memory, .name = "MEMORY"});
@@ -44,24 +36,13 @@ ColumnId Books::column_id(Column::Kind kind, std::string_view name) {
   return id;
 }
 
-std::int64_t Books::left(ColumnId id, std::uint32_t node) const {
-  const NodeRow& row = rows_[node];
-  if (id == kCpuColumn) return row.total_cpu - row.used_cpu;
-  if (id == kMemoryColumn) return row.total_memory_mib - row.used_memory_mib;
-  return columns_[id].total[node] - columns_[id].used[node];
-}
-
-void Books::offer(ColumnId id, std::uint32_t node) {
-  columns_[id].offer[node] = rows_[node].takes_tasks() ? clamped(left(id, node)) : lanes::kNothing;
-}
-
 void Books::offer_all(std::uint32_t node) {
-  for (ColumnId id = 0; id < columns_.size(); ++id) offer(id, node);
+  for (ColumnId id = kFirstColumn; id < columns_.size(); ++id) offer(id, node);
 }
 
 void Books::refresh_devices(std::uint32_t node) {
   const DeviceBook& book = devices(node);
-  for (ColumnId id = 0; id < columns_.size(); ++id) {
+  for (ColumnId id = kFirstColumn; id < columns_.size(); ++id) {
     Column& column = columns_[id];
     if (column.kind == Column::Kind::DeviceWhole) {
       column.total[node] = book.free_whole(column.name);
@@ -134,10 +115,8 @@ Result<std::uint32_t> Books::add_node(const NodeSpec& spec) {
   if (free_nodes_.empty()) {
     rows_.emplace_back();
     identities_.emplace_back();
-    class_of_.resize(padded());
-    for (Column& column : columns_) {
+    for (Column& column : std::span(columns_).subspan(kFirstColumn)) {
       column.offer.resize(padded(), lanes::kNothing);
-      if (column.kind == Column::Kind::Cpu || column.kind == Column::Kind::Memory) continue;
       column.total.resize(rows_.size());
       column.used.resize(rows_.size());
     }
@@ -168,7 +147,7 @@ Result<std::uint32_t> Books::change_node(std::uint32_t node, const NodeSpec& spe
 void Books::attach(std::uint32_t node, const NodeSpec& spec) {
   const auto joined = classes_.join(spec);
   if (joined.is_new) tally_.class_came(joined.number, classes_.at(joined.number));
-  class_of_[node] = joined.number;
+  rows_[node].node_class = joined.number;
   NodeRow& row = rows_[node];
   row.live = true;
   row.active = spec.state == NodeSpec::State::Active;
@@ -217,8 +196,8 @@ void Books::detach(std::uint32_t node) {
   for (const TaskRecord& task : row.tasks) {
     if (task.counted != 0) count_in(task, node, false);
   }
-  if (classes_.nodes_of(class_of_[node]) == 1) tally_.class_goes(class_of_[node]);
-  classes_.leave(class_of_[node]);
+  if (classes_.nodes_of(rows_[node].node_class) == 1) tally_.class_goes(rows_[node].node_class);
+  classes_.leave(rows_[node].node_class);
   if (row.extras != nullptr) {
     for (const Port port : row.extras->reserved_ports) free_port(node, port_key(port));
     row.extras->devices = DeviceBook();
@@ -226,7 +205,7 @@ void Books::detach(std::uint32_t node) {
     row.extras->reserved_ports.clear();
     row.extras->capacities.clear();
     row.extras->eni_slots = 0;
-    for (ColumnId id = kMemoryColumn + 1; id < columns_.size(); ++id) columns_[id].total[node] = 0;
+    for (ColumnId id = kFirstColumn; id < columns_.size(); ++id) columns_[id].total[node] = 0;
     drop_empty_extras(node);
   }
   row.total_cpu = 0;
@@ -285,9 +264,9 @@ NodeSpec Books::spec(std::uint32_t node) const {
 
 Books::Memory Books::memory() const {
   Memory out;
-  out.nodes = rows_.capacity() * sizeof(NodeRow) + class_of_.capacity() * sizeof(std::uint32_t) +
-              identities_.capacity() * sizeof(NodeIdentity) + ids_.bytes() + classes_.bytes() +
-              identity_log_.bytes() + free_nodes_.size() * sizeof(std::uint32_t);
+  out.nodes = rows_.capacity() * sizeof(NodeRow) + identities_.capacity() * sizeof(NodeIdentity) +
+              ids_.bytes() + classes_.bytes() + identity_log_.bytes() +
+              free_nodes_.size() * sizeof(std::uint32_t);
   for (const Column& column : columns_) {
     out.nodes += column.offer.capacity() * sizeof(std::int32_t) +
                  (column.total.capacity() + column.used.capacity()) * sizeof(std::int64_t);

@@ -7,10 +7,11 @@
 //     active and connected), and lanes::kNothing elsewhere.
 //  2. Whatever changes what a node offers, runs or is marks it in every DirtyNodes that watches.
 // Decides nothing. Threads: one at a time. Nodes are named by plain index here; "live" means that a
-// node has it. Costs: 64 bytes a node for the row, 8 for cpu and memory offers, 4 for its class, 24
+// node has it. Costs: 64 bytes a node for the row, 24
 // and the ids' bytes for who it is; 20 more for each further column; 16 a task.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -27,6 +28,7 @@
 #include "core/placement/devices.hpp"
 #include "core/placement/dirty_nodes.hpp"
 #include "core/placement/holdings.hpp"
+#include "core/placement/lanes.hpp"
 #include "core/placement/node_classes.hpp"
 #include "core/placement/node_ids.hpp"
 #include "core/placement/tally.hpp"
@@ -40,9 +42,10 @@ struct Column {
   enum class Kind : std::uint8_t { Cpu, Memory, Eni, Amount, DeviceWhole, DeviceShare };
   Kind kind;
   std::string name;  // of Amount; the type, of devices
+  // Empty for cpu and memory, which the rows have.
   std::vector<std::int32_t> offer{};
-  std::vector<std::int64_t> total{};  // empty for cpu and memory, which the rows have
-  std::vector<std::int64_t> used{};   // likewise; unused by devices, whose book knows
+  std::vector<std::int64_t> total{};
+  std::vector<std::int64_t> used{};  // unused by devices, whose book knows
 };
 inline constexpr ColumnId kCpuColumn = 0;
 inline constexpr ColumnId kMemoryColumn = 1;
@@ -58,7 +61,8 @@ struct NodeExtras {
   std::map<std::uint32_t, std::vector<DeviceGrant>> grants{};  // by task serial
 };
 
-struct NodeRow {
+// One line of the cache.
+struct alignas(64) NodeRow {
   std::int64_t used_cpu = 0;
   std::int64_t used_memory_mib = 0;
   std::int32_t total_cpu = 0;
@@ -67,6 +71,7 @@ struct NodeRow {
   std::uint32_t next_serial = 1;    // lasts beyond the node, so that no id is given twice
   std::uint32_t counted_tasks = 0;  // those that are not retired
   std::unique_ptr<NodeExtras> extras{};
+  std::uint32_t node_class = 0;
   bool live = false;
   bool active = true;
   bool connected = true;
@@ -79,6 +84,8 @@ struct NodeIdentity {
   CompactString ec2_instance_id{};
   std::int64_t registered_at_ms = 0;
 };
+
+inline constexpr ColumnId kFirstColumn = 2;  // that the rows do not have
 
 class Books {
  public:
@@ -94,12 +101,11 @@ class Books {
   }
   [[nodiscard]] const NodeRow& row(std::uint32_t node) const { return rows_[node]; }
   [[nodiscard]] const NodeIdentity& identity(std::uint32_t node) const { return identities_[node]; }
-  [[nodiscard]] std::uint32_t class_number(std::uint32_t node) const { return class_of_[node]; }
-  [[nodiscard]] const std::int32_t* class_column() const {
-    return reinterpret_cast<const std::int32_t*>(class_of_.data());
+  [[nodiscard]] std::uint32_t class_number(std::uint32_t node) const {
+    return rows_[node].node_class;
   }
   [[nodiscard]] const NodeClass& node_class(std::uint32_t node) const {
-    return classes_.at(class_of_[node]);
+    return classes_.at(rows_[node].node_class);
   }
   [[nodiscard]] const NodeClasses& classes() const { return classes_; }
   [[nodiscard]] const DeviceBook& devices(std::uint32_t node) const;
@@ -116,10 +122,26 @@ class Books {
   // are few.
   [[nodiscard]] ColumnId column_id(Column::Kind kind, std::string_view name);
   [[nodiscard]] std::optional<ColumnId> find_column(Column::Kind kind, std::string_view name) const;
+  // Of a column that is not cpu or memory.
   [[nodiscard]] const std::int32_t* offers(ColumnId id) const { return columns_[id].offer.data(); }
+  // What the node offers, or lanes::kNothing.
+  [[nodiscard]] std::int32_t cpu_offer(std::uint32_t node) const {
+    const NodeRow& row = rows_[node];
+    return row.takes_tasks() ? clamped(row.total_cpu - row.used_cpu) : lanes::kNothing;
+  }
+  [[nodiscard]] std::int32_t memory_offer(std::uint32_t node) const {
+    const NodeRow& row = rows_[node];
+    return row.takes_tasks() ? clamped(row.total_memory_mib - row.used_memory_mib)
+                             : lanes::kNothing;
+  }
   [[nodiscard]] std::size_t column_count() const { return columns_.size(); }
   // Total less what tasks hold, whether or not the node takes tasks.
-  [[nodiscard]] std::int64_t left(ColumnId id, std::uint32_t node) const;
+  [[nodiscard]] std::int64_t left(ColumnId id, std::uint32_t node) const {
+    const NodeRow& row = rows_[node];
+    if (id == kCpuColumn) return row.total_cpu - row.used_cpu;
+    if (id == kMemoryColumn) return row.total_memory_mib - row.used_memory_mib;
+    return columns_[id].total[node] - columns_[id].used[node];
+  }
   // Nodes on which the port is held, ascending.
   [[nodiscard]] std::span<const std::uint32_t> nodes_with_port(std::uint32_t key) const;
   [[nodiscard]] bool has_port(std::uint32_t node, std::uint32_t key) const;
@@ -175,7 +197,13 @@ class Books {
   void leave_class(std::uint32_t node);
   NodeExtras& extras(std::uint32_t node);
   void drop_empty_extras(std::uint32_t node);
-  void offer(ColumnId id, std::uint32_t node);
+  [[nodiscard]] static std::int32_t clamped(std::int64_t value) {
+    return static_cast<std::int32_t>(std::clamp<std::int64_t>(value, -kMaxAmount, kMaxAmount));
+  }
+  void offer(ColumnId id, std::uint32_t node) {
+    columns_[id].offer[node] =
+        rows_[node].takes_tasks() ? clamped(left(id, node)) : lanes::kNothing;
+  }
   void offer_all(std::uint32_t node);
   void use(const Holding& holding, std::uint32_t node, std::int64_t sign);
   void refresh_devices(std::uint32_t node);
@@ -188,7 +216,6 @@ class Books {
   }
 
   std::vector<NodeRow> rows_;
-  std::vector<std::uint32_t> class_of_;  // by node, to `padded()`
   std::vector<NodeIdentity> identities_;
   NodeIds ids_;
   NodeClasses classes_;

@@ -180,7 +180,7 @@ void refresh_identities(Compiled& compiled, const Books& books) {
 
 }  // namespace
 
-void refresh_verdicts(Compiled& compiled, const Books& books) {
+void catch_up(Compiled& compiled, const Books& books) {
   if (compiled.expressions_read_identity) refresh_identities(compiled, books);
   const ChangeLog& log = books.classes().log();
   if (compiled.seen_classes == log.count()) return;

@@ -192,6 +192,7 @@ Route route_of(const Compiled& compiled) {
   } else if (is(Kind::BinpackCpu) || is(Kind::BinpackMemory)) {
     out.last = Route::Last::Binpack;
     out.key = is(Kind::BinpackCpu) ? kCpuColumn : kMemoryColumn;
+    out.is_plain_binpack = strategies.size() == 1;
     ++at;
   } else if (at < strategies.size()) {
     out.kind = Route::Kind::Scan;

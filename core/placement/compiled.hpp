@@ -57,9 +57,10 @@ struct Route {
   bool spread_instance = false;
   enum class Last : std::uint8_t { First, Binpack, Random };
   Last last = Last::First;
-  ColumnId key = kCpuColumn;  // of Binpack
-  std::size_t rest = 0;       // strategies from here on choose among ties
-  bool probes = false;        // Random comes first of all
+  ColumnId key = kCpuColumn;      // of Binpack
+  std::size_t rest = 0;           // strategies from here on choose among ties
+  bool probes = false;            // Random comes first of all
+  bool is_plain_binpack = false;  // and nothing else
 };
 
 // What a plan asks of every candidate, in one place.
@@ -113,6 +114,9 @@ struct Compiled {
   Tally::Set counted = 0;  // the set that spread and distinctInstance count: one of the two
   Verdicts verdicts{};
   std::uint64_t seen_classes = ChangeLog::kNothingSeen;
+  // Whether every class passes, as of these changes.
+  bool passes_all = false;
+  std::uint64_t all_seen_classes = ChangeLog::kNothingSeen;
   std::vector<PlanFloors> floors{};  // by owner plan
 
   // ---- What some read
@@ -147,7 +151,11 @@ void drop_request(Compiled& compiled, Books& books);
                                                     Books& books);
 
 // Forgets verdicts of classes that are others now, and brings the bitmap up to date.
-void refresh_verdicts(Compiled& compiled, const Books& books);
+void catch_up(Compiled& compiled, const Books& books);
+inline void refresh_verdicts(Compiled& compiled, const Books& books) {
+  if (compiled.seen_classes != books.classes().log().count() || compiled.expressions_read_identity)
+    catch_up(compiled, books);
+}
 // Answers for a class that nobody asked for yet.
 std::uint8_t find_verdict(Compiled& compiled, const Books& books, std::uint32_t class_number);
 [[nodiscard]] inline std::uint8_t verdict_of(Compiled& compiled, const Books& books,

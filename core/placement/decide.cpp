@@ -11,6 +11,8 @@ namespace berth::placement {
 namespace {
 
 constexpr std::size_t kMostTies = 4096;
+// Up to so many nodes a scan is faster than keeping their order up to date.
+constexpr std::size_t kFewNodes = 1536;
 
 }  // namespace
 
@@ -25,6 +27,8 @@ std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t d
   if (compiled.route.probes) {
     if (const auto node = probe(compiled, dice)) return node;
   }
+  if (books_.node_end() <= kFewNodes && compiled.route.is_plain_binpack && passes_all(compiled))
+    return scan_.first_least(compiled, indexes_.columns());
   if (compiled.route.kind == Route::Kind::Indexed) {
     budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 32);
     const Outcome outcome = search(compiled, dice);
@@ -32,19 +36,32 @@ std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t d
     if (outcome == Outcome::None) return std::nullopt;
   }
   ++statistics_.scans;
-  return scan_.decide(compiled, books_, dice);
+  return scan_.decide(compiled, books_, indexes_.columns(), dice);
+}
+
+// Whether cpu and memory alone decide, whatever the node's class.
+bool Decider::passes_all(Compiled& compiled) const {
+  if (compiled.all_seen_classes == compiled.seen_classes) return compiled.passes_all;
+  compiled.all_seen_classes = compiled.seen_classes;
+  compiled.passes_all = compiled.floors.size() == 1 && compiled.floors.front().is_all;
+  const NodeClasses& classes = books_.classes();
+  for (std::uint32_t number = 0; number < classes.end() && compiled.passes_all; ++number) {
+    if (classes.nodes_of(number) == 0) continue;
+    std::uint8_t verdict = compiled.verdicts.of(number);
+    if (verdict == Verdicts::kUnknown) verdict = find_verdict(compiled, books_, number);
+    compiled.passes_all = verdict == verdict_for(0);
+  }
+  return compiled.passes_all;
 }
 
 // The first of a few single nodes that passes: where a fair share of the nodes does, nothing needs
 // to be searched.
 std::optional<std::uint32_t> Decider::probe(Compiled& compiled, std::uint64_t dice) {
-  const std::int32_t* cpu = books_.offers(kCpuColumn);
-  const std::int32_t* memory = books_.offers(kMemoryColumn);
   for (std::uint32_t i = 0; i < kProbes; ++i) {
     const std::uint32_t node = roll(dice, i, books_.node_end());
     for (std::size_t p = 0; p < compiled.floors.size(); ++p) {
       const PlanFloors& plan = compiled.floors[p];
-      if (cpu[node] >= plan.cpu && memory[node] >= plan.memory &&
+      if (books_.cpu_offer(node) >= plan.cpu && books_.memory_offer(node) >= plan.memory &&
           passes_beside_offers(compiled, p, books_, node))
         return node;
     }
@@ -67,8 +84,11 @@ bool Decider::keep_counts(const Compiled& compiled) {
 }
 
 // A parted tree of offers still has the nodes of all parts as its leaves.
-bool Decider::is_of(Parting parting, std::uint8_t part, std::uint32_t node) const {
-  return !parting || books_.tally().values(*parting).of_class(books_.class_number(node)) == part;
+bool Decider::is_of(Parting parting, std::uint8_t part, const NodeColumns& columns,
+                    std::uint32_t node) const {
+  if (!parting) return true;
+  const auto node_class = static_cast<std::uint32_t>(columns.node_class()[node]);
+  return books_.tally().values(*parting).of_class(node_class) == part;
 }
 
 bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field, std::uint32_t node) {
@@ -128,6 +148,7 @@ Decider::Outcome Decider::search_field(Compiled& compiled, Field field, std::uin
 // The first node at or after `start`, going round.
 Decider::Outcome Decider::first_fit(Compiled& compiled, const Field& field, std::uint32_t start) {
   const FitIndex& index = indexes_.fit(field.parting);
+  const NodeColumns& columns = indexes_.columns();
   found_ = kNone;
   std::uint32_t from = start;
   std::uint32_t end = books_.node_end();
@@ -135,12 +156,11 @@ Decider::Outcome Decider::first_fit(Compiled& compiled, const Field& field, std:
     for (const std::uint8_t part : field.parts) {
       for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
         const PlanFloors& plan = compiled.floors[p];
-        FitSearch search(
-            index.tree(part),
-            {books_.offers(kCpuColumn), books_.offers(kMemoryColumn), plan.cpu, plan.memory}, from);
+        FitSearch search(index.tree(part), {columns.cpu(), columns.memory(), plan.cpu, plan.memory},
+                         from);
         std::uint32_t node = search.next();
         for (; node < std::min(found_, end) &&
-               !(is_of(field.parting, part, node) && passes(compiled, p, field, node));
+               !(is_of(field.parting, part, columns, node) && passes(compiled, p, field, node));
              node = search.next()) {
           if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
         }
@@ -180,6 +200,7 @@ Decider::Outcome Decider::least_count(Compiled& compiled, Field field, std::int3
 Decider::Outcome Decider::least_kept_count(Compiled& compiled, const Field& field,
                                            std::int32_t& count, std::int32_t end) {
   const FitIndex& index = indexes_.fit(field.parting);
+  const NodeColumns& columns = indexes_.columns();
   const CountTree& counts = *books_.tally().counts(compiled.counted);
   found_ = kNone;
   count = end;
@@ -187,14 +208,13 @@ Decider::Outcome Decider::least_kept_count(Compiled& compiled, const Field& fiel
     for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
       const PlanFloors& plan = compiled.floors[p];
       // As many as the best so far will do on a node before it.
-      FitSearch search(
-          index.tree(part),
-          {books_.offers(kCpuColumn), books_.offers(kMemoryColumn), plan.cpu, plan.memory}, 0,
-          &counts, found_ == kNone ? count : count + 1);
+      FitSearch search(index.tree(part), {columns.cpu(), columns.memory(), plan.cpu, plan.memory},
+                       0, &counts, found_ == kNone ? count : count + 1);
       for (std::uint32_t node = search.next(); node != FitSearch::kNone; node = search.next()) {
         if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
         const std::int32_t here = counts.of(node);
-        if (!is_of(field.parting, part, node) || !passes(compiled, p, field, node)) continue;
+        if (!is_of(field.parting, part, columns, node) || !passes(compiled, p, field, node))
+          continue;
         if (std::pair(here, node) < std::pair(count, found_)) {
           count = here;
           found_ = node;

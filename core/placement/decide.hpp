@@ -27,7 +27,7 @@ class Decider {
       : books_(books),
         indexes_(books),
         scan_(kernels),
-        scored_(books, scan_, std::move(scored)),
+        scored_(books, indexes_, scan_, std::move(scored)),
         counts_cap_bytes_(counts_cap_bytes) {}
 
   // The node, or nothing where none passes every check.
@@ -56,6 +56,7 @@ class Decider {
     std::int32_t only_count = -1;  // tasks of the set that a node must run; -1: any
   };
 
+  [[nodiscard]] bool passes_all(Compiled& compiled) const;
   [[nodiscard]] std::optional<std::uint32_t> probe(Compiled& compiled, std::uint64_t dice);
   [[nodiscard]] Outcome search(Compiled& compiled, std::uint64_t dice);
   [[nodiscard]] Outcome search_field(Compiled& compiled, Field field, std::uint64_t dice);
@@ -66,7 +67,8 @@ class Decider {
   [[nodiscard]] Outcome binpack(Compiled& compiled, const Field& field, std::uint64_t dice);
   [[nodiscard]] Outcome among_ties(Compiled& compiled, const Field& field, std::int32_t key,
                                    std::uint64_t dice);
-  [[nodiscard]] bool is_of(Parting parting, std::uint8_t part, std::uint32_t node) const;
+  [[nodiscard]] bool is_of(Parting parting, std::uint8_t part, const NodeColumns& columns,
+                           std::uint32_t node) const;
   [[nodiscard]] bool passes(Compiled& compiled, std::size_t plan, const Field& field,
                             std::uint32_t node);
   [[nodiscard]] bool spend(std::uint32_t steps);

@@ -16,10 +16,13 @@ inline constexpr std::uint32_t kProbes = 8;
   return x ^ (x >> 31);
 }
 
-// The i-th number of the sequence that `dice` starts, in 0 to below - 1.
+// The i-th number of the sequence that `dice` starts.
+[[nodiscard]] inline std::uint64_t draw(std::uint64_t dice, std::uint32_t i) {
+  return mix(mix(dice) + (i + std::uint64_t{1}) * 0x9E3779B97F4A7C15);
+}
+// The same, in 0 to below - 1.
 [[nodiscard]] inline std::uint32_t roll(std::uint64_t dice, std::uint32_t i, std::uint32_t below) {
-  return static_cast<std::uint32_t>(mix(mix(dice) + (i + std::uint64_t{1}) * 0x9E3779B97F4A7C15) %
-                                    below);
+  return static_cast<std::uint32_t>(draw(dice, i) % below);
 }
 
 }  // namespace berth::placement

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DirtyNodes: nodes that changed since an index last looked, each once.
+// DirtyNodes: nodes that changed since an index last looked; one may be there several times.
 //
 // Once they are so many that looking at all nodes is cheaper, it only knows "all". Threads: one at
 // a time.
@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace berth::placement {
@@ -15,34 +16,31 @@ class DirtyNodes {
  public:
   void mark(std::uint32_t node) {
     if (all_) return;
-    const std::size_t word = node / 64;
-    if (word >= bits_.size()) bits_.resize(word + 1);
-    const std::uint64_t bit = std::uint64_t{1} << (node % 64);
-    if ((bits_[word] & bit) != 0) return;
-    bits_[word] |= bit;
-    nodes_.push_back(node);
-    if (nodes_.size() > 64 + bits_.size() * 16) mark_all();
+    if (count_ == nodes_.size()) {
+      mark_all();
+      return;
+    }
+    nodes_[count_++] = node;
   }
   void mark_all() {
     all_ = true;
+    count_ = 0;
     nodes_ = {};
-    bits_ = {};
   }
   [[nodiscard]] bool all() const { return all_; }
-  [[nodiscard]] const std::vector<std::uint32_t>& nodes() const { return nodes_; }
-  void clear() {
-    for (const std::uint32_t node : nodes_) bits_[node / 64] = 0;
-    nodes_.clear();
+  [[nodiscard]] std::span<const std::uint32_t> nodes() const { return {nodes_.data(), count_}; }
+  // Looked at, all of them. `most`: how many to note before it is all.
+  void clear(std::size_t most) {
+    count_ = 0;
     all_ = false;
+    if (nodes_.size() < most) nodes_.resize(most * 5 / 4);
   }
-  [[nodiscard]] std::size_t bytes() const {
-    return nodes_.capacity() * sizeof(std::uint32_t) + bits_.capacity() * sizeof(std::uint64_t);
-  }
+  [[nodiscard]] std::size_t bytes() const { return nodes_.capacity() * sizeof(std::uint32_t); }
 
  private:
   bool all_ = true;
+  std::size_t count_ = 0;
   std::vector<std::uint32_t> nodes_;
-  std::vector<std::uint64_t> bits_;
 };
 
 }  // namespace berth::placement

@@ -7,6 +7,7 @@
 #include "core/placement/compiled.hpp"
 #include "core/placement/decide.hpp"
 #include "core/placement/kernels.hpp"
+#include "core/placement/scale_in.hpp"
 
 namespace berth::placement {
 namespace {
@@ -282,6 +283,13 @@ std::vector<NodeIndex> Engine::what_if(RequestId request, std::size_t count, std
     impl_->books.release(one.reservation);
   }
   return out;
+}
+
+std::vector<ReservationId> Engine::choose_to_stop(RequestId request,
+                                                  const StopQuestion& question) const {
+  const Compiled* compiled = impl_->find(request);
+  if (compiled == nullptr) return {};
+  return placement::choose_to_stop(*compiled, impl_->books, question);
 }
 
 std::uint32_t Engine::group_count(NodeIndex node, std::string_view group) const {

@@ -138,6 +138,14 @@ class Engine {
   // Where place_many would put them.
   [[nodiscard]] std::vector<NodeIndex> what_if(RequestId request, std::size_t count,
                                                std::uint64_t dice);
+  // Which tasks of the request's set (its service, else its group) to stop, the first one first:
+  // each strategy in turn keeps those on the value or instance that runs the most of the set, or on
+  // the instance with the most left of the resource once the task is gone; Random keeps the one
+  // with the greatest draw. Each is chosen with the books as they will be after the ones before.
+  // Tasks that are no candidates (protected ones) count and stay; candidates that are unknown,
+  // retired or of another set are passed by. Empty where the request is unknown.
+  [[nodiscard]] std::vector<ReservationId> choose_to_stop(RequestId request,
+                                                          const StopQuestion& question) const;
   // Tasks that count (not retired) of a group, or of a service: on a node.
   [[nodiscard]] std::uint32_t group_count(NodeIndex node, std::string_view group) const;
   [[nodiscard]] std::uint32_t service_count(NodeIndex node, std::string_view service) const;

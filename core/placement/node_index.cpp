@@ -13,15 +13,49 @@ std::size_t parts_of(const Books& books, Parting parting) {
   return parting ? books.tally().values(*parting).end() : 1;
 }
 
+// More changes than this take longer one by one than building anew.
+std::size_t most_dirty(const Books& books) {
+  return 64 + books.node_end() / 8;
+}
+
 std::uint32_t part_of(const Books& books, Parting parting, std::uint32_t node) {
   return parting ? books.tally().values(*parting).of_class(books.class_number(node)) : 0;
 }
 
 }  // namespace
 
+// ---- NodeColumns
+
+void NodeColumns::refresh_node(std::uint32_t node) {
+  cpu_[node] = books_.cpu_offer(node);
+  memory_[node] = books_.memory_offer(node);
+  class_[node] = static_cast<std::int32_t>(books_.class_number(node));
+}
+
+void NodeColumns::refresh() {
+  if (!dirty_.all() && dirty_.nodes().empty()) return;
+  if (cpu_.size() < books_.padded()) {
+    cpu_.resize(books_.padded(), lanes::kNothing);
+    memory_.resize(books_.padded(), lanes::kNothing);
+    class_.resize(books_.padded());
+  }
+  if (dirty_.all()) {
+    for (std::uint32_t node = 0; node < books_.node_end(); ++node) refresh_node(node);
+  } else {
+    for (const std::uint32_t node : dirty_.nodes()) refresh_node(node);
+  }
+  dirty_.clear(most_dirty(books_));
+}
+
+std::size_t NodeColumns::bytes() const {
+  return (cpu_.capacity() + memory_.capacity() + class_.capacity()) * sizeof(std::int32_t) +
+         dirty_.bytes();
+}
+
 // ---- FitIndex
 
-FitIndex::FitIndex(Books& books, Parting parting) : books_(books), parting_(parting) {
+FitIndex::FitIndex(Books& books, const NodeColumns& columns, Parting parting)
+    : books_(books), columns_(columns), parting_(parting) {
   books_.watch(&dirty_);
 }
 FitIndex::~FitIndex() {
@@ -30,8 +64,8 @@ FitIndex::~FitIndex() {
 
 void FitIndex::refresh_block(std::uint32_t block) {
   const std::uint32_t first = block * lanes::kWidth;
-  const std::int32_t* cpu = books_.offers(kCpuColumn) + first;
-  const std::int32_t* memory = books_.offers(kMemoryColumn) + first;
+  const std::int32_t* cpu = columns_.cpu() + first;
+  const std::int32_t* memory = columns_.memory() + first;
   if (!parting_) {
     trees_[0].set(block, lanes::greatest(cpu), lanes::greatest(memory));
     return;
@@ -40,11 +74,15 @@ void FitIndex::refresh_block(std::uint32_t block) {
     std::int32_t cpu = lanes::kNothing;
     std::int32_t memory = lanes::kNothing;
   };
+  const ValueNumbers& values = books_.tally().values(*parting_);
   Most most[kMostParts];
   std::uint32_t touched = 0;
   for (std::uint32_t i = 0; i < lanes::kWidth && first + i < books_.node_end(); ++i) {
     touched |= 1u << part_of_[first + i];
-    const std::uint32_t part = part_of(books_, parting_, first + i);
+    // Of a node that is gone, the class may be unknown to the attribute.
+    if (cpu[i] == lanes::kNothing) continue;
+    const std::uint32_t part =
+        values.of_class(static_cast<std::uint32_t>(columns_.node_class()[first + i]));
     part_of_[first + i] = static_cast<std::uint8_t>(part);
     touched |= 1u << part;
     most[part].cpu = std::max(most[part].cpu, cpu[i]);
@@ -63,7 +101,7 @@ void FitIndex::build() {
   for (std::uint32_t node = 0; node < books_.node_end(); node += lanes::kWidth) {
     refresh_block(node / lanes::kWidth);
   }
-  dirty_.clear();
+  dirty_.clear(most_dirty(books_));
 }
 
 void FitIndex::refresh() {
@@ -77,7 +115,7 @@ void FitIndex::refresh() {
   for (FitTree& tree : trees_) tree.resize(books_.node_end());
   if (parting_) part_of_.resize(books_.padded());
   for (const std::uint32_t node : dirty_.nodes()) refresh_block(node / lanes::kWidth);
-  dirty_.clear();
+  dirty_.clear(most_dirty(books_));
 }
 
 std::size_t FitIndex::bytes() const {
@@ -96,12 +134,14 @@ OrderIndex::~OrderIndex() {
   books_.unwatch(&dirty_);
 }
 
-void OrderIndex::refresh_node(std::uint32_t node) {
-  if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
-  const std::int32_t key = books_.offers(key_)[node];
-  if (key == lanes::kNothing) return;
-  const ColumnId other = key_ == kCpuColumn ? kMemoryColumn : kCpuColumn;
-  trees_[part_of(books_, parting_, node)].insert({key, books_.offers(other)[node], node});
+void OrderIndex::insert(std::uint32_t node) {
+  if (pool_->where(node) != OrderPool::kNowhere) return;
+  const bool by_cpu = key_ == kCpuColumn;
+  const std::int32_t cpu = books_.cpu_offer(node);
+  if (cpu == lanes::kNothing) return;
+  const std::int32_t memory = books_.memory_offer(node);
+  trees_[part_of(books_, parting_, node)].insert(
+      {by_cpu ? cpu : memory, by_cpu ? memory : cpu, node});
 }
 
 void OrderIndex::build() {
@@ -109,8 +149,8 @@ void OrderIndex::build() {
   pool_ = std::make_unique<OrderPool>();
   pool_->resize(books_.node_end());
   for (std::size_t part = 0; part < parts_of(books_, parting_); ++part) trees_.emplace_back(*pool_);
-  for (std::uint32_t node = 0; node < books_.node_end(); ++node) refresh_node(node);
-  dirty_.clear();
+  for (std::uint32_t node = 0; node < books_.node_end(); ++node) insert(node);
+  dirty_.clear(most_dirty(books_));
 }
 
 void OrderIndex::refresh() {
@@ -122,9 +162,13 @@ void OrderIndex::refresh() {
   const std::size_t parts = parts_of(books_, parting_);
   while (trees_.size() < parts) trees_.emplace_back(*pool_);
   pool_->resize(books_.node_end());
+  // Each step of all of them before the next, so that they wait for memory together.
   for (const std::uint32_t node : dirty_.nodes()) pool_->prefetch(node);
-  for (const std::uint32_t node : dirty_.nodes()) refresh_node(node);
-  dirty_.clear();
+  for (const std::uint32_t node : dirty_.nodes()) {
+    if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
+  }
+  for (const std::uint32_t node : dirty_.nodes()) insert(node);
+  dirty_.clear(most_dirty(books_));
 }
 
 std::size_t OrderIndex::bytes() const {
@@ -136,10 +180,11 @@ std::size_t OrderIndex::bytes() const {
 // ---- All of them
 
 const FitIndex& NodeIndexes::fit(Parting parting) {
+  columns_.refresh();
   auto at = std::find_if(fits_.begin(), fits_.end(),
                          [&](const auto& one) { return one->parting() == parting; });
   if (at == fits_.end()) {
-    fits_.push_back(std::make_unique<FitIndex>(books_, parting));
+    fits_.push_back(std::make_unique<FitIndex>(books_, columns_, parting));
     at = fits_.end() - 1;
   }
   (*at)->refresh();
@@ -164,7 +209,7 @@ void NodeIndexes::forget(Tally::Slot slot) {
 }
 
 std::size_t NodeIndexes::bytes() const {
-  std::size_t out = 0;
+  std::size_t out = columns_.bytes();
   for (const auto& one : fits_) out += one->bytes();
   for (const auto& one : orders_) out += one->bytes();
   return out;

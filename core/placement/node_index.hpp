@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FitIndex and OrderIndex: the trees over all nodes, kept up to date from the books when asked.
+// NodeColumns, FitIndex and OrderIndex: the columns of and the trees over all nodes, kept up to
+// date from the books when asked.
 //
 // An index may be parted by the values of one tracked attribute: then there is a tree for each
 // value, so that a search within one value never meets nodes of another. Only nodes that take tasks
@@ -26,9 +27,40 @@ using Parting = std::optional<Tally::Slot>;
 // More values than this are not worth a tree each.
 inline constexpr std::uint32_t kMostParts = 16;
 
+// What nodes offer and which classes they are of, as columns to `padded()`; from the rows when
+// asked.
+class NodeColumns {
+ public:
+  explicit NodeColumns(Books& books) : books_(books) { books_.watch(&dirty_); }
+  ~NodeColumns() { books_.unwatch(&dirty_); }
+  NodeColumns(const NodeColumns&) = delete;
+  NodeColumns& operator=(const NodeColumns&) = delete;
+
+  void refresh();
+  [[nodiscard]] std::size_t size() const { return cpu_.size(); }
+  // Valid until the next refresh. lanes::kNothing where a node takes no tasks.
+  [[nodiscard]] const std::int32_t* cpu() const { return cpu_.data(); }
+  [[nodiscard]] const std::int32_t* memory() const { return memory_.data(); }
+  [[nodiscard]] const std::int32_t* node_class() const { return class_.data(); }
+  [[nodiscard]] const std::int32_t* of(ColumnId key) const {
+    return key == kCpuColumn ? cpu() : memory();
+  }
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  void refresh_node(std::uint32_t node);
+
+  Books& books_;
+  DirtyNodes dirty_;
+  std::vector<std::int32_t> cpu_;
+  std::vector<std::int32_t> memory_;
+  std::vector<std::int32_t> class_;
+};
+
 class FitIndex {
  public:
-  FitIndex(Books& books, Parting parting);
+  // `columns` is up to date whenever this is refreshed.
+  FitIndex(Books& books, const NodeColumns& columns, Parting parting);
   ~FitIndex();
   FitIndex(const FitIndex&) = delete;
   FitIndex& operator=(const FitIndex&) = delete;
@@ -45,6 +77,7 @@ class FitIndex {
   void build();
 
   Books& books_;
+  const NodeColumns& columns_;
   Parting parting_;
   DirtyNodes dirty_;
   std::deque<FitTree> trees_;
@@ -67,7 +100,7 @@ class OrderIndex {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  void refresh_node(std::uint32_t node);
+  void insert(std::uint32_t node);
   void build();
 
   Books& books_;
@@ -81,9 +114,13 @@ class OrderIndex {
 // The indexes that decisions asked for so far.
 class NodeIndexes {
  public:
-  explicit NodeIndexes(Books& books) : books_(books) {}
+  explicit NodeIndexes(Books& books) : books_(books), columns_(books) {}
 
   // Up to date. Valid until the next call.
+  [[nodiscard]] const NodeColumns& columns() {
+    columns_.refresh();
+    return columns_;
+  }
   [[nodiscard]] const FitIndex& fit(Parting parting);
   [[nodiscard]] const OrderIndex& order(ColumnId key, Parting parting);
   // The attribute's slot may come to mean another attribute.
@@ -92,6 +129,7 @@ class NodeIndexes {
 
  private:
   Books& books_;
+  NodeColumns columns_;
   std::vector<std::unique_ptr<FitIndex>> fits_;
   std::vector<std::unique_ptr<OrderIndex>> orders_;
 };

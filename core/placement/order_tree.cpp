@@ -2,6 +2,7 @@
 #include "core/placement/order_tree.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -12,17 +13,12 @@ std::int64_t order_of(std::int32_t key, std::uint32_t node) {
   return static_cast<std::int64_t>(key) * (std::int64_t{1} << 32) + node;
 }
 
-std::uint32_t at_least32(const std::int32_t* a, std::int32_t least) {
+inline std::uint32_t at_least32(const std::int32_t* a, std::int32_t least) {
   return lanes::at_least(a, least) | lanes::at_least(a + lanes::kWidth, least) << lanes::kWidth;
-}
-std::uint32_t equal32(const std::int32_t* a, std::int32_t wanted) {
-  return lanes::equal(a, wanted) | lanes::equal(a + lanes::kWidth, wanted) << lanes::kWidth;
 }
 std::int32_t greatest32(const std::int32_t* a) {
   return std::max(lanes::greatest(a), lanes::greatest(a + lanes::kWidth));
 }
-
-constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
 
 // Opens a gap at `at`, or closes it.
 template <typename T>
@@ -34,19 +30,41 @@ void close(T* array, std::uint32_t at, std::uint32_t count) {
   std::memmove(array + at, array + at + 1, (count - at - 1) * sizeof(T));
 }
 
-void put(OrderBlock& block, std::uint32_t at, const OrderEntry& entry) {
-  open(block.key, at, block.count);
-  open(block.other, at, block.count);
-  open(block.node, at, block.count);
-  block.key[at] = entry.key;
-  block.other[at] = entry.other;
-  block.node[at] = static_cast<std::int32_t>(entry.node);
+void clear(OrderBlock& block) {
+  std::fill_n(block.other, OrderBlock::kSize, lanes::kNothing);
+  std::fill_n(block.node, OrderBlock::kSize, -1);
+  block.count = 0;
+}
+
+void put(OrderBlock& block, const OrderEntry& entry) {
+  block.key[block.count] = entry.key;
+  block.other[block.count] = entry.other;
+  block.node[block.count] = static_cast<std::int32_t>(entry.node);
   ++block.count;
 }
 
-std::uint32_t slot_of(const OrderGroup& group, std::uint32_t block) {
-  return static_cast<std::uint32_t>(
-      std::countr_zero(equal32(group.block, static_cast<std::int32_t>(block))));
+void set_first(OrderGroup& group, std::uint32_t slot, std::int64_t order) {
+  group.first_key[slot] = static_cast<std::int32_t>(order >> 32);
+  group.first_node[slot] = static_cast<std::int32_t>(order & 0x7FFFFFFF);
+}
+
+// The last of `count` ascending numbers that is not above `order`, or the first.
+std::size_t last_not_above(const std::int64_t* numbers, std::size_t count, std::int64_t order) {
+  // Halving without branches: the answers are as good as random.
+  std::size_t base = 0;
+  for (std::size_t length = count; length > 1;) {
+    const std::size_t half = length / 2;
+    base = numbers[base + half] <= order ? base + half : base;
+    length -= half;
+  }
+  return base;
+}
+
+// The most of the other offer in a block.
+std::int32_t most_of(const OrderBlock& block) {
+  std::int32_t out = block.other[0];
+  for (std::uint32_t i = 1; i < OrderBlock::kSize; ++i) out = std::max(out, block.other[i]);
+  return out;
 }
 
 }  // namespace
@@ -63,9 +81,7 @@ std::uint32_t OrderPool::make_block(std::uint32_t group) {
     free_blocks_.pop_back();
   }
   OrderBlock& made = block(at);
-  std::fill_n(made.other, OrderBlock::kSize, lanes::kNothing);
-  std::fill_n(made.node, OrderBlock::kSize, -1);
-  made.count = 0;
+  clear(made);
   made.group = group;
   return at;
 }
@@ -107,23 +123,23 @@ std::size_t OrderPool::bytes() const {
 // ---- The tree
 
 OrderTree::Place OrderTree::locate(std::int64_t order) const {
-  const auto after = std::upper_bound(first_.begin(), first_.end(), order);
-  Place out{after == first_.begin() ? 0 : static_cast<std::size_t>(after - first_.begin()) - 1, 0};
+  Place out{last_not_above(first_.data(), first_.size(), order), 0};
   const OrderGroup& group = pool_.group(groups_[out.group]);
-  // Halving without branches: the answers are as good as random.
-  std::uint32_t base = 0;
-  for (std::uint32_t length = group.count; length > 1;) {
-    const std::uint32_t half = length / 2;
-    base = group.first[base + half] <= order ? base + half : base;
-    length -= half;
+  const auto key = static_cast<std::int32_t>(order >> 32);
+  const std::uint32_t used = group.count == OrderGroup::kSize ? ~0u : (1u << group.count) - 1;
+  std::uint32_t not_above = used & (key == INT32_MAX ? ~0u : ~at_least32(group.first_key, key + 1));
+  // Many blocks may begin with the same key: then the node decides.
+  const std::uint32_t same = not_above & at_least32(group.first_key, key);
+  if (same != 0) {
+    const auto node = static_cast<std::int32_t>(order & 0x7FFFFFFF);
+    not_above &= ~same | ~at_least32(group.first_node, node + 1);
   }
-  out.slot = base;
+  out.slot = not_above == 0 ? 0 : 31u - static_cast<std::uint32_t>(std::countl_zero(not_above));
   return out;
 }
 
 std::size_t OrderTree::position_of(const OrderGroup& group) const {
-  const auto after = std::upper_bound(first_.begin(), first_.end(), group.first[0]);
-  return static_cast<std::size_t>(after - first_.begin()) - 1;
+  return last_not_above(first_.data(), first_.size(), group.first(0));
 }
 
 void OrderTree::raise_most(Place at, std::int32_t other) {
@@ -138,8 +154,9 @@ void OrderTree::insert(const OrderEntry& entry) {
     const std::uint32_t group_at = pool_.make_group(this);
     OrderGroup& group = pool_.group(group_at);
     group.block[0] = static_cast<std::int32_t>(pool_.make_block(group_at));
-    group.first[0] = order;
+    set_first(group, 0, order);
     group.count = 1;
+    number_slots(group, 0);
     groups_.push_back(group_at);
     first_.push_back(order);
     most_.push_back(lanes::kNothing);
@@ -153,21 +170,20 @@ void OrderTree::insert(const OrderEntry& entry) {
   OrderGroup& group = pool_.group(groups_[at.group]);
   const auto block_at = static_cast<std::uint32_t>(group.block[at.slot]);
   OrderBlock& block = pool_.block(block_at);
-  // Keys are ascending, so what is less comes first; among equal keys the node decides.
-  const std::uint32_t used = (1u << block.count) - 1;
-  auto place =
-      static_cast<std::uint32_t>(std::popcount(~lanes::at_least(block.key, entry.key) & used));
-  while (place < block.count && block.key[place] == entry.key &&
-         static_cast<std::uint32_t>(block.node[place]) < entry.node) {
-    ++place;
-  }
-  put(block, place, entry);
+  put(block, entry);
   pool_.set_where(entry.node, block_at);
-  if (order < group.first[at.slot]) {  // only before the first of all
-    group.first[0] = order;
+  if (order < group.first(at.slot)) {  // only before the first of all
+    set_first(group, 0, order);
     first_[at.group] = order;
   }
   raise_most(at, entry.other);
+}
+
+void OrderTree::number_slots(const OrderGroup& group, std::uint32_t from) {
+  for (std::uint32_t slot = from; slot < group.count; ++slot) {
+    pool_.block(static_cast<std::uint32_t>(group.block[slot])).slot =
+        static_cast<std::uint16_t>(slot);
+  }
 }
 
 void OrderTree::split_block(Place at) {
@@ -183,24 +199,32 @@ void OrderTree::split_block(Place at) {
   OrderGroup& group = pool_.group(group_at);
   OrderBlock& lower = pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
   OrderBlock& upper = pool_.block(upper_at);
-  std::memcpy(upper.key, lower.key + kHalf, kHalf * sizeof(std::int32_t));
-  std::memcpy(upper.other, lower.other + kHalf, kHalf * sizeof(std::int32_t));
-  std::memcpy(upper.node, lower.node + kHalf, kHalf * sizeof(std::int32_t));
-  std::fill_n(lower.other + kHalf, kHalf, lanes::kNothing);
-  std::fill_n(lower.node + kHalf, kHalf, -1);
-  lower.count = kHalf;
-  upper.count = kHalf;
-  for (std::uint32_t i = 0; i < kHalf; ++i) {
-    pool_.set_where(static_cast<std::uint32_t>(upper.node[i]), upper_at);
+  // The greater half.
+  constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
+  std::array<OrderEntry, OrderBlock::kSize> entries;
+  for (std::uint32_t i = 0; i < OrderBlock::kSize; ++i) {
+    entries[i] = {lower.key[i], lower.other[i], static_cast<std::uint32_t>(lower.node[i])};
   }
-  open(group.first, at.slot + 1, group.count);
+  std::nth_element(entries.begin(), entries.begin() + kHalf, entries.end(),
+                   [](const OrderEntry& a, const OrderEntry& b) {
+                     return order_of(a.key, a.node) < order_of(b.key, b.node);
+                   });
+  clear(lower);
+  for (std::uint32_t i = 0; i < kHalf; ++i) put(lower, entries[i]);
+  for (std::uint32_t i = kHalf; i < OrderBlock::kSize; ++i) {
+    put(upper, entries[i]);
+    pool_.set_where(entries[i].node, upper_at);
+  }
+  open(group.first_key, at.slot + 1, group.count);
+  open(group.first_node, at.slot + 1, group.count);
   open(group.most, at.slot + 1, group.count);
   open(group.block, at.slot + 1, group.count);
   ++group.count;
-  group.first[at.slot + 1] = order_of(upper.key[0], static_cast<std::uint32_t>(upper.node[0]));
+  set_first(group, at.slot + 1, order_of(entries[kHalf].key, entries[kHalf].node));
   group.block[at.slot + 1] = static_cast<std::int32_t>(upper_at);
-  group.most[at.slot] = lanes::greatest(lower.other);
-  group.most[at.slot + 1] = lanes::greatest(upper.other);
+  number_slots(group, at.slot + 1);
+  group.most[at.slot] = most_of(lower);
+  group.most[at.slot + 1] = most_of(upper);
 }
 
 void OrderTree::split_group(std::size_t at) {
@@ -208,9 +232,10 @@ void OrderTree::split_group(std::size_t at) {
   const std::uint32_t upper_at = pool_.make_group(this);
   OrderGroup& lower = pool_.group(groups_[at]);
   OrderGroup& upper = pool_.group(upper_at);
-  std::memcpy(upper.first, lower.first + kHalfGroup, kHalfGroup * sizeof(lower.first[0]));
-  std::memcpy(upper.most, lower.most + kHalfGroup, kHalfGroup * sizeof(lower.most[0]));
-  std::memcpy(upper.block, lower.block + kHalfGroup, kHalfGroup * sizeof(lower.block[0]));
+  std::copy_n(lower.first_key + kHalfGroup, kHalfGroup, upper.first_key);
+  std::copy_n(lower.first_node + kHalfGroup, kHalfGroup, upper.first_node);
+  std::copy_n(lower.most + kHalfGroup, kHalfGroup, upper.most);
+  std::copy_n(lower.block + kHalfGroup, kHalfGroup, upper.block);
   std::fill_n(lower.most + kHalfGroup, kHalfGroup, lanes::kNothing);
   std::fill_n(lower.block + kHalfGroup, kHalfGroup, -1);
   lower.count = kHalfGroup;
@@ -218,8 +243,9 @@ void OrderTree::split_group(std::size_t at) {
   for (std::uint32_t i = 0; i < kHalfGroup; ++i) {
     pool_.block(static_cast<std::uint32_t>(upper.block[i])).group = upper_at;
   }
+  number_slots(upper, 0);
   const auto after = static_cast<std::ptrdiff_t>(at) + 1;
-  first_.insert(first_.begin() + after, upper.first[0]);
+  first_.insert(first_.begin() + after, upper.first(0));
   groups_.insert(groups_.begin() + after, upper_at);
   most_[at] = greatest32(lower.most);
   most_.insert(most_.begin() + after, greatest32(upper.most));
@@ -229,17 +255,17 @@ void OrderTree::remove(std::uint32_t node) {
   const std::uint32_t block_at = pool_.where(node);
   OrderBlock& block = pool_.block(block_at);
   OrderGroup& group = pool_.group(block.group);
-  const auto at = static_cast<std::uint32_t>(
-      std::countr_zero(lanes::equal(block.node, static_cast<std::int32_t>(node))));
+  const auto at = static_cast<std::uint32_t>(std::countr_zero(
+      lanes::equal(block.node, static_cast<std::int32_t>(node)) & OrderBlock::kAll));
   const std::int32_t gone = block.other[at];
-  close(block.key, at, block.count);
-  close(block.other, at, block.count);
-  close(block.node, at, block.count);
-  --block.count;
+  const std::uint32_t last = --block.count;
+  block.key[at] = block.key[last];
+  block.other[at] = block.other[last];
+  block.node[at] = block.node[last];
   block.other[block.count] = lanes::kNothing;
   block.node[block.count] = -1;
   pool_.set_where(node, OrderPool::kNowhere);
-  const std::uint32_t slot = slot_of(group, block_at);
+  const std::uint32_t slot = block.slot;
   lower_most(group, slot, gone);
   if (block.count == 0) {
     remove_block(position_of(group), group, slot);
@@ -250,8 +276,7 @@ void OrderTree::remove(std::uint32_t node) {
 
 void OrderTree::lower_most(OrderGroup& group, std::uint32_t slot, std::int32_t gone) {
   if (gone < group.most[slot]) return;
-  const std::int32_t most =
-      lanes::greatest(pool_.block(static_cast<std::uint32_t>(group.block[slot])).other);
+  const std::int32_t most = most_of(pool_.block(static_cast<std::uint32_t>(group.block[slot])));
   if (most == gone) return;
   group.most[slot] = most;
   const std::size_t at = position_of(group);
@@ -261,15 +286,17 @@ void OrderTree::lower_most(OrderGroup& group, std::uint32_t slot, std::int32_t g
 void OrderTree::remove_block(std::size_t group_at, OrderGroup& group, std::uint32_t slot) {
   pool_.free_block(static_cast<std::uint32_t>(group.block[slot]));
   // The group's own lower bound stays where it is, so that the order of groups does.
-  const std::int64_t first = group.first[0];
-  close(group.first, slot, group.count);
+  const std::int64_t first = group.first(0);
+  close(group.first_key, slot, group.count);
+  close(group.first_node, slot, group.count);
   close(group.most, slot, group.count);
   close(group.block, slot, group.count);
   --group.count;
   group.most[group.count] = lanes::kNothing;
   group.block[group.count] = -1;
   if (group.count > 0) {
-    group.first[0] = first;
+    set_first(group, 0, first);
+    number_slots(group, slot);
     return;
   }
   const auto at = static_cast<std::ptrdiff_t>(group_at);
@@ -285,13 +312,10 @@ void OrderTree::merge_with_next(OrderGroup& group, std::uint32_t slot) {
   OrderBlock& block = pool_.block(block_at);
   OrderBlock& next = pool_.block(static_cast<std::uint32_t>(group.block[slot + 1]));
   if (block.count + next.count > OrderBlock::kSize * 3 / 4) return;
-  std::memcpy(block.key + block.count, next.key, next.count * sizeof(std::int32_t));
-  std::memcpy(block.other + block.count, next.other, next.count * sizeof(std::int32_t));
-  std::memcpy(block.node + block.count, next.node, next.count * sizeof(std::int32_t));
   for (std::uint32_t i = 0; i < next.count; ++i) {
+    put(block, {next.key[i], next.other[i], static_cast<std::uint32_t>(next.node[i])});
     pool_.set_where(static_cast<std::uint32_t>(next.node[i]), block_at);
   }
-  block.count += next.count;
   group.most[slot] = std::max(group.most[slot], group.most[slot + 1]);
   remove_block(position_of(group), group, slot + 1);
 }
@@ -309,7 +333,8 @@ OrderSearch::OrderSearch(const OrderTree& tree, Question question)
   group_ = at.group;
   const OrderGroup& group = pool_.group(tree_.groups_[group_]);
   block_ = &pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
-  entries_ = lanes::at_least(block_->key, question.least_key, block_->other, question.least_other);
+  entries_ = OrderBlock::kAll &
+             lanes::at_least(block_->key, question.least_key, block_->other, question.least_other);
   const std::uint32_t later = at.slot + 1 == OrderGroup::kSize ? 0 : ~0u << (at.slot + 1);
   blocks_ = at_least32(group.most, question.least_other) & later;
   steps_ = 1;
@@ -327,7 +352,7 @@ bool OrderSearch::next_block() {
   blocks_ &= blocks_ - 1;
   const OrderGroup& group = pool_.group(tree_.groups_[group_]);
   block_ = &pool_.block(static_cast<std::uint32_t>(group.block[slot]));
-  entries_ = lanes::at_least(block_->other, question_.least_other);
+  entries_ = OrderBlock::kAll & lanes::at_least(block_->other, question_.least_other);
   ++steps_;
   return true;
 }
@@ -337,9 +362,22 @@ bool OrderSearch::next() {
   while (entries_ == 0) {
     if (!next_block()) return false;
   }
-  entry_ = static_cast<std::uint32_t>(std::countr_zero(entries_));
-  entries_ &= entries_ - 1;
+  take_least();
   return true;
+}
+
+// Of the block's answers still to come.
+void OrderSearch::take_least() {
+  std::uint32_t rest = entries_;
+  entry_ = static_cast<std::uint32_t>(std::countr_zero(rest));
+  for (rest &= rest - 1; rest != 0; rest &= rest - 1) {
+    const auto at = static_cast<std::uint32_t>(std::countr_zero(rest));
+    const bool is_less =
+        block_->key[at] < block_->key[entry_] ||
+        (block_->key[at] == block_->key[entry_] && block_->node[at] < block_->node[entry_]);
+    entry_ = is_less ? at : entry_;
+  }
+  entries_ &= ~(1u << entry_);
 }
 
 }  // namespace berth::placement

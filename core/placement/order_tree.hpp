@@ -2,11 +2,11 @@
 // OrderTree: nodes in ascending order of one offer (the key), then of node order, each with its
 // other offer; finds the first with at least so much of both.
 //
-// Nodes stand in sorted blocks of up to 16, blocks in groups of up to 32, groups in one list. Each
-// block and group knows the most of the other offer within it, so that a search goes past what
-// cannot do. Several trees share a pool of blocks. Costs: a change moves one node, about 50 ns; a
-// search finds its place by halving and then looks at one block for each hint. Memory: about 25
-// bytes a node. Threads: one at a time.
+// Nodes stand in blocks of up to 14, in any order within one, blocks in groups of up to 32, groups
+// in one list. Each block and group knows the most of the other offer within it, so that a search
+// goes past what cannot do. Several trees share a pool of blocks. Costs: a change moves one node,
+// about 50 ns; a search finds its place by halving and then looks at one block for each hint.
+// Memory: about 25 bytes a node. Threads: one at a time.
 #pragma once
 
 #include <cstddef>
@@ -20,23 +20,34 @@ namespace berth::placement {
 
 class OrderTree;
 
-// Four lines of the cache.
+// Three lines of the cache.
 struct alignas(64) OrderBlock {
-  static constexpr std::uint32_t kSize = lanes::kWidth;
+  static constexpr std::uint32_t kSize = 14;
+  static constexpr std::uint32_t kAll = (1u << kSize) - 1;
+  // Sixteen are read at once: the last two of each array are the next one's.
   std::int32_t key[kSize];
   std::int32_t other[kSize];  // lanes::kNothing beyond `count`
   std::int32_t node[kSize];
-  std::uint32_t count;
   std::uint32_t group;
+  std::uint16_t slot;  // of the group
+  std::uint16_t count;
+  std::uint32_t unused[4];
 };
+static_assert(sizeof(OrderBlock) == 192);
 
 struct alignas(64) OrderGroup {
   static constexpr std::uint32_t kSize = 2 * lanes::kWidth;
-  std::int64_t first[kSize];  // a lower bound of the block's entries, and of no entry before it
-  std::int32_t most[kSize];   // lanes::kNothing beyond `count`
+  // The lower bound of each block's entries, and of no entry before it: key, then node.
+  std::int32_t first_key[kSize];  // INT32_MAX beyond `count`
+  std::int32_t first_node[kSize];
+  std::int32_t most[kSize];  // lanes::kNothing beyond `count`
   std::int32_t block[kSize];
   std::uint32_t count;
   OrderTree* tree;
+
+  [[nodiscard]] std::int64_t first(std::uint32_t slot) const {
+    return static_cast<std::int64_t>(first_key[slot]) * (std::int64_t{1} << 32) + first_node[slot];
+  }
 };
 
 // The blocks and groups of several trees, and in which block each node stands.
@@ -111,6 +122,7 @@ class OrderTree {
   // Where an entry of this order belongs. Requires: there is a group.
   [[nodiscard]] Place locate(std::int64_t order) const;
   [[nodiscard]] std::size_t position_of(const OrderGroup& group) const;
+  void number_slots(const OrderGroup& group, std::uint32_t from);
   void split_block(Place at);
   void split_group(std::size_t at);
   void remove_block(std::size_t group_at, OrderGroup& group, std::uint32_t slot);
@@ -145,6 +157,7 @@ class OrderSearch {
 
  private:
   [[nodiscard]] bool next_block();
+  void take_least();
 
   const OrderTree& tree_;
   const OrderPool& pool_;

@@ -2,6 +2,7 @@
 #include "core/placement/scan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "core/placement/dice.hpp"
@@ -60,14 +61,14 @@ void Scan::strike_out(Compiled& compiled, std::size_t plan_index, const Books& b
   }
 }
 
-void Scan::gather(Compiled& compiled, const Books& books) {
+void Scan::gather(Compiled& compiled, const Books& books, const NodeColumns& columns) {
   candidates_.assign(books.padded() / 64, 0);
   all_.assign(books.padded() / 64, ~std::uint64_t{0});
   for (std::size_t i = 0; i < compiled.owners.size(); ++i) {
     const OwnerPlan& plan = compiled.owners[i];
     // Nodes that take no tasks offer less than any floor.
-    floors_ = {{books.offers(kCpuColumn), compiled.floors[i].cpu},
-               {books.offers(kMemoryColumn), compiled.floors[i].memory}};
+    floors_ = {{columns.cpu(), compiled.floors[i].cpu},
+               {columns.memory(), compiled.floors[i].memory}};
     for (const OwnerPlan::LeastOffer& floor : plan.floors) {
       floors_.push_back({books.offers(floor.column), floor.least});
     }
@@ -78,7 +79,7 @@ void Scan::gather(Compiled& compiled, const Books& books) {
       if (verdict == Verdicts::kUnknown) verdict = find_verdict(compiled, books, number);
       by_class_[number] = verdict == verdict_for(i) ? 1 : 0;
     }
-    floors_.push_back({books.class_column(), 1, by_class_.data()});
+    floors_.push_back({columns.node_class(), 1, by_class_.data()});
     part_.assign(candidates_.size(), 0);
     kernels_.filter(all_, floors_, part_.data());
     strike_out(compiled, i, books, part_);
@@ -86,12 +87,13 @@ void Scan::gather(Compiled& compiled, const Books& books) {
   }
 }
 
-Key Scan::key_of(std::size_t strategy, const Compiled& compiled, const Books& books) {
+Key Scan::key_of(std::size_t strategy, const Compiled& compiled, const Books& books,
+                 const NodeColumns& columns) {
   switch (compiled.strategies[strategy].kind) {
     case Strategy::Kind::BinpackCpu:
-      return Key{books.offers(kCpuColumn)};
+      return Key{columns.cpu()};
     case Strategy::Kind::BinpackMemory:
-      return Key{books.offers(kMemoryColumn)};
+      return Key{columns.memory()};
     case Strategy::Kind::SpreadInstance: {
       if (const CountTree* counts = books.tally().counts(compiled.counted))
         return Key{counts->level(0)};
@@ -110,21 +112,21 @@ Key Scan::key_of(std::size_t strategy, const Compiled& compiled, const Books& bo
         if (books.classes().nodes_of(number) == 0) continue;
         by_class_[number] = books.tally().of_value(compiled.counted, slot, values.of_class(number));
       }
-      return Key{books.class_column(), by_class_.data()};
+      return Key{columns.node_class(), by_class_.data()};
     }
     default:
       break;
   }
-  return Key{books.offers(kCpuColumn)};
+  return Key{columns.cpu()};
 }
 
 std::optional<std::uint32_t> Scan::decide(Compiled& compiled, const Books& books,
-                                          std::uint64_t dice) {
-  gather(compiled, books);
+                                          const NodeColumns& columns, std::uint64_t dice) {
+  gather(compiled, books, columns);
   for (std::size_t i = 0; i < compiled.strategies.size(); ++i) {
     if (compiled.strategies[i].kind == Strategy::Kind::Random)
       return first_from(candidates_, roll(dice, kProbes, books.node_end()));
-    const Key key = key_of(i, compiled, books);
+    const Key key = key_of(i, compiled, books, columns);
     if (i + 1 < compiled.strategies.size()) {
       kernels_.keep_least(candidates_, key);
       continue;
@@ -136,10 +138,22 @@ std::optional<std::uint32_t> Scan::decide(Compiled& compiled, const Books& books
   return std::nullopt;
 }
 
-std::vector<std::uint32_t> Scan::leave(Compiled& compiled, std::size_t count, const Books& books) {
-  gather(compiled, books);
+std::optional<std::uint32_t> Scan::first_least(const Compiled& compiled,
+                                               const NodeColumns& columns) {
+  if (all_.size() != columns.size() / 64) all_.assign(columns.size() / 64, ~std::uint64_t{0});
+  const PlanFloors& plan = compiled.floors.front();
+  const std::array<Floor, 2> floors = {
+      {{columns.cpu(), plan.cpu}, {columns.memory(), plan.memory}}};
+  const Best best = kernels_.first_least(all_, floors, Key{columns.of(compiled.route.key)});
+  return best.node == Best::kNone ? std::nullopt
+                                  : std::optional(static_cast<std::uint32_t>(best.node));
+}
+
+std::vector<std::uint32_t> Scan::leave(Compiled& compiled, std::size_t count, const Books& books,
+                                       const NodeColumns& columns) {
+  gather(compiled, books, columns);
   for (std::size_t i = 0; i < count; ++i)
-    kernels_.keep_least(candidates_, key_of(i, compiled, books));
+    kernels_.keep_least(candidates_, key_of(i, compiled, books, columns));
   std::vector<std::uint32_t> out;
   for (std::size_t w = 0; w < candidates_.size(); ++w) {
     for (std::uint64_t word = candidates_[w]; word != 0; word &= word - 1)
@@ -160,9 +174,9 @@ void narrow_by(std::vector<std::uint32_t>& nodes, const Compiled& compiled, std:
   const auto key_of = [&](std::uint32_t node) -> std::int64_t {
     switch (compiled.strategies[strategy].kind) {
       case Strategy::Kind::BinpackCpu:
-        return books.offers(kCpuColumn)[node];
+        return books.cpu_offer(node);
       case Strategy::Kind::BinpackMemory:
-        return books.offers(kMemoryColumn)[node];
+        return books.memory_offer(node);
       case Strategy::Kind::SpreadInstance:
         return books.count(compiled.counted_kind, compiled.counted, node);
       case Strategy::Kind::SpreadAttribute: {

@@ -13,6 +13,7 @@
 #include "core/placement/books.hpp"
 #include "core/placement/compiled.hpp"
 #include "core/placement/kernels.hpp"
+#include "core/placement/node_index.hpp"
 
 namespace berth::placement {
 
@@ -22,19 +23,24 @@ class Scan {
 
   // Requires: refresh_verdicts, and a node.
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const Books& books,
-                                                    std::uint64_t dice);
+                                                    const NodeColumns& columns, std::uint64_t dice);
+
+  // The same where cpu and memory alone decide and binpack is the only strategy: one pass.
+  [[nodiscard]] std::optional<std::uint32_t> first_least(const Compiled& compiled,
+                                                         const NodeColumns& columns);
   // The nodes that the first `count` strategies leave, ascending. Requires: as decide; none of them
   // is Random or scored.
   [[nodiscard]] std::vector<std::uint32_t> leave(Compiled& compiled, std::size_t count,
-                                                 const Books& books);
+                                                 const Books& books, const NodeColumns& columns);
 
  private:
   using Bitmap = std::vector<std::uint64_t>;
 
-  void gather(Compiled& compiled, const Books& books);
+  void gather(Compiled& compiled, const Books& books, const NodeColumns& columns);
   void strike_out(Compiled& compiled, std::size_t plan, const Books& books, Bitmap& nodes);
   // Valid until the next call.
-  [[nodiscard]] Key key_of(std::size_t strategy, const Compiled& compiled, const Books& books);
+  [[nodiscard]] Key key_of(std::size_t strategy, const Compiled& compiled, const Books& books,
+                           const NodeColumns& columns);
 
   const Kernels& kernels_;
   Bitmap candidates_;

@@ -11,11 +11,14 @@ namespace {
 
 // So few nodes are scored faster than a row is brought up to date.
 constexpr std::size_t kFew = 16;
+// Half of the nodes may change before all rows are made anew.
+constexpr std::size_t kShortestLog = 4096;
 
 }  // namespace
 
-Scored::Scored(Books& books, Scan& scan, ScoredOptions options)
+Scored::Scored(Books& books, NodeIndexes& indexes, Scan& scan, ScoredOptions options)
     : books_(books),
+      indexes_(indexes),
       scan_(scan),
       scorer_(books, std::move(options.device_type)),
       table_(0, options.cache_bytes) {}
@@ -37,7 +40,7 @@ void Scored::catch_up() {
   } else {
     for (const std::uint32_t node : dirty_.nodes()) table_.changed(node);
   }
-  dirty_.clear();
+  dirty_.clear(std::max<std::size_t>(kShortestLog, books_.node_end() / 2));
 }
 
 std::uint32_t Scored::row_of(Compiled& compiled, std::size_t strategy) {
@@ -53,13 +56,13 @@ ScoreTable::ScoreOf Scored::score_of(Compiled& compiled, std::size_t strategy) c
   return [this, &compiled, strategy](std::uint32_t node) {
     if (node >= books_.node_end()) return ScoreTable::kNever;
     // Nodes that take no tasks offer less than any floor; their class may mean nothing.
-    const std::int32_t cpu = books_.offers(kCpuColumn)[node];
+    const std::int32_t cpu = books_.cpu_offer(node);
     if (cpu == lanes::kNothing) return ScoreTable::kNever;
     const std::uint8_t verdict = verdict_of(compiled, books_, node);
     if (verdict < Verdicts::kFirstPlan) return ScoreTable::kNever;
     const std::size_t plan = verdict - Verdicts::kFirstPlan;
     const PlanFloors& floors = compiled.floors[plan];
-    const bool passes = cpu >= floors.cpu && books_.offers(kMemoryColumn)[node] >= floors.memory &&
+    const bool passes = cpu >= floors.cpu && books_.memory_offer(node) >= floors.memory &&
                         (floors.is_all || passes_the_rest(compiled, plan, books_, node));
     return passes ? scorer_.score(compiled, strategy, plan, node) : ScoreTable::kNever;
   };
@@ -90,7 +93,7 @@ std::optional<std::uint32_t> Scored::decide(Compiled& compiled, std::uint64_t di
     return best ? std::optional(best->node) : std::nullopt;
   }
   std::vector<std::uint32_t> nodes =
-      first > 0 ? scan_.leave(compiled, first, books_)
+      first > 0 ? scan_.leave(compiled, first, books_, indexes_.columns())
                 : table_.best_nodes(row_of(compiled, 0), score_of(compiled, 0));
   if (nodes.empty()) return std::nullopt;
   for (std::size_t i = std::max<std::size_t>(first, 1); i < strategies.size() && nodes.size() > 1;

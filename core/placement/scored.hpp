@@ -15,6 +15,7 @@
 #include "core/placement/books.hpp"
 #include "core/placement/compiled.hpp"
 #include "core/placement/dirty_nodes.hpp"
+#include "core/placement/node_index.hpp"
 #include "core/placement/scan.hpp"
 #include "core/placement/score_table.hpp"
 #include "core/placement/scorer.hpp"
@@ -28,8 +29,8 @@ struct ScoredOptions {
 
 class Scored {
  public:
-  // Both live longer.
-  Scored(Books& books, Scan& scan, ScoredOptions options);
+  // All live longer.
+  Scored(Books& books, NodeIndexes& indexes, Scan& scan, ScoredOptions options);
   ~Scored();
   Scored(const Scored&) = delete;
   Scored& operator=(const Scored&) = delete;
@@ -54,6 +55,7 @@ class Scored {
   void keep_best(std::vector<std::uint32_t>& nodes, Compiled& compiled, std::size_t strategy);
 
   Books& books_;
+  NodeIndexes& indexes_;
   Scan& scan_;
   Scorer scorer_;
   ScoreTable table_;

@@ -20,6 +20,7 @@ Tally::Set Tally::acquire(Kind kind, std::string_view name) {
     free_.pop_back();
   }
   sets_[set] = Entry{.references = 1, .kind = kind, .name = std::string(name)};
+  sets_[set].by_value.resize(width());
   by_name_[static_cast<std::size_t>(kind)].emplace(std::string(name), set);
   return set;
 }
@@ -56,7 +57,6 @@ Tally::Tracked Tally::track(std::string_view attribute, const NodeClasses& class
   for (std::uint32_t number = 0; number < classes.end(); ++number) {
     if (classes.nodes_of(number) > 0) values->add(number, classes.at(number));
   }
-  values->reach(classes.end());
   attributes_[free].values = std::move(values);
   attributes_[free].users = 1;
   make_room(free);
@@ -68,9 +68,8 @@ void Tally::untrack(Slot slot) {
   if (--attribute.users > 0) return;
   attribute.values.reset();
   for (Entry& entry : sets_) {
-    for (std::size_t at = attribute.begin;
-         at < std::min<std::size_t>(attribute.begin + attribute.room, entry.by_value.size()); ++at)
-      entry.by_value[at] = 0;
+    if (entry.references == 0) continue;
+    std::fill_n(entry.by_value.begin() + attribute.begin, attribute.room, 0);
   }
 }
 
@@ -79,21 +78,24 @@ void Tally::make_room(Slot slot) {
   if (attributes_[slot].values->end() <= attributes_[slot].room) return;
   const std::uint32_t room = attributes_[slot].values->end() * 2 + 2;
   const std::uint32_t more = room - attributes_[slot].room;
-  const std::size_t end = attributes_[slot].begin + attributes_[slot].room;
-  if (attributes_[slot].room == 0) {
-    for (const Attribute& attribute : attributes_) {
-      attributes_[slot].begin = std::max(attributes_[slot].begin, attribute.begin + attribute.room);
-    }
-  } else {
-    for (Entry& entry : sets_) {
-      if (entry.by_value.size() > end)
-        entry.by_value.insert(entry.by_value.begin() + static_cast<std::ptrdiff_t>(end), more, 0);
-    }
-    for (Attribute& attribute : attributes_) {
-      if (attribute.room > 0 && attribute.begin >= end) attribute.begin += more;
-    }
+  if (attributes_[slot].room == 0) attributes_[slot].begin = width();
+  const std::uint32_t end = attributes_[slot].begin + attributes_[slot].room;
+  for (Attribute& attribute : attributes_) {
+    if (attribute.room > 0 && attribute.begin >= end) attribute.begin += more;
   }
   attributes_[slot].room = room;
+  for (Entry& entry : sets_) {
+    if (entry.references > 0)
+      entry.by_value.insert(entry.by_value.begin() + static_cast<std::ptrdiff_t>(end), more, 0);
+  }
+}
+
+std::uint32_t Tally::width() const {
+  std::uint32_t out = 0;
+  for (const Attribute& attribute : attributes_) {
+    out = std::max(out, attribute.begin + attribute.room);
+  }
+  return out;
 }
 
 void Tally::class_came(std::uint32_t number, const NodeClass& what) {
@@ -113,11 +115,8 @@ void Tally::class_goes(std::uint32_t number) {
 // ---- Tasks
 
 void Tally::add_value(Set set, Slot slot, std::uint32_t node_class, std::int32_t more) {
-  auto& counts = sets_[set].by_value;
   const Attribute& attribute = attributes_[slot];
-  const std::size_t at = attribute.begin + attribute.values->of_class(node_class);
-  if (at >= counts.size()) counts.resize(attribute.begin + attribute.room);
-  counts[at] += more;
+  sets_[set].by_value[attribute.begin + attribute.values->of_class(node_class)] += more;
 }
 
 void Tally::count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more) {

@@ -53,9 +53,7 @@ class Tally {
   void class_goes(std::uint32_t number);
   // Tasks of the set on nodes with this value.
   [[nodiscard]] std::int32_t of_value(Set set, Slot slot, std::uint32_t value) const {
-    const auto& counts = sets_[set].by_value;
-    const std::size_t at = attributes_[slot].begin + value;
-    return at < counts.size() ? counts[at] : 0;
+    return sets_[set].by_value[attributes_[slot].begin + value];
   }
 
   // ---- Tasks
@@ -77,7 +75,7 @@ class Tally {
   struct Entry {
     std::uint32_t references = 0;
     std::uint32_t tasks = 0;
-    std::vector<std::int32_t> by_value{};  // see Attribute; shorter: zeros
+    std::vector<std::int32_t> by_value{};  // see Attribute
     std::unique_ptr<CountTree> counts{};
     Kind kind = Kind::Group;
     std::string name{};
@@ -90,6 +88,7 @@ class Tally {
     std::uint32_t room = 0;
   };
   void make_room(Slot slot);
+  [[nodiscard]] std::uint32_t width() const;
   void count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more);
 
   std::vector<Entry> sets_;

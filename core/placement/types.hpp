@@ -5,7 +5,9 @@
 // byte. Threads: any.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -210,6 +212,15 @@ struct ExpectedTask {
 inline constexpr std::size_t kMaxConstraints = 10;
 inline constexpr std::size_t kMaxStrategies = 5;
 inline constexpr std::size_t kMaxExpression = 2000;  // characters
+
+// Which tasks of a set should stop.
+struct StopQuestion {
+  // Those that may be stopped, each once. Of tasks that tie the one that comes first here is
+  // chosen: hand the newest first, or the oldest, as you would have it.
+  std::span<const ReservationId> candidates{};
+  std::size_t count = 1;
+  std::uint64_t dice = 0;  // only Random looks at it
+};
 
 // ---- Answers
 // -------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ std::pair<std::int32_t, std::string> encode(const Error& error) {
   v1::Failure failure;
   failure.set_message(error.message);
   failure.set_field(error.what);
+  failure.set_retry_after_ms(static_cast<std::uint32_t>(error.retry_after.count()));
   return {static_cast<std::int32_t>(error.code), failure.SerializeAsString()};
 }
 

@@ -12,6 +12,7 @@ namespace berth::plugins {
 namespace {
 
 constexpr std::size_t kLineMax = 4096;
+constexpr std::size_t kPieceCost = 128;  // memory of a queued piece of a stream beside its bytes
 
 std::string_view view(berth_bytes bytes) {
   return {static_cast<const char*>(bytes.data), bytes.size};
@@ -85,6 +86,7 @@ void HostSide::destroy() {
   }
   disconnect();
   std::vector<Peer::Done> left;
+  std::deque<Event> undelivered;
   std::size_t unfinished = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -96,7 +98,11 @@ void HostSide::destroy() {
     }
     open_.clear();
     deadlines_.clear();
-    queue_.clear();
+    undelivered.swap(queue_);
+    queued_events_ = 0;
+  }
+  for (Event& event : undelivered) {
+    if (event.done) answer(std::move(event.done), std::move(event.result));
   }
   if (unfinished > 0) {
     write_log(BERTH_LOG_WARN, "fault: destroy left " + std::to_string(unfinished) + " calls open");
@@ -118,6 +124,18 @@ void HostSide::answer(Peer::Done done, Result<std::string> result) {
       [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
 }
 
+// The last of a stream must not be overtaken by the answer that ends it.
+void HostSide::answer_in_order(Peer::Done done, Result<std::string> result) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (drain_posted_ && !ending_) {
+      queue_.push_back({.done = std::move(done), .result = std::move(result)});
+      return;
+    }
+  }
+  answer(std::move(done), std::move(result));
+}
+
 Error HostSide::error_of(berth_status status, std::string_view payload) const {
   v1::Failure failure;
   if (!failure.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) failure.Clear();
@@ -126,7 +144,12 @@ Error HostSide::error_of(berth_status status, std::string_view payload) const {
     message = "the plugin " + library_->name().str() + " answered " +
               std::string(to_string(errc_of_status(status)));
   }
-  return Error{errc_of_status(status), std::move(message), Subject::Plugin, failure.field(), {}};
+  return Error{errc_of_status(status),
+               std::move(message),
+               Subject::Plugin,
+               failure.field(),
+               {},
+               std::chrono::milliseconds(failure.retry_after_ms())};
 }
 
 std::uint64_t HostSide::call(std::uint32_t method, std::string request, CallOptions options,
@@ -290,30 +313,41 @@ void HostSide::complete(std::uint64_t operation, berth_status status, berth_byte
   if (!sound) fault(&Faults::oversized, "an answer beyond 16 MiB");
   if (!done) return;
   if (!sound) {
-    answer(std::move(done), fail(Errc::Internal, "the plugin's answer is too large",
-                                 Subject::Plugin, library_->name().str()));
+    answer_in_order(std::move(done), fail(Errc::Internal, "the plugin's answer is too large",
+                                          Subject::Plugin, library_->name().str()));
   } else if (status == BERTH_OK) {
-    answer(std::move(done), std::string(view(payload)));
+    answer_in_order(std::move(done), std::string(view(payload)));
   } else {
-    answer(std::move(done), tl::unexpected(error_of(status, view(payload))));
+    answer_in_order(std::move(done), tl::unexpected(error_of(status, view(payload))));
   }
 }
 
+// The pieces of a stream may be of a few bytes each, and many.
+std::size_t HostSide::cost_of(const Event& event) {
+  return event.payload.size() + (event.id == v1::EVENT_STREAM ? kPieceCost : 0);
+}
+
 bool HostSide::take_room(const Event& event) {
-  const std::size_t size = event.payload.size();
-  if (queue_.size() >= limits_.events) return false;
+  const std::size_t size = cost_of(event);
   if (event.id == v1::EVENT_STREAM) {
     if (stream_bytes_ + size > limits_.stream_bytes) return false;
     stream_bytes_ += size;
   } else {
-    if (event_bytes_ + size > limits_.event_bytes) return false;
+    if (queued_events_ >= limits_.events || event_bytes_ + size > limits_.event_bytes) return false;
     event_bytes_ += size;
+    ++queued_events_;
   }
   return true;
 }
 
 void HostSide::give_room(const Event& event) {
-  (event.id == v1::EVENT_STREAM ? stream_bytes_ : event_bytes_) -= event.payload.size();
+  if (event.done) return;
+  if (event.id == v1::EVENT_STREAM) {
+    stream_bytes_ -= cost_of(event);
+  } else {
+    event_bytes_ -= cost_of(event);
+    --queued_events_;
+  }
 }
 
 void HostSide::emit(std::uint32_t id, berth_bytes payload) {
@@ -380,7 +414,7 @@ void HostSide::drain() {
       queue_.pop_front();
       give_room(event);
     }
-    deliver(event);
+    deliver(std::move(event));
   }
   bool again = false;
   {
@@ -391,11 +425,13 @@ void HostSide::drain() {
   resync_if_due(options_.now());
 }
 
-void HostSide::deliver(const Event& event) {
-  if (event.id == v1::EVENT_ASK) {
+void HostSide::deliver(Event event) {
+  if (event.done) {
+    event.done(std::move(event.result));
+  } else if (event.id == v1::EVENT_ASK) {
     if (options_.on_ask) options_.on_ask(event.payload);
   } else if (event.id == v1::EVENT_LAUNCH_INVENTORY) {
-    deliver_inventory(event.payload);
+    deliver_inventory(std::move(event.payload));
   } else if (options_.on_event) {
     options_.on_event(event.id, event.payload);
   }

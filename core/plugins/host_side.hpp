@@ -4,7 +4,8 @@
 //
 // Invariants: 1. An operation is in open_ from before the plugin hears of it until the plugin
 // completes it. Its `done` is taken out once, by whichever comes first: completion, deadline,
-// end. 2. No lock is held while plugin or core run. Threads: the table's functions any; all else
+// end. 2. No lock is held while plugin or core run. 3. An answer reaches the core after the events
+// that the plugin sent before it. Threads: the table's functions any; all else
 // loop. Outlives the plugin's last call (Library::retire).
 #pragma once
 
@@ -53,9 +54,12 @@ class HostSide : public std::enable_shared_from_this<HostSide> {
     Peer::Done done;  // empty: answered already, the plugin's completion is still awaited
     std::optional<Instant> deadline;
   };
+  // An event, or an answer that follows events.
   struct Event {
     std::uint32_t id = 0;
-    std::string payload;
+    std::string payload{};
+    Peer::Done done{};
+    Result<std::string> result{};
   };
 
   // Counts a fault, and says so in the log. Requires: mutex_ is not held.
@@ -63,14 +67,16 @@ class HostSide : public std::enable_shared_from_this<HostSide> {
   // From here on whatever comes of the plugin is counted by the port alone.
   void disconnect();
   void write_log(std::int32_t level, std::string_view text);
+  [[nodiscard]] static std::size_t cost_of(const Event& event);
   [[nodiscard]] bool take_room(const Event& event);
   void give_room(const Event& event);
   void drain();
-  void deliver(const Event& event);
+  void deliver(Event event);
   void deliver_inventory(std::string payload);
   void resync_if_due(Instant now);
   void on_owned(const Result<std::string>& answer);
   void answer(Peer::Done done, Result<std::string> result);
+  void answer_in_order(Peer::Done done, Result<std::string> result);
   [[nodiscard]] Error error_of(berth_status status, std::string_view payload) const;
 
   const LibraryPtr library_;
@@ -85,6 +91,7 @@ class HostSide : public std::enable_shared_from_this<HostSide> {
   std::uint64_t next_operation_ = 1;
   std::size_t overdue_ = 0;
   std::deque<Event> queue_;
+  std::size_t queued_events_ = 0;  // in queue_, but what streams carry: credit bounds that
   std::size_t event_bytes_ = 0;
   std::size_t stream_bytes_ = 0;
   bool drain_posted_ = false;

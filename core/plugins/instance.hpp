@@ -25,9 +25,9 @@ namespace berth::plugins {
 class HostSide;
 
 struct Limits {
-  std::size_t events = 16 * 1024;  // queued, not yet given to the core
+  std::size_t events = 16 * 1024;  // queued, not yet given to the core, EVENT_STREAM aside
   std::size_t event_bytes = 64 * 1024 * 1024;
-  std::size_t stream_bytes = 64 * 1024 * 1024;     // of EVENT_STREAM alone
+  std::size_t stream_bytes = 64 * 1024 * 1024;     // of EVENT_STREAM alone, 128 more for each
   std::size_t snapshot_bytes = 256 * 1024 * 1024;  // of one inventory in parts
   std::size_t open_calls =
       64 * 1024;  // not yet completed by the plugin, also those past their deadline

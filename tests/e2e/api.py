@@ -15,6 +15,9 @@ class Api:
     def __init__(self, port, timeout=70):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
+    def __del__(self):
+        self.connection.close()
+
     def call(self, operation, **members):
         """Operation of ECS, or of Berth as "Berth.WatchTask". Raises Refused, or OSError where the API is gone."""
         prefix, _, name = operation.rpartition(".")

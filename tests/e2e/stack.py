@@ -235,36 +235,57 @@ def _zombie(pid):
 
 
 class Footprint:
-    """What a test could leave on the host."""
+    """What the stacks below one directory have on the host. Others may be at work beside them."""
 
     def __init__(self, directory):
         self.directory = directory
-        self.before = self._take()
+        self.stray = self._stray_links()
 
-    def _take(self):
+    @staticmethod
+    def _links():
+        return {line.split(":")[1].strip().split("@")[0]: " master " in line for line in run(["ip", "-o", "link"]).stdout.splitlines()}
+
+    def _stray_links(self):
+        """Ends of containers' links that have lost their bridge: somebody's, and whose cannot be told."""
+        return {name for name, has_master in self._links().items() if name.startswith("bv") and not has_master}
+
+    def _agents(self):
+        """What each agent was told to make: bridges, and parents of cgroups."""
+        made = {"bridge": set(), "cgroup_parent": set()}
+        for place, _, files in os.walk(self.directory):
+            if "agent.toml" not in files:
+                continue
+            with open(f"{place}/agent.toml", encoding="utf-8") as config:
+                for key, value in re.findall(r'^(bridge|cgroup_parent) = "(.*)"$', config.read(), re.MULTILINE):
+                    made[key].add(value)
+        return made["bridge"], made["cgroup_parent"]
+
+    def left(self):
+        bridges, parents = self._agents()
         with open("/proc/self/mounts", encoding="utf-8") as mounts:
-            mounted = {line.split()[1] for line in mounts}
+            mounted = {line.split()[1] for line in mounts if line.split()[1].startswith(self.directory)}
         groups = set()
         for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
-            if os.path.isdir(root):
-                groups |= {f"{root}/{name}" for name in os.listdir(root) if name.startswith("berth")}
-        links = {line.split(":")[1].strip().split("@")[0] for line in run(["ip", "-o", "link"]).stdout.splitlines()}
-        namespaces = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
-        tables = set(run(["nft", "list", "tables"]).stdout.splitlines())
-        processes = set()
+            groups |= {f"{root}/{name}" for name in parents if os.path.isdir(f"{root}/{name}")}
+        links = (bridges & set(self._links())) | (self._stray_links() - self.stray)
+        namespaces = {name for name in (os.listdir("/run/netns") if os.path.isdir("/run/netns") else [])
+                      if name.rsplit("_", 1)[0] in bridges}
+        tables = set(run(["nft", "list", "tables"]).stdout.splitlines()) & {f"table ip berth_{name.replace('-', '_')}" for name in bridges}
+        left = {"mounts": mounted, "cgroups": groups, "links": links, "namespaces": namespaces, "tables": tables, "processes": self._processes()}
+        return {kind: sorted(found) for kind, found in left.items() if found}
+
+    def _processes(self):
+        """Programs of Berth's and runtimes: all carry a path below the directory on their command line."""
+        found = set()
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
-                    name = comm.read().strip()
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as comm, open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+                    name, command = comm.read().strip(), cmdline.read()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if re.match(r"berth|crun|runc", name) and not _zombie(int(pid)):
-                processes.add(f"{pid} {name}")
-        return {"mounts": mounted, "cgroups": groups, "links": links, "namespaces": namespaces, "tables": tables, "processes": processes}
-
-    def added(self):
-        now = self._take()
-        return {kind: sorted(now[kind] - self.before[kind]) for kind in now if now[kind] - self.before[kind]}
+            if re.match(r"berth|crun|runc", name) and self.directory.encode() in command:
+                found.add(f"{pid} {name}")
+        return found
 
 
 class Scene:
@@ -304,9 +325,9 @@ class Scene:
             for close in reversed(self.closers):
                 close()
         end = time.monotonic() + 15  # veth ends and cgroups vanish a moment after their processes
-        while self.footprint.added() and time.monotonic() < end:
+        while self.footprint.left() and time.monotonic() < end:
             threading.Event().wait(0.1)
-        left = self.footprint.added()
+        left = self.footprint.left()
         shutil.rmtree(self.directory)
         return left
 

@@ -29,7 +29,7 @@ DEFINITION = {
 class Berthd:
     """berthd in a directory of its own, on a free port."""
 
-    def __init__(self, directory, tls=None):
+    def __init__(self, directory, tls=None, libraries=()):
         self.directory = directory
         plugins = os.path.join(directory, "plugins.d")
         os.makedirs(plugins, exist_ok=True)
@@ -39,6 +39,8 @@ class Berthd:
             if tls:
                 out.write(f'tls_certificate = "{tls}.pem"\ntls_key = "{tls}.key"\n')
             out.write('[[access_key]]\nid = "AKIDTEST"\nsecret = "sosecret/+="\n')
+            for number, path in enumerate(libraries):
+                out.write(f'[plugins.p{number}]\npath = "{path}"\n')
         os.chmod(config, 0o600)
         self.log = open(os.path.join(directory, "log"), "ab")
         ready, child = os.pipe()
@@ -65,7 +67,9 @@ class Berthd:
         self.log.close()
 
 
-class ApiTest(unittest.TestCase):
+class Scene:
+    """A server, and the AWS CLI as its client; for tests to mix in."""
+
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="berth-api-")
         self.addCleanup(shutil.rmtree, self.directory)
@@ -94,6 +98,8 @@ class ApiTest(unittest.TestCase):
         self.assertIn(f"({exception})", done.stderr)
         return done.stderr
 
+
+class ApiTest(Scene, unittest.TestCase):
     def register(self, **changes):
         return self.aws("register-task-definition", "--cli-input-json", json.dumps({**DEFINITION, **changes}))["taskDefinition"]
 
@@ -154,6 +160,10 @@ class ApiTest(unittest.TestCase):
         self.assertIn("No Container Instances were found in your cluster.",
                       self.refused("InvalidParameterException", "run-task", "--task-definition", "web"))
         self.refused("ClientException", "run-task", "--task-definition", "none")
+        started = self.aws("start-task", "--task-definition", "web", "--container-instances", "0" * 32)
+        self.assertEqual((started["tasks"], started["failures"][0]["reason"]), ([], "MISSING"))
+        self.refused("InvalidParameterException", "start-task", "--task-definition", "web", "--container-instances",
+                     "arn:aws:ecs:us-east-1:000000000000:container-instance/other/" + "0" * 32)
         self.refused("InvalidParameterException", "stop-task", "--task", "0" * 32)
         self.assertEqual(self.aws("describe-tasks", "--tasks", "0" * 32)["failures"][0]["reason"], "MISSING")
         self.assertEqual(self.aws("list-container-instances", "--filter", "agentConnected == true")["containerInstanceArns"], [])

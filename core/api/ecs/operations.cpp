@@ -72,7 +72,7 @@ constexpr Entry kOperations[] = {
     {"RegisterDaemonTaskDefinition", nullptr},
     {"RegisterTaskDefinition", register_task_definition},
     {"RunTask", run_task},
-    {"StartTask", nullptr},
+    {"StartTask", start_task},
     {"StopServiceDeployment", nullptr},
     {"StopTask", stop_task},
     {"SubmitAttachmentStateChanges", nullptr},

@@ -24,6 +24,7 @@ void list_task_definitions(const Call& call);
 void list_task_definition_families(const Call& call);
 
 void run_task(const Call& call);
+void start_task(const Call& call);
 void stop_task(const Call& call);
 void describe_tasks(const Call& call);
 void list_tasks(const Call& call);
@@ -33,6 +34,8 @@ void describe_container_instances(const Call& call);
 
 // Berth's own.
 void watch_task(const Call& call);
+void plan_task(const Call& call);
+void explain_task(const Call& call);
 
 // Which operation a name stands for, of those of the pinned API model.
 struct Lookup {

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <set>
-
-#include "core/api/ecs/definition.hpp"
 #include "core/api/ecs/operations.hpp"
 #include "core/api/ecs/pages.hpp"
 #include "core/api/ecs/show.hpp"
@@ -13,125 +9,9 @@ namespace {
 constexpr int kPageSize = 100;
 // Tasks looked at in one visit to the loop; a page may hold fewer than asked for.
 constexpr int kScan = 5000;
-constexpr std::size_t kOverrideBytes = 8192;
-constexpr std::size_t kExpressionLength = 2000;
 
 tl::unexpected<Error> refuse(std::string text, std::string member) {
   return fail(Errc::Invalid, std::move(text), Subject::Request, std::move(member));
-}
-
-bool holds_only(const std::string& text, std::string_view others) {
-  return std::ranges::all_of(text, [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           others.find(c) != std::string_view::npos;
-  });
-}
-
-Result<void> check_placement(const Call& call, const model::RunTaskRequest& request) {
-  for (const auto& constraint : request.placement_constraints()) {
-    if (constraint.type() == "distinctInstance") {
-      if (constraint.has_expression()) {
-        return refuse("The constraint distinctInstance takes no expression.",
-                      "placementConstraints");
-      }
-      continue;
-    }
-    if (constraint.expression().empty() || constraint.expression().size() > kExpressionLength) {
-      return refuse("The constraint memberOf needs an expression of at most 2000 characters.",
-                    "placementConstraints");
-    }
-    const auto& check = call.backend().check_expression;
-    if (!check) continue;
-    if (auto read = check(constraint.expression()); !read) {
-      return refuse("Invalid expression '" + constraint.expression() + "': " + read.error().message,
-                    "placementConstraints");
-    }
-  }
-  for (const auto& strategy : request.placement_strategy()) {
-    const std::string& field = strategy.field();
-    std::string lower = field;
-    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    const bool binpack = strategy.type() == "binpack";
-    if (binpack && lower != "cpu" && lower != "memory") {
-      return refuse("The strategy binpack needs the field cpu or memory.", "placementStrategy");
-    }
-    const bool known = lower == "instanceid" || lower == "host" ||
-                       (lower.starts_with("attribute:") && lower.size() > 10);
-    if (strategy.type() == "spread" && !known) {
-      return refuse("The strategy spread needs the field instanceId, host or attribute:NAME.",
-                    "placementStrategy");
-    }
-  }
-  return {};
-}
-
-Result<void> check_overrides(const model::RunTaskRequest& request) {
-  if (!request.has_overrides()) return {};
-  if (json::encode(request.overrides()).size() > kOverrideBytes) {
-    return refuse("Overrides can have at most 8192 characters in all.", "overrides");
-  }
-  std::set<std::string> names;
-  for (const auto& container : request.overrides().container_overrides()) {
-    if (!names.insert(container.name()).second) {
-      return refuse("The override of container '" + container.name() + "' stands there twice.",
-                    "overrides");
-    }
-    for (const auto& variable : container.environment()) {
-      if (variable.name().empty() || variable.name().find('=') != std::string::npos) {
-        return refuse("The name '" + variable.name() + "' of an environment variable is invalid.",
-                      "overrides");
-      }
-    }
-  }
-  return {};
-}
-
-// Normalises the sizes as a registration does.
-Result<void> check_sizes(model::RunTaskRequest& request) {
-  if (request.overrides().has_cpu()) {
-    const auto cpu = parse_cpu(request.overrides().cpu());
-    if (!cpu || *cpu < 128 || *cpu > 196'608) {
-      return fail(Errc::Invalid, "Invalid 'cpu' setting for task.", Subject::Definition,
-                  "overrides.cpu");
-    }
-    request.mutable_overrides()->set_cpu(std::to_string(*cpu));
-  }
-  if (request.overrides().has_memory()) {
-    const auto memory = parse_memory(request.overrides().memory());
-    if (!memory || *memory < 4) {
-      return fail(Errc::Invalid, "Invalid 'memory' setting for task.", Subject::Definition,
-                  "overrides.memory");
-    }
-    request.mutable_overrides()->set_memory(std::to_string(*memory));
-  }
-  return {};
-}
-
-Result<void> check_run(const Call& call, model::RunTaskRequest& request) {
-  auto cluster = cluster_of(call.backend(), request.has_cluster(), request.cluster());
-  if (!cluster) return tl::unexpected(cluster.error());
-  request.set_cluster(cluster->str());
-  if (auto id = parse_definition(request.task_definition()); !id) return tl::unexpected(id.error());
-  if (request.has_launch_type() && !request.capacity_provider_strategy().empty()) {
-    return refuse("Cannot specify both a launch type and a capacity provider strategy.",
-                  "launchType");
-  }
-  if (request.propagate_tags() == "SERVICE") {
-    return refuse(
-        "Invalid value for propagateTags: a task that no service started has none to "
-        "take tags from.",
-        "propagateTags");
-  }
-  if (!holds_only(request.started_by(), "_-/")) {
-    return refuse("startedBy may hold letters, digits, '_', '-' and '/' only.", "startedBy");
-  }
-  const bool printable =
-      std::ranges::all_of(request.client_token(), [](char c) { return c >= 33 && c <= 126; });
-  if (!printable) return refuse("clientToken may hold printable ASCII only.", "clientToken");
-  if (auto done = check_tags(request.tags()); !done) return done;
-  if (auto done = check_placement(call, request); !done) return done;
-  if (auto done = check_overrides(request); !done) return done;
-  return check_sizes(request);
 }
 
 struct TaskFilter {
@@ -211,25 +91,6 @@ Result<model::ListTasksResponse> list_page(const control::State& state, const Ta
 }
 
 }  // namespace
-
-void run_task(const Call& call) {
-  model::RunTaskRequest request;
-  if (!call.read(request)) return;
-  if (auto checked = check_run(call, request); !checked) return call.refuse(checked.error());
-  call.submit(control::RunTask{std::move(request)}, [](const Call& answered,
-                                                       const control::Answer& answer) {
-    const auto& ran = std::get<control::RunTaskAnswer>(answer);
-    model::RunTaskResponse response;
-    for (std::size_t i = 0; i < ran.tasks.size(); ++i) {
-      const TaskView view{ran.tasks[i], i < ran.instances.size() ? ran.instances[i] : nullptr};
-      *response.add_tasks() = show_task(view, answered.realm(), Tags::Show);
-    }
-    for (const auto& failure : ran.failures) {
-      *response.add_failures() = show_failure(failure);
-    }
-    answered.reply(response);
-  });
-}
 
 void stop_task(const Call& call) {
   model::StopTaskRequest request;

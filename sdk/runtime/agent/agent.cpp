@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/agent/agent.hpp"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -76,6 +78,9 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   if (!tasks) return tasks.error();
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
+  // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.
+  const auto written = fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
+  if (!written) return written;
   worker_ = std::thread([this] { work(); });
   client_->start();
   return {};

@@ -25,7 +25,7 @@ namespace berth::runtime {
 
 class Agent {
  public:
-  // Opens the tasks, goes on with them, and begins to dial. Errors: those of Tasks and fleet::Client.
+  // Opens the tasks, goes on with them, writes the pid file, and begins to dial. Errors: those of Tasks and fleet::Client.
   static sdk::Result<std::unique_ptr<Agent>> open(const AgentConfig& config);
 
   // Says good-bye; containers run on.

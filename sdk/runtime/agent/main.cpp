@@ -11,7 +11,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sdk/fleet/durable_file.hpp"
 #include "sdk/runtime/agent/agent.hpp"
 #include "sdk/runtime/agent/leftovers.hpp"
 #include "sdk/runtime/agent/registration.hpp"
@@ -49,9 +48,6 @@ int run(const berth::runtime::AgentConfig& config) {
   ::sigaction(SIGINT, &action, nullptr);
   auto agent = berth::runtime::Agent::open(config);
   if (!agent) return complain(agent.error());
-  // After open(), which refuses a second agent of the same directory.
-  const auto written = berth::fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
-  if (!written) return complain(written.error());
   spdlog::info("berth-agent {} begins; server {}", berth::runtime::agent_version(), config.server.text());
   await_stop();
   spdlog::info("berth-agent ends; containers run on");

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "berth/plugin_abi.h"
@@ -129,10 +130,19 @@ static void* work(void* argument) {
       continue;
     }
     self->jobs = job->next;
-    pthread_mutex_unlock(&self->mutex);
 #ifdef DEFECT_FORGETS_OPEN_CALLS
-    usleep(20000); /* so that something is open when destroy comes */
+    /* A while for destroy to come, so that something is open then. */
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 20000000;
+    until.tv_sec += until.tv_nsec / 1000000000, until.tv_nsec %= 1000000000;
+    while (!self->ending && pthread_cond_timedwait(&self->changed, &self->mutex, &until) == 0) continue;
+    if (self->ending) {
+      free(job);
+      break;
+    }
 #endif
+    pthread_mutex_unlock(&self->mutex);
     finish(self, job->operation, BERTH_OK);
     free(job);
     pthread_mutex_lock(&self->mutex);

@@ -82,6 +82,11 @@ class FakeControl final : public control::Frontend {
   }
   control::State& state() { return state_; }
   std::string last_unknown;
+  // What was asked last, and what is answered.
+  model::StartTaskRequest started;
+  model::PlanTaskRequest planned;
+  control::PlanTaskAnswer plan;
+  control::ExplainTaskAnswer why;
 
  private:
   using Answer = Result<control::Answer>;
@@ -140,6 +145,34 @@ class FakeControl final : public control::Frontend {
     }
     answer.failures.push_back({.arn = "arn:x", .reason = "RESOURCE:CPU", .detail = ""});
     return answer;
+  }
+  Answer run(const control::StartTask& command) {
+    started = command.request;
+    control::RunTaskAnswer answer;
+    for (const std::string& node : command.request.container_instances()) {
+      auto instance = state_.instance(NodeId(node));
+      if (instance == nullptr) {
+        answer.failures.push_back({.arn = node, .reason = "MISSING", .detail = "Not here."});
+        continue;
+      }
+      answer.tasks.push_back(
+          add_task("0123456789abcdef0123456789abcdef", "web", TaskStatus::Pending, node));
+      answer.instances.push_back(instance);
+    }
+    return answer;
+  }
+  Answer run(const control::PlanTask& command) {
+    planned = command.request;
+    return plan;
+  }
+  Answer run(const control::ExplainTask& command) {
+    if (command.task.empty() && !why.unplaced) {
+      return fail(Errc::NotFound, "No call of " + command.group, Subject::Request, "group");
+    }
+    if (!command.task.empty() && !why.task) {
+      return fail(Errc::NotFound, "The referenced task was not found.", Subject::Task);
+    }
+    return why;
   }
   Answer run(const control::StopTask& command) {
     auto task = state_.task(TaskId(command.request.task()));

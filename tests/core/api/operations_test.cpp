@@ -54,7 +54,7 @@ TEST_F(Operations, ThatAreNotServedSaySoByName) {
   EXPECT_EQ(service.at("__type"), "UnsupportedFeatureException");
   EXPECT_THAT(service.at("message"), HasSubstr("CreateService"));
   for (const char* target :
-       {"AmazonEC2ContainerServiceV20141113.Nothing", "Berth_20261122.PlanTask",
+       {"AmazonEC2ContainerServiceV20141113.Nothing", "Berth_20261122.Nothing",
         "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", ""}) {
     const auto reply = call(target, "{}");
     EXPECT_EQ(reply.status, 400);

@@ -74,7 +74,8 @@ class Bench : public ::testing::Test, public Timers {
               .timers = *this,
               .rng = rng,
               .halt = [this](Error error) { halted = std::move(error); },
-              .post = [this](std::function<void()> work) { posted.push_back(std::move(work)); }});
+              .post = [this](std::function<void()> work) { posted.push_back(std::move(work)); },
+              .meter = meter});
     const auto restored = core->restore(std::move(*loaded), now);
     ASSERT_TRUE(restored) << restored.error().message;
   }
@@ -196,8 +197,11 @@ class Bench : public ::testing::Test, public Timers {
     plugins.take(method).done(message.SerializeAsString());
     settle();
   }
-  void refuse(v1::Method method, Errc code, const std::string& message) {
-    plugins.take(method).done(tl::unexpected(Error{code, message}));
+  void refuse(v1::Method method, Errc code, const std::string& message,
+              milliseconds retry_after = milliseconds(0)) {
+    Error error{code, message};
+    error.retry_after = retry_after;
+    plugins.take(method).done(tl::unexpected(std::move(error)));
     settle();
   }
   void answer_plan(std::int64_t cpu = 256, std::int64_t memory = 128) {
@@ -224,7 +228,9 @@ class Bench : public ::testing::Test, public Timers {
     if (first->as<RunTaskAnswer>().tasks.empty()) return;
     const TaskId id = first->as<RunTaskAnswer>().tasks[0]->id;
     answer(v1::METHOD_LAUNCH_START, v1::Empty());
-    report(report_of(id, 1, v1::TASK_PHASE_STOPPED));
+    v1::TaskReport end = report_of(id, 1, v1::TASK_PHASE_STOPPED);
+    end.set_node_id(task(id)->node.str());
+    report(end);
   }
   // A task that the plugin has not answered for yet.
   TaskId placed() {
@@ -248,6 +254,7 @@ class Bench : public ::testing::Test, public Timers {
   std::optional<Instant> wake;
   std::deque<std::function<void()>> posted;
   std::optional<Error> halted;
+  DecisionMeter* meter = nullptr;
   std::unique_ptr<Control> core;
 };
 

@@ -201,6 +201,37 @@ TEST_F(LifecycleTest, RepeatsAStartThatWasNotAnswered) {
   }
 }
 
+TEST_F(LifecycleTest, WaitsWithARepetitionAsLongAsThePluginAsks) {
+  ready();
+  const TaskId id = placed();
+  refuse(v1::METHOD_LAUNCH_START, Errc::Unavailable, "in a while", seconds(90));
+  advance(seconds(60));
+  answer(v1::METHOD_LAUNCH_LIST_OWNED, v1::ListOwnedResponse());  // looks at all tasks again
+  advance(seconds(29));
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_START), 0);
+  advance(seconds(1));
+  answer(v1::METHOD_LAUNCH_START, v1::Empty());
+  ask(stop_task(id));
+  refuse(v1::METHOD_LAUNCH_STOP, Errc::Unavailable, "next year", std::chrono::hours(8760));
+  advance(std::chrono::minutes(10));
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_STOP), 1) << "no plugin makes a task hang";
+}
+
+TEST_F(LifecycleTest, DoesNotWaitWithAStopNorForWhatAPluginAskedBeforeItsEnd) {
+  ready();
+  const TaskId stopped = placed();
+  refuse(v1::METHOD_LAUNCH_START, Errc::Unavailable, "in a while", seconds(90));
+  ask(stop_task(stopped));
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_STOP), 1);
+  plugins.calls.clear();
+  placed();
+  refuse(v1::METHOD_LAUNCH_START, Errc::Unavailable, "in a while", seconds(90));
+  core->plugin_down(PluginName("ec2"));
+  core->plugin_up(ec2());
+  settle();
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_START), 1);
+}
+
 TEST_F(LifecycleTest, EndsATaskWhoseStartIsRefused) {
   ready();
   for (const Errc code : {Errc::Invalid, Errc::Precondition, Errc::NoCapacity, Errc::Denied,

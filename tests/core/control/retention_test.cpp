@@ -70,7 +70,7 @@ class RetentionTest : public ::testing::Test, public Timers {
               .post = [this](std::function<void()> work) { posted.push_back(std::move(work)); }};
   Desk desk{Config{}, ports};
   Plugins plugins{desk, calls};
-  Placer placer{desk.state(), desk.config().realm};
+  Placer placer{desk, nullptr};
   Watches watches{desk};
   Tasks tasks{desk, placer, watches};
   Retention retention{desk, plugins, tasks};

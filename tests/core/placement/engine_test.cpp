@@ -479,5 +479,19 @@ TEST(Strategy, ReadsEcsTypesAndFields) {
   EXPECT_EQ(strategy_field(*parse_strategy("random", "")), "");
 }
 
+// The sanitizers see it where the index asks for the zone of a class that nobody told the
+// attribute.
+TEST_F(EngineTest, SpreadsOverAnAttributeThatIsNewerThanANodeThatIsGone) {
+  NodeSpec racked = host("racked");
+  racked.attributes.push_back({"rack", "r1"});
+  NodeSpec gone = host("gone");
+  gone.attributes.push_back({"rack", "r2"});
+  add(racked);
+  add(host("plain"));
+  engine.remove_node(add(gone));
+  const RequestId id = compile(request({.cpu = 1024}, {{Strategy::Kind::SpreadAttribute, "rack"}}));
+  EXPECT_THAT(place(id, 2), ElementsAre(0, 1));
+}
+
 }  // namespace
 }  // namespace berth::placement

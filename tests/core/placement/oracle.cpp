@@ -284,9 +284,9 @@ std::int64_t Oracle::key(const Strategy& strategy, const Request& request,
     case Strategy::Kind::SpreadAttribute: {
       std::int64_t out = 0;
       for (std::uint32_t other = 0; other < nodes.size(); ++other) {
-        const bool same =
-            nodes[other] && value(other, strategy.attribute) == value(node, strategy.attribute);
-        if (same) out += counted(request, other);
+        const std::int64_t here = nodes[other] ? counted(request, other) : 0;
+        if (here > 0 && value(other, strategy.attribute) == value(node, strategy.attribute))
+          out += here;
       }
       return out;
     }
@@ -317,11 +317,23 @@ std::optional<std::uint32_t> Oracle::decide(const Request& request, std::uint64_
       const auto at = std::lower_bound(rest.begin(), rest.end(), start);
       return at == rest.end() ? rest.front() : *at;
     }
-    std::map<std::uint32_t, std::int64_t> keys;
-    std::int64_t least = INT64_MAX;
-    for (const std::uint32_t node : rest)
-      least = std::min(least, keys[node] = key(strategies[i], request, node));
-    std::erase_if(rest, [&](std::uint32_t node) { return keys[node] != least; });
+    std::vector<std::int64_t> keys;
+    std::map<std::optional<std::string>, std::int64_t> by_value;  // asked once for each
+    for (const std::uint32_t node : rest) {
+      if (strategies[i].kind != Strategy::Kind::SpreadAttribute) {
+        keys.push_back(key(strategies[i], request, node));
+        continue;
+      }
+      const auto [known, is_new] = by_value.try_emplace(value(node, strategies[i].attribute));
+      if (is_new) known->second = key(strategies[i], request, node);
+      keys.push_back(known->second);
+    }
+    const std::int64_t least = *std::min_element(keys.begin(), keys.end());
+    std::vector<std::uint32_t> kept;
+    for (std::size_t n = 0; n < rest.size(); ++n) {
+      if (keys[n] == least) kept.push_back(rest[n]);
+    }
+    rest = std::move(kept);
   }
   return rest.front();
 }

@@ -103,6 +103,17 @@ TEST_F(BrokerTest, GivesARefusalBackWithoutAskingOthers) {
   EXPECT_TRUE(any->calls.empty());
 }
 
+TEST_F(BrokerTest, TellsTheAskerWhenToAskAgain) {
+  broker.add(any, serving({"*"}));
+  ASSERT_TRUE(broker.ask(asker, question("r.example")));
+  Error busy{Errc::Unavailable, "busy"};
+  busy.retry_after = std::chrono::seconds(2);
+  any->calls.at(0).done(tl::unexpected(busy));
+  v1::Failure failure;
+  ASSERT_TRUE(failure.ParseFromString(answer().response()));
+  EXPECT_EQ(failure.retry_after_ms(), 2000U);
+}
+
 TEST_F(BrokerTest, SaysWhichRegistryNobodyServes) {
   ASSERT_TRUE(broker.ask(asker, question("quay.example:5000")));
   EXPECT_EQ(answer().status(), BERTH_NOT_FOUND);

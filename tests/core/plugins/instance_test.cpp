@@ -56,9 +56,11 @@ TEST_F(InstanceTest, GivesThePluginsErrorWithItsWordsAndField) {
   v1::Failure failure;
   failure.set_message("no such node");
   failure.set_field("node_id");
+  failure.set_retry_after_ms(1500);
   plugin.complete(operation, BERTH_NOT_FOUND, failure.SerializeAsString());
   core.run();
   EXPECT_EQ(ends.at(0).error().code, Errc::NotFound);
+  EXPECT_EQ(ends.at(0).error().retry_after, std::chrono::milliseconds(1500));
   EXPECT_EQ(ends.at(0).error().message, "no such node");
   EXPECT_EQ(ends.at(0).error().what, "node_id");
 }
@@ -222,6 +224,36 @@ TEST_F(InstanceTest, DropsEventsBeforeActivate) {
   EXPECT_EQ(instance->faults().early_or_late_events, 1U);
 }
 
+TEST_F(InstanceTest, AnswersAfterTheEventsThatCameBefore) {
+  Limits limits;
+  limits.events_per_turn = 2;
+  begin(limits);
+  std::size_t seen = 0;
+  const std::uint64_t operation =
+      instance->call(v1::METHOD_LAUNCH_LOGS, "", {}, [&](const Result<std::string>& result) {
+        EXPECT_TRUE(result);
+        seen = core.events.size();
+      });
+  for (int i = 0; i < 7; ++i) plugin.emit(v1::EVENT_STREAM, "piece");
+  plugin.complete(operation);
+  plugin.emit(v1::EVENT_STREAM, "of another call");
+  core.run();
+  EXPECT_EQ(seen, 7U);
+  EXPECT_EQ(core.events.size(), 8U);
+}
+
+TEST_F(InstanceTest, AnswersWhatWasCompletedThoughItsEventsAreDiscardedByTheEnd) {
+  begin();
+  const std::uint64_t operation = call();
+  plugin.emit(v1::EVENT_STREAM, "piece");
+  plugin.complete(operation, BERTH_OK, "done");
+  instance.reset();
+  core.run();
+  ASSERT_EQ(ends.size(), 1U);
+  EXPECT_EQ(ends[0].value(), "done");
+  EXPECT_TRUE(core.events.empty());
+}
+
 TEST_F(InstanceTest, LetsTheLoopBreatheWithinAFlood) {
   begin({.events_per_turn = 10});
   for (int i = 0; i < 95; ++i) plugin.emit(v1::EVENT_LAUNCH_TASK, "x");
@@ -264,12 +296,21 @@ TEST_F(InstanceTest, AsksForTheWholeNoOftenerThanTheInterval) {
 }
 
 TEST_F(InstanceTest, KeepsRoomForReportsWhenStreamsFlood) {
-  begin({.stream_bytes = 100});
+  begin({.stream_bytes = 400});
   for (int i = 0; i < 10; ++i) plugin.emit(v1::EVENT_STREAM, std::string(50, 's'));
   plugin.emit(v1::EVENT_LAUNCH_TASK, "x");
   core.run();
   EXPECT_EQ(core.events.size(), 3U);
   EXPECT_EQ(core.events.back().first, static_cast<std::uint32_t>(v1::EVENT_LAUNCH_TASK));
+}
+
+TEST_F(InstanceTest, LosesNothingOfStreamsThatComeInManySmallPieces) {
+  begin({.events = 2});
+  for (int i = 0; i < 100; ++i) plugin.emit(v1::EVENT_STREAM, "s");
+  for (int i = 0; i < 2; ++i) plugin.emit(v1::EVENT_LAUNCH_TASK, "x");
+  core.run();
+  EXPECT_EQ(core.events.size(), 102U);
+  EXPECT_EQ(instance->faults().dropped_events, 0U);
 }
 
 TEST_F(InstanceTest, PutsAnInventoryTogetherFromItsParts) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -20,6 +21,7 @@
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
+#include "tests/support/host_events.hpp"
 
 namespace berth::runtime::test {
 
@@ -29,17 +31,6 @@ using namespace std::chrono_literals;
 inline std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// Asks again and again until it is true or the time is over.
-template <typename Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = 30s) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    ::usleep(2000);
-  }
-  return true;
 }
 
 inline void make_busybox_rootfs(const fs::path& root) {
@@ -52,6 +43,19 @@ inline void make_busybox_rootfs(const fs::path& root) {
         "pwd", "mount", "grep",  "dd",   "mknod", "unshare", "yes",      "tr"}) {
     fs::create_symlink("busybox", root / "bin" / applet);
   }
+}
+
+// Monitors whose command line has the mark.
+inline std::set<pid_t> monitors(const std::string& mark) {
+  std::set<pid_t> found;
+  std::error_code error;
+  for (const auto& process : fs::directory_iterator("/proc", error)) {
+    const std::string line = slurp(process.path() / "cmdline");
+    const bool ours =
+        line.find("berth-monitor") != std::string::npos && line.find(mark) != std::string::npos;
+    if (ours) found.insert(std::atoi(process.path().filename().c_str()));
+  }
+  return found;
 }
 
 // Paths of all cgroups of the tests, mounts and monitors: what must be the same before and after.
@@ -67,12 +71,7 @@ inline std::set<std::string> traces(const std::string& mark) {
   for (std::string line; std::getline(mounts, line);) {
     if (line.find(mark) != std::string::npos) found.insert("mount " + line);
   }
-  for (const auto& process : fs::directory_iterator("/proc", error)) {
-    const std::string line = slurp(process.path() / "cmdline");
-    const bool ours =
-        line.find("berth-monitor") != std::string::npos && line.find(mark) != std::string::npos;
-    if (ours) found.insert("process " + process.path().filename().string());
-  }
+  for (const pid_t pid : monitors(mark)) found.insert("process " + std::to_string(pid));
   return found;
 }
 
@@ -99,7 +98,9 @@ class ContainerTest : public ::testing::Test {
     auto removed = cgroups->remove("/" + mark_);
     EXPECT_TRUE(removed) << removed.error().message;
     fs::remove_all(dir_);
-    EXPECT_TRUE(eventually([this] { return traces(mark_).empty(); }))
+    berth::test::HostEvents ends;
+    for (const pid_t pid : monitors(mark_)) ends.watch_end(pid);
+    EXPECT_TRUE(ends.until([this] { return traces(mark_).empty(); }))
         << ::testing::PrintToString(traces(mark_));
   }
 
@@ -152,7 +153,9 @@ class ContainerTest : public ::testing::Test {
 
   std::string log(const std::string& id) { return slurp(dir_ / (id + ".log")); }
   bool logged(const std::string& id, const std::string& text) {
-    return eventually([&] { return log(id).find(text) != std::string::npos; });
+    berth::test::HostEvents changes;
+    changes.watch_directory(dir_);
+    return changes.until([&] { return log(id).find(text) != std::string::npos; });
   }
 
   static inline int next_ = 0;

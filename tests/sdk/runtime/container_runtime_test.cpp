@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <sstream>
 
 #include "sdk/runtime/oci/spec_builder.hpp"
 #include "tests/sdk/runtime/container_fixture.hpp"
@@ -13,7 +14,21 @@
 namespace berth::runtime::test {
 namespace {
 
-class Containers : public ContainerTest {};
+bool runs(pid_t pid) {
+  const std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+  const auto end = stat.rfind(')');
+  return end != std::string::npos && stat.substr(end, 3) != ") Z";
+}
+
+class Containers : public ContainerTest {
+ protected:
+  bool kill_monitor(const ContainerHandle& container) {
+    berth::test::HostEvents end;
+    end.watch_end(container.monitor_pid);
+    ::kill(container.monitor_pid, SIGKILL);
+    return end.until([&] { return !runtime_->inspect(container.id)->monitor_alive; });
+  }
+};
 
 TEST_F(Containers, TellsTheExitCodeOfTheProgram) {
   const auto exit = run(spec("one", "exit 3"));
@@ -183,11 +198,13 @@ TEST_F(Containers, HaveDockersPrivilegesAndNoDescriptorOfOurs) {
   // What the agent holds must not reach a program; this one is handed on by a careless spawn.
   const int ours = ::open("/etc/hostname", O_RDONLY);
   ASSERT_GE(::fcntl(ours, F_DUPFD, 50), 50);
-  run(spec("one",
-           "echo fds $(ls /proc/self/fd); grep -E '^(CapEff|CapPrm|CapBnd|CapInh|CapAmb|Seccomp):' /proc/self/status;"
-           "mknod /tmp/disk b 8 0; dd if=/tmp/disk of=/dev/null count=1 2>&1 | grep -c 'not permitted';"
-           "echo interrupts $(cat /proc/interrupts); (echo x > /proc/sys/kernel/hostname) 2>&1;"
-           "touch /sys/x 2>&1"));
+  run(spec(
+      "one",
+      "echo fds $(ls /proc/self/fd); grep -E '^(CapEff|CapPrm|CapBnd|CapInh|CapAmb|Seccomp):' "
+      "/proc/self/status;"
+      "mknod /tmp/disk b 8 0; dd if=/tmp/disk of=/dev/null count=1 2>&1 | grep -c 'not permitted';"
+      "echo interrupts $(cat /proc/interrupts); (echo x > /proc/sys/kernel/hostname) 2>&1;"
+      "touch /sys/x 2>&1"));
   for (int fd = 50; fd < 60; ++fd) ::close(fd);
   ::close(ours);
   const std::string text = log("one");
@@ -195,9 +212,12 @@ TEST_F(Containers, HaveDockersPrivilegesAndNoDescriptorOfOurs) {
   EXPECT_TRUE(has("fds 0 1 2 3\\n")) << "3 is ls's own: " << text;
   const auto host = HostAbilities::detect();
   char caps[32];
-  std::snprintf(caps, sizeof caps, "%016llx", 0xa80425fbull & static_cast<unsigned long long>(host.bounding_caps));
-  for (const char* set : {"CapEff:\\t", "CapPrm:\\t", "CapBnd:\\t"}) EXPECT_TRUE(has(set + std::string(caps))) << text;
-  for (const char* set : {"CapInh:\\t", "CapAmb:\\t"}) EXPECT_TRUE(has(set + std::string(16, '0'))) << text;
+  std::snprintf(caps, sizeof caps, "%016llx",
+                0xa80425fbull & static_cast<unsigned long long>(host.bounding_caps));
+  for (const char* set : {"CapEff:\\t", "CapPrm:\\t", "CapBnd:\\t"})
+    EXPECT_TRUE(has(set + std::string(caps))) << text;
+  for (const char* set : {"CapInh:\\t", "CapAmb:\\t"})
+    EXPECT_TRUE(has(set + std::string(16, '0'))) << text;
   EXPECT_TRUE(has("Seccomp:\\t2")) << text;
   EXPECT_TRUE(has("{\"log\":\"1\\n\"")) << "a disk's node opens nothing: " << text;
   EXPECT_TRUE(has("interrupts\\n")) << text;
@@ -250,16 +270,20 @@ TEST_F(Containers, OutlivesTheProcessThatMadeIt) {
 
 TEST_F(Containers, OutliveTheCgroupThatAServiceManagerMadeForTheAgent) {
   std::vector<std::string> units;
-  for (const char* hierarchy : {"/sys/fs/cgroup/systemd/", "/sys/fs/cgroup/unified/", "/sys/fs/cgroup/"}) {
-    if (fs::exists(hierarchy + std::string("cgroup.procs"))) units.push_back(hierarchy + mark_ + ".service");
+  for (const char* hierarchy :
+       {"/sys/fs/cgroup/systemd/", "/sys/fs/cgroup/unified/", "/sys/fs/cgroup/"}) {
+    if (fs::exists(hierarchy + std::string("cgroup.procs")))
+      units.push_back(hierarchy + mark_ + ".service");
   }
   ASSERT_FALSE(units.empty());
   for (const auto& unit : units) fs::create_directory(unit);
   const pid_t agent = ::fork();
   if (agent == 0) {
-    for (const auto& unit : units) std::ofstream(unit + "/cgroup.procs") << ::getpid() << std::flush;
+    for (const auto& unit : units)
+      std::ofstream(unit + "/cgroup.procs") << ::getpid() << std::flush;
     auto runtime = open_runtime("crun");
-    const bool good = runtime && runtime->create(spec("one", "sleep 1000")) && runtime->start("one");
+    const bool good =
+        runtime && runtime->create(spec("one", "sleep 1000")) && runtime->start("one");
     ::_exit(good ? 0 : 1);
   }
   int status = -1;
@@ -270,7 +294,11 @@ TEST_F(Containers, OutliveTheCgroupThatAServiceManagerMadeForTheAgent) {
     for (const auto& unit : units) all += slurp(unit + "/cgroup.procs");
     return all;
   };
-  EXPECT_TRUE(eventually([&] { return left().empty(); })) << left();
+  // The monitor has a child move it, which is the last one there.
+  berth::test::HostEvents ends;
+  std::istringstream pids(left());
+  for (pid_t pid = 0; pids >> pid;) ends.watch_end(pid);
+  EXPECT_TRUE(ends.until([&] { return left().empty(); })) << left();
   auto view = runtime_->inspect("one");
   ASSERT_TRUE(view);
   EXPECT_EQ(view->phase, ContainerPhase::Running);
@@ -289,8 +317,7 @@ TEST_F(Containers, AreSeenToEndEvenWithoutTheirMonitor) {
   ASSERT_TRUE(runtime_->start("one"));
   auto watch = runtime_->watch("one");
   ASSERT_TRUE(watch);
-  ::kill(created->monitor_pid, SIGKILL);
-  ASSERT_TRUE(eventually([&] { return !runtime_->inspect("one")->monitor_alive; }));
+  ASSERT_TRUE(kill_monitor(*created));
   EXPECT_EQ(runtime_->inspect("one")->phase, ContainerPhase::Running);
   ASSERT_TRUE(watch->poll());
   ASSERT_TRUE(runtime_->signal("one", SIGKILL));
@@ -304,12 +331,13 @@ TEST_F(Containers, AreRemovedWholeWhenTheirMonitorIsGone) {
   auto created = runtime_->create(spec("one", "sleep 1000"));
   ASSERT_TRUE(created);
   ASSERT_TRUE(runtime_->start("one"));
-  ::kill(created->monitor_pid, SIGKILL);
-  ASSERT_TRUE(eventually([&] { return !runtime_->inspect("one")->monitor_alive; }));
+  ASSERT_TRUE(kill_monitor(*created));
+  berth::test::HostEvents end;
+  end.watch_end(created->pid);
   auto removed = runtime_->remove("one");
   ASSERT_TRUE(removed) << removed.error().message;
   EXPECT_TRUE(runtime_->list()->empty());
-  EXPECT_TRUE(eventually([&] { return ::kill(created->pid, 0) != 0; }));
+  EXPECT_TRUE(end.until([&] { return !runs(created->pid); }));
 }
 
 TEST_F(Containers, AreRemovedWhileTheyRunAndBeforeTheyRan) {

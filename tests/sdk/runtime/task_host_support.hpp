@@ -25,19 +25,9 @@
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
 #include "sdk/runtime/task/tasks.hpp"
+#include "tests/support/host_events.hpp"
 
 namespace berth::runtime::testing {
-
-// Waits for what no event of ours tells of; false after the deadline.
-template <typename Done>
-bool eventually(const Done& done, std::chrono::milliseconds patience = std::chrono::seconds(20)) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    ::usleep(2'000);
-  }
-  return true;
-}
 
 inline std::filesystem::path new_directory(const char* name) {
   std::string path = std::filesystem::temp_directory_path() / (std::string("berth-") + name + "-XXXXXX");
@@ -74,8 +64,11 @@ class Registry {
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     if (::posix_spawn(&pid_, script.c_str(), nullptr, &attributes, args.data(), environ) != 0) pid_ = -1;
     ::posix_spawnattr_destroy(&attributes);
-    eventually([this] { return std::filesystem::exists(directory_ / "port") || ended(); },
-               std::chrono::seconds(60));
+    berth::test::HostEvents events;
+    events.watch_directory(directory_);
+    if (pid_ > 0) events.watch_end(pid_);
+    events.until([this] { return std::filesystem::exists(directory_ / "port") || ended(); },
+                 std::chrono::seconds(60));
     std::ifstream(directory_ / "port") >> port_;
   }
   ~Registry() {
@@ -94,6 +87,7 @@ class Registry {
 
  private:
   bool ended() {
+    if (pid_ < 0) return true;
     if (::waitpid(pid_, nullptr, WNOHANG) != pid_) return false;
     pid_ = -1;
     return true;

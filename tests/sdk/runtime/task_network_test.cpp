@@ -35,8 +35,8 @@ bool shell(const std::string& command) {
   return std::system(command.c_str()) == 0;
 }
 
-// What a TCP server says at once; empty where nobody answers.
-std::string ask(const std::string& address, std::uint16_t port) {
+// What a web server says; empty where nobody answers.
+std::string ask(const std::string& address, std::uint16_t port, int patience_ms = 5000) {
   const OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_in to{};
   to.sin_family = AF_INET;
@@ -44,15 +44,23 @@ std::string ask(const std::string& address, std::uint16_t port) {
   ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS)
     return {};
+  pollfd polled{fd.get(), POLLOUT, 0};
+  constexpr std::string_view kRequest = "GET / HTTP/1.0\r\n\r\n";
+  if (::poll(&polled, 1, patience_ms) <= 0 ||
+      ::send(fd.get(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL) < 0) {
+    return {};
+  }
   std::string text;
   for (;;) {
-    pollfd polled{fd.get(), POLLIN, 0};
-    if (::poll(&polled, 1, 500) <= 0) return text;
+    polled.events = POLLIN;
+    if (::poll(&polled, 1, patience_ms) <= 0) break;
     char buffer[256];
     const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
-    if (n <= 0) return text;
+    if (n <= 0) break;
     text.append(buffer, static_cast<std::size_t>(n));
   }
+  const auto body = text.find("\r\n\r\n");
+  return body == std::string::npos ? "" : text.substr(body + 4);
 }
 
 std::string ask_in(const std::string& netns, const std::string& address, std::uint16_t port) {
@@ -81,8 +89,10 @@ class UdpServer {
       sockaddr_in from{};
       socklen_t size = sizeof from;
       char byte = 0;
-      while (::recvfrom(socket_.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &size) == 1) {
-        ::sendto(socket_.get(), name.data(), name.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
+      while (::recvfrom(socket_.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &size) ==
+             1) {
+        ::sendto(socket_.get(), name.data(), name.size(), 0, reinterpret_cast<sockaddr*>(&from),
+                 size);
       }
     });
   }
@@ -100,6 +110,7 @@ class Networks : public ContainerTest {
  protected:
   void SetUp() override {
     ContainerTest::SetUp();
+    links_.watch_links();
     network_ = open();
     ASSERT_TRUE(network_);
   }
@@ -111,7 +122,7 @@ class Networks : public ContainerTest {
     EXPECT_TRUE(swept) << swept.error().message;
     auto down = network_->tear_down();
     EXPECT_TRUE(down) << down.error().message;
-    EXPECT_TRUE(eventually([] { return !shell("ip -br link | grep -qE '^(bv|berth)'"); }));
+    EXPECT_TRUE(links_.until([] { return !shell("ip -br link | grep -qE '^(bv|berth)'"); }));
     EXPECT_FALSE(shell("nft list tables | grep -q berth"));
     EXPECT_TRUE(fs::is_empty(dir_ / "netns"));
     ContainerTest::TearDown();
@@ -136,20 +147,20 @@ class Networks : public ContainerTest {
     auto endpoint = network_->attach_bridge(id, ports);
     EXPECT_TRUE(endpoint) << endpoint.error().message;
     if (!endpoint) return {};
-    auto one = spec(id, "echo up; while :; do echo I am " + id + " | nc -l -p 80; done");
+    // The server listens before it leaves for the background.
+    auto one =
+        spec(id, "mkdir /tmp/" + id + "; echo I am " + id + " >/tmp/" + id +
+                     "/index.html; httpd -p 80 -h /tmp/" + id + " && echo up; exec sleep 1000");
     one.netns_path = endpoint->netns_path;
     auto created = runtime_->create(one);
     EXPECT_TRUE(created) << created.error().message;
     EXPECT_TRUE(runtime_->start(id));
-    EXPECT_TRUE(eventually([&] { return ask(endpoint->address, 80) == "I am " + id + "\n"; }));
+    EXPECT_TRUE(logged(id, "up"));
+    EXPECT_EQ(ask(endpoint->address, 80), "I am " + id + "\n");
     return *endpoint;
   }
 
-  // The server handles one client at a time and needs a moment in between.
-  static bool says(const std::function<std::string()>& asked, const std::string& text) {
-    return eventually([&] { return asked() == text + "\n"; });
-  }
-
+  berth::test::HostEvents links_;
   std::unique_ptr<TaskNetwork> network_;
 };
 
@@ -162,13 +173,13 @@ TEST_F(Networks, TwoContainersOfATaskMayBothListenOnPort80) {
   EXPECT_GE(two.ports[0].host_port, 40'000);
   EXPECT_NE(one.address, two.address);
   const auto dynamic = two.ports[0].host_port;
-  EXPECT_TRUE(says([&] { return ask("127.0.0.1", 8080); }, "I am one"));
-  EXPECT_TRUE(says([&] { return ask("127.0.0.1", dynamic); }, "I am two"));
-  EXPECT_TRUE(says([&] { return ask(one.gateway, dynamic); }, "I am two"));
+  EXPECT_EQ(ask("127.0.0.1", 8080), "I am one\n");
+  EXPECT_EQ(ask("127.0.0.1", dynamic), "I am two\n");
+  EXPECT_EQ(ask(one.gateway, dynamic), "I am two\n");
   // From container to container: directly, by host port, and to itself by host port.
-  EXPECT_TRUE(says([&] { return ask_in(one.netns_path, two.address, 80); }, "I am two"));
-  EXPECT_TRUE(says([&] { return ask_in(one.netns_path, one.gateway, dynamic); }, "I am two"));
-  EXPECT_TRUE(says([&] { return ask_in(one.netns_path, one.gateway, 8080); }, "I am one"));
+  EXPECT_EQ(ask_in(one.netns_path, two.address, 80), "I am two\n");
+  EXPECT_EQ(ask_in(one.netns_path, one.gateway, dynamic), "I am two\n");
+  EXPECT_EQ(ask_in(one.netns_path, one.gateway, 8080), "I am one\n");
 }
 
 TEST_F(Networks, PublishesToTheWorldEvenBehindAForwardChainThatDrops) {
@@ -180,7 +191,7 @@ TEST_F(Networks, PublishesToTheWorldEvenBehindAForwardChainThatDrops) {
             mark_ + " && ip addr add 192.0.2.1/24 dev world0 && ip link set world0 up && ip -n " +
             mark_ + " addr add 192.0.2.2/24 dev eth0 && ip -n " + mark_ + " link set eth0 up"));
   serve("one", {{.container_port = 80, .host_port = 8080}});
-  EXPECT_TRUE(says([&] { return ask_in("/run/netns/" + mark_, "192.0.2.1", 8080); }, "I am one"));
+  EXPECT_EQ(ask_in("/run/netns/" + mark_, "192.0.2.1", 8080), "I am one\n");
   auto removed = runtime_->remove("one");
   EXPECT_TRUE(removed);
   EXPECT_TRUE(network_->detach("one"));
@@ -189,7 +200,7 @@ TEST_F(Networks, PublishesToTheWorldEvenBehindAForwardChainThatDrops) {
       << "our rules went, theirs stay";
   EXPECT_TRUE(shell("nft list chain ip filter FORWARD | grep -q 'policy drop'"));
   EXPECT_TRUE(shell("nft delete table ip filter; ip netns del " + mark_));
-  ASSERT_TRUE(eventually([] { return !shell("ip link show world0 2>/dev/null >&2"); }));
+  ASSERT_TRUE(links_.until([] { return !shell("ip link show world0 2>/dev/null >&2"); }));
 }
 
 TEST_F(Networks, LetsContainersReachNothingOnTheHostsLoopback) {
@@ -211,7 +222,7 @@ TEST_F(Networks, LetsContainersReachNothingOnTheHostsLoopback) {
   std::thread([&] {
     const OwnedFd fd(::open(one.netns_path.c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_EQ(::setns(fd.get(), CLONE_NEWNET), 0);
-    ask("127.0.0.1", 7000);
+    ask("127.0.0.1", 7000, 500);
   }).join();
   pollfd polled{server.get(), POLLIN, 0};
   EXPECT_EQ(::poll(&polled, 1, 0), 0) << "nobody got through";
@@ -220,8 +231,10 @@ TEST_F(Networks, LetsContainersReachNothingOnTheHostsLoopback) {
 TEST_F(Networks, NeitherHostNorNeighboursListenToAContainerThatPlaysARouter) {
   const auto one = network_->attach_bridge("one", {});
   ASSERT_TRUE(one);
-  EXPECT_FALSE(shell("ip -6 addr show dev berth0 | grep -q inet6")) << "the host takes no router's advertisement";
-  EXPECT_FALSE(shell("nsenter --net=" + one->netns_path + " ip -6 addr show dev eth0 | grep -q inet6"));
+  EXPECT_FALSE(shell("ip -6 addr show dev berth0 | grep -q inet6"))
+      << "the host takes no router's advertisement";
+  EXPECT_FALSE(
+      shell("nsenter --net=" + one->netns_path + " ip -6 addr show dev eth0 | grep -q inet6"));
   EXPECT_TRUE(shell("nsenter --net=" + one->netns_path + " ip -6 addr show dev lo | grep -q ::1"));
 }
 
@@ -265,19 +278,20 @@ TEST_F(Networks, AClientThatGoesOnSendingReachesTheContainerOfTheDay) {
   to.sin_port = htons(9000);
   ::inet_pton(AF_INET, gateway.c_str(), &to.sin_addr);
   ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  const auto answer = [&] {
+  const auto answer = [&](int patience_ms) {
     char text[16];
     ::send(client.get(), "?", 1, 0);
     pollfd polled{client.get(), POLLIN, 0};
-    if (::poll(&polled, 1, 100) != 1) return std::string();
-    return std::string(text, static_cast<std::size_t>(std::max<ssize_t>(::recv(client.get(), text, sizeof text, 0), 0)));
+    if (::poll(&polled, 1, patience_ms) != 1) return std::string();
+    return std::string(text, static_cast<std::size_t>(
+                                 std::max<ssize_t>(::recv(client.get(), text, sizeof text, 0), 0)));
   };
-  EXPECT_EQ(answer(), "") << "nobody is there yet, and the kernel remembers it";
+  EXPECT_EQ(answer(100), "") << "nobody is there yet, and the kernel remembers it";
   const auto one = network_->attach_bridge("one", {published});
   ASSERT_TRUE(one);
   {
     const UdpServer server(one->netns_path, "one");
-    EXPECT_TRUE(eventually([&] { return answer() == "one"; }));
+    EXPECT_EQ(answer(5000), "one");
     ASSERT_TRUE(network_->detach("one"));
   }
   ASSERT_TRUE(network_->attach_bridge("hold", {}));
@@ -285,7 +299,7 @@ TEST_F(Networks, AClientThatGoesOnSendingReachesTheContainerOfTheDay) {
   ASSERT_TRUE(two);
   ASSERT_NE(two->address, one->address);
   const UdpServer server(two->netns_path, "two");
-  EXPECT_TRUE(eventually([&] { return answer() == "two"; }));
+  EXPECT_EQ(answer(5000), "two");
 }
 
 TEST_F(Networks, AreFoundAgainAfterARestart) {
@@ -297,7 +311,7 @@ TEST_F(Networks, AreFoundAgainAfterARestart) {
   ASSERT_TRUE(found);
   EXPECT_EQ(found->address, one.address);
   EXPECT_EQ(found->ports, one.ports);
-  EXPECT_TRUE(says([&] { return ask("127.0.0.1", 8080); }, "I am one"));
+  EXPECT_EQ(ask("127.0.0.1", 8080), "I am one\n");
   EXPECT_EQ(network_->attach_bridge("one", {{.container_port = 80, .host_port = 8080}})->address,
             one.address);
   auto other = network_->attach_bridge("two", {});

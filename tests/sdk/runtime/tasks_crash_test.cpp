@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <set>
@@ -46,11 +47,13 @@ class StartMarks {
     ::listen(listener_, 16);
     ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
+    if (::pipe2(end_, O_CLOEXEC) != 0) std::abort();
     thread_ = std::thread([this] { run(); });
   }
   ~StartMarks() {
-    ::shutdown(listener_, SHUT_RDWR);
+    ::close(end_[1]);
     thread_.join();
+    ::close(end_[0]);
     ::close(listener_);
     for (const int fd : connections_) ::close(fd);
   }
@@ -62,36 +65,53 @@ class StartMarks {
     const std::lock_guard lock(mutex_);
     return starts_[name];
   }
-  std::size_t living() {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(connections_, [](int fd) {
-      char byte = 0;
-      const bool gone = ::recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
-      if (gone) ::close(fd);
-      return gone;
-    });
-    return connections_.size();
+  // Until so many live.
+  bool await_living(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return connections_.size() == count; });
   }
 
  private:
   void run() {
-    for (int fd = 0; (fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
-      std::string line;
-      for (char byte = 0; ::read(fd, &byte, 1) == 1 && byte != '\n';) line += byte;
-      const std::lock_guard lock(mutex_);
-      ++starts_[line];
-      if (line == "web") {
-        connections_.push_back(fd);
-      } else {
-        ::close(fd);
+    for (;;) {
+      std::vector<pollfd> polled = {{end_[0], POLLIN, 0}, {listener_, POLLIN, 0}};
+      for (const int fd : connections_) polled.push_back({fd, POLLIN, 0});
+      if (::poll(polled.data(), polled.size(), -1) < 0 || polled[0].revents != 0) return;
+      for (std::size_t i = 2; i < polled.size(); ++i) {
+        if (polled[i].revents != 0) look_at(polled[i].fd);
       }
+      if (polled[1].revents != 0) take();
     }
   }
+  void take() {
+    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd < 0) return;
+    std::string line;
+    for (char byte = 0; ::read(fd, &byte, 1) == 1 && byte != '\n';) line += byte;
+    const std::lock_guard lock(mutex_);
+    ++starts_[line];
+    if (line == "web") {
+      connections_.push_back(fd);
+    } else {
+      ::close(fd);
+    }
+    changed_.notify_all();
+  }
+  void look_at(int fd) {
+    char bytes[64];
+    if (::recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) return;
+    const std::lock_guard lock(mutex_);
+    std::erase(connections_, fd);
+    ::close(fd);
+    changed_.notify_all();
+  }
   int listener_;
+  int end_[2] = {-1, -1};  // closed by the destructor, which ends the thread
   int port_ = 0;
   std::mutex mutex_;
+  std::condition_variable changed_;
   std::map<std::string, int> starts_;
-  std::vector<int> connections_;
+  std::vector<int> connections_;  // changed by the thread alone
   std::thread thread_;
 };
 
@@ -229,7 +249,7 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
     agent.tell("start " + file_.string());
     if (agent.await_phase(v1::TASK_PHASE_RUNNING)) {
       was_stopping = true;
-      ASSERT_TRUE(testing::eventually([&] { return marks_.living() == 1; }));
+      ASSERT_TRUE(marks_.await_living(1));
       agent.tell(std::string("stop ") + kTaskId);
     }
     ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
@@ -240,13 +260,13 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
   ASSERT_TRUE(agent.await("ok")) << agent.transcript();
   if (!was_stopping) {
     ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_RUNNING)) << agent.transcript();
-    ASSERT_TRUE(testing::eventually([&] { return marks_.living() == 1; }));
+    ASSERT_TRUE(marks_.await_living(1));
   }
   agent.tell(std::string("stop ") + kTaskId);
   ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
   EXPECT_EQ(marks_.starts("first"), 1);
   EXPECT_EQ(marks_.starts("web"), 1);
-  EXPECT_TRUE(testing::eventually([&] { return marks_.living() == 0; }));
+  EXPECT_TRUE(marks_.await_living(0));
   agent.tell(std::string("forget ") + kTaskId);
   agent.tell("quit");
   EXPECT_FALSE(agent.was_killed());
@@ -267,8 +287,12 @@ std::vector<pid_t> monitors_of(const Place& place) {
 void kill_monitors(const Place& place) {
   const auto monitors = monitors_of(place);
   ASSERT_FALSE(monitors.empty());
-  for (const pid_t pid : monitors) ::kill(pid, SIGKILL);
-  ASSERT_TRUE(testing::eventually([&] { return monitors_of(place).empty(); }));
+  berth::test::HostEvents ends;
+  for (const pid_t pid : monitors) {
+    ends.watch_end(pid);
+    ::kill(pid, SIGKILL);
+  }
+  ASSERT_TRUE(ends.until([&] { return monitors_of(place).empty(); }));
   ASSERT_FALSE(place.processes().empty()) << "the containers wait on";
 }
 
@@ -283,7 +307,7 @@ TEST_P(TasksMonitorCrash, BeforeTheProgramRanCostsNothing) {
   kill_monitors(place_);
   Agent agent(place_, *registry_, "");
   ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_RUNNING)) << agent.transcript();
-  EXPECT_TRUE(testing::eventually([&] { return marks_.living() == 1; }));
+  EXPECT_TRUE(marks_.await_living(1));
   agent.tell(std::string("stop ") + kTaskId);
   ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
   EXPECT_EQ(marks_.starts("first"), 1);

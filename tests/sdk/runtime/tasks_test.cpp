@@ -30,6 +30,9 @@ using testing::request_of;
 
 constexpr std::chrono::seconds kPatience{30};
 
+// The server listens before it leaves for the background.
+constexpr const char* kServe = "httpd -p 80 -h /www && echo up; exec sleep 1000";
+
 // The body of an HTTP answer from this host's loopback; empty: nobody answered.
 std::string http_get(std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -128,6 +131,15 @@ class TasksOnHost : public ::testing::Test {
     request.set_force(force);
     EXPECT_TRUE(tasks_->stop(request));
   }
+  // Follows the logs until they have so many lines; false: the task ended before.
+  bool logged(std::size_t count) {
+    v1::LogsRequest request;
+    request.set_task_id(kTaskId);
+    request.set_follow(true);
+    std::size_t seen = 0;
+    EXPECT_TRUE(tasks_->logs(request, [&](const v1::LogRecord&) { return ++seen < count; }, {}));
+    return seen == count;
+  }
   std::vector<std::string> log_lines(v1::LogsRequest request) {
     request.set_task_id(kTaskId);
     std::vector<std::string> lines;
@@ -150,7 +162,7 @@ Registry* TasksOnHost::registry_ = nullptr;
 TEST_F(TasksOnHost, TwoContainersOfATaskBothListenOnPort80) {
   auto two = request({{.name = "one", .stop_timeout = 1}, {.name = "two", .stop_timeout = 1}});
   for (int i = 0; i < 2; ++i) {
-    sh(two, i, "hostname > /www/index.html; exec httpd -f -p 80 -h /www");
+    sh(two, i, "hostname > /www/index.html; " + std::string(kServe));
     auto* port = container(two, i).add_port_mappings();
     port->set_container_port(80);
   }
@@ -160,6 +172,7 @@ TEST_F(TasksOnHost, TwoContainersOfATaskBothListenOnPort80) {
   const auto running = reached(v1::TASK_PHASE_RUNNING);
   ASSERT_TRUE(running);
   ASSERT_EQ(running->phase(), v1::TASK_PHASE_RUNNING) << running->stopped_reason();
+  ASSERT_TRUE(logged(2));
   std::vector<std::string> bodies;
   for (int i = 0; i < 2; ++i) {
     const auto& report = running->containers(i);
@@ -167,9 +180,7 @@ TEST_F(TasksOnHost, TwoContainersOfATaskBothListenOnPort80) {
     ASSERT_EQ(report.network_bindings_size(), 1) << "container " << i;
     EXPECT_EQ(report.network_bindings(0).container_port(), 80);
     const auto port = static_cast<std::uint16_t>(report.network_bindings(0).host_port());
-    std::string body;
-    testing::eventually([&] { return !(body = http_get(port)).empty(); });
-    bodies.push_back(body);
+    bodies.push_back(http_get(port));
   }
   EXPECT_THAT(bodies, ElementsAre("first\n", "second\n"));
   stop(kTaskId);
@@ -229,7 +240,7 @@ TEST_F(TasksOnHost, StopsBySignalAndThenByForce) {
   ASSERT_TRUE(tasks_->start(task));
   ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
   // Both have set their traps.
-  ASSERT_TRUE(testing::eventually([&] { return log_lines({}).size() == 2; }));
+  ASSERT_TRUE(logged(2));
   stop(kTaskId);
   const auto last = stopped();
   ASSERT_TRUE(last);
@@ -326,14 +337,15 @@ TEST_F(TasksOnHost, EndsFollowingWhenTheReaderGoes) {
 
 TEST_F(TasksOnHost, KeepsContainersRunningOverARestart) {
   auto task = request({{.name = "web", .stop_timeout = 1}});
-  sh(task, 0, "exec httpd -f -p 80 -h /www");
+  sh(task, 0, kServe);
   container(task, 0).add_port_mappings()->set_container_port(80);
   ASSERT_TRUE(tasks_->start(task));
   const auto running = reached(v1::TASK_PHASE_RUNNING);
   ASSERT_TRUE(running);
   ASSERT_EQ(running->containers(0).network_bindings_size(), 1) << running->stopped_reason();
   const auto port = static_cast<std::uint16_t>(running->containers(0).network_bindings(0).host_port());
-  ASSERT_TRUE(testing::eventually([&] { return http_get(port) == "hello\n"; }));
+  ASSERT_TRUE(logged(1));
+  EXPECT_EQ(http_get(port), "hello\n");
   tasks_.reset();
   EXPECT_EQ(http_get(port), "hello\n") << "while no agent is there";
   open();

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/control/launches.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/control/refusals.hpp"
+#include "core/control/run_parts.hpp"
+
+namespace berth::control {
+
+void Launches::take(const Call& call, const Route& route, const Placer::Outcome& outcome,
+                    Taken& taken) {
+  for (const Placer::Place& place : outcome.places) {
+    taken.answer.tasks.push_back(make_task(call, route, place));
+  }
+  for (int i = 0; i < outcome.missing; ++i) {
+    taken.answer.failures.insert(taken.answer.failures.end(), outcome.failures.begin(),
+                                 outcome.failures.end());
+  }
+  taken.failures.insert(taken.failures.end(), outcome.failures.begin(), outcome.failures.end());
+  merge(taken.refusals, outcome.refusals);
+}
+
+void Launches::fail(Failure failure, Taken& taken) {
+  merge(taken.refusals, {{.reason = failure.reason,
+                          .instances = 1,
+                          .closest_arn = failure.arn,
+                          .detail = failure.detail}});
+  taken.failures.push_back(failure);
+  taken.answer.failures.push_back(std::move(failure));
+}
+
+void Launches::close(const Call& call, const Taken& taken) {
+  const int placed = static_cast<int>(taken.answer.tasks.size());
+  if (placed >= call.count) return;
+  UnplacedTasks one = about(call);
+  one.placed = placed;
+  one.failures = taken.failures;
+  one.refusals = taken.refusals;
+  unplaced_.record(std::move(one));
+}
+
+void Launches::refuse(const Call& call, const Error& error) {
+  UnplacedTasks one = about(call);
+  one.message = error.message;
+  unplaced_.record(std::move(one));
+}
+
+UnplacedTasks Launches::about(const Call& call) const {
+  return {.operation = call.operation,
+          .cluster = call.cluster->name,
+          .group = group_of(call.request, *call.definition),
+          .definition = call.definition->id,
+          .at = desk_.now(),
+          .count = call.count,
+          .placed = 0,
+          .message = {},
+          .failures = {},
+          .refusals = {}};
+}
+
+TaskPtr Launches::make_task(const Call& call, const Route& route, const Placer::Place& place) {
+  const Plans::Plan& plan = route.plans.at(place.plugin);
+  auto launch = std::make_shared<Launch>(launch_of(call.request, *call.cluster, *call.definition));
+  launch->launch_type = route.launch_type;
+  launch->capacity_provider = route.capacity_provider;
+  launch->platform_version = plan->platform_version();
+  launch->platform_family = plan->platform_family();
+  launch->requirement = plan->requirement();
+  launch->allocation = place.allocation;
+  launch->client_token_key = call.token_key;
+  launch->created_at = desk_.now();
+  launch->placed_by = call.operation;
+  for (int i = 0; i < call.definition->message.container_definitions_size(); ++i) {
+    launch->container_ids.push_back(desk_.rng().uuid());
+  }
+  Task task;
+  task.id = TaskId(desk_.rng().hex_id());
+  task.cluster = call.cluster->name;
+  task.definition = call.definition;
+  task.plugin = place.plugin;
+  task.node = place.node;
+  task.connectivity_at = launch->created_at;
+  const bool prepares = plugins_.find(place.plugin)->about.hidden_nodes ||
+                        call.definition->message.network_mode() == "awsvpc";
+  task.last_status = prepares ? TaskStatus::Provisioning : TaskStatus::Pending;
+  task.launch = std::move(launch);
+  const TaskId id = task.id;
+  tasks_.create(std::move(task), place);
+  delivery_.pursue(id);
+  return desk_.state().task(id);
+}
+
+}  // namespace berth::control

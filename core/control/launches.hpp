@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a place to a task that is recorded and on its way, whichever operation found the place; and
+// what is said of the tasks that found none.
+//
+// Threads: loop.
+#pragma once
+
+#include <string>
+
+#include "core/control/delivery.hpp"
+#include "core/control/placer.hpp"
+#include "core/control/plugins.hpp"
+#include "core/control/routes.hpp"
+#include "core/control/tasks.hpp"
+#include "core/control/unplaced.hpp"
+
+namespace berth::control {
+
+class Launches {
+ public:
+  Launches(Desk& desk, Plugins& plugins, Tasks& tasks, Delivery& delivery, Unplaced& unplaced)
+      : desk_(desk), plugins_(plugins), tasks_(tasks), delivery_(delivery), unplaced_(unplaced) {}
+
+  // What one call makes tasks of.
+  struct Call {
+    std::string operation;  // "RunTask", "StartTask"
+    model::RunTaskRequest request;
+    ClusterPtr cluster;
+    TaskDefinitionPtr definition;
+    std::string token_key;  // empty: no clientToken
+    int count = 0;
+  };
+
+  // What has come of a call so far.
+  struct Taken {
+    RunTaskAnswer answer;
+    std::vector<Failure> failures;  // each instance once, however many tasks are missing
+    std::vector<RefusalCount> refusals;
+  };
+  // Makes a task of each place, and a failure of each examined instance and missing task.
+  void take(const Call& call, const Route& route, const Placer::Outcome& outcome, Taken& taken);
+  // One task will not be: no node was asked.
+  static void fail(Failure failure, Taken& taken);
+  // All is taken: where tasks are missing, it is kept why, for ExplainTask.
+  void close(const Call& call, const Taken& taken);
+  // The call was refused as a whole for want of nodes.
+  void refuse(const Call& call, const Error& error);
+
+ private:
+  TaskPtr make_task(const Call& call, const Route& route, const Placer::Place& place);
+  [[nodiscard]] UnplacedTasks about(const Call& call) const;
+
+  Desk& desk_;
+  Plugins& plugins_;
+  Tasks& tasks_;
+  Delivery& delivery_;
+  Unplaced& unplaced_;
+};
+
+}  // namespace berth::control
