@@ -2,7 +2,7 @@
 // What `berth` can do: one function a command, each giving the exit code of the program.
 //
 // Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 wrong usage, 125 `run` could
-// not start the container; else `run` gives the container's own. `plan` gives 1 where not all tasks
+// not start the container or lost the control plane while the task goes on; else `run` gives the container's own. `plan` gives 1 where not all tasks
 // fit.
 #pragma once
 

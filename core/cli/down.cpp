@@ -26,8 +26,8 @@ Result<bool> wait_while_reachable(ApiClient& api, const Context& context, const 
   return text_of(*last, "lastStatus") == "STOPPED";
 }
 
-// Stops every task of every cluster and waits for their ends.
-Result<Stopped> stop_all(ApiClient& api) {
+// Stops every task of every cluster; waits for their ends unless there is no agent to tell of them.
+Result<Stopped> stop_all(ApiClient& api, bool wait) {
   Stopped stopped;
   const auto clusters = api.call("ListClusters", {});
   if (!clusters) return tl::unexpected(clusters.error());
@@ -51,6 +51,10 @@ Result<Stopped> stop_all(ApiClient& api) {
     if (!tasks) return tl::unexpected(tasks.error());
     for (const auto& task : *tasks) {
       if (text_of(task, "lastStatus") == "STOPPED") continue;
+      if (!wait) {
+        ++stopped.away;
+        continue;
+      }
       const auto ended = wait_while_reachable(api, context, text_of(task, "taskArn"));
       if (!ended) return tl::unexpected(ended.error());
       if (!*ended) ++stopped.away;
@@ -65,6 +69,31 @@ void describe(const LocalStack& stack, const Stopped& stopped) {
                                        {"stopped_tasks", stopped.tasks},
                                        {"tasks_on_hosts_away", stopped.away}})
             << '\n';
+}
+
+void end_programs(const LocalStack& stack) {
+  constexpr std::chrono::seconds kPatience{30};
+  if (const auto pid = stack.agent()) end_process(*pid, kPatience);
+  if (const auto pid = stack.control_plane()) end_process(*pid, kPatience);
+}
+
+// Where the agent cannot start, the rest ends all the same. Its bridge and cgroups stay: tasks may
+// still run in them.
+int end_without_agent(const Context& context, const LocalStack& stack, ApiClient& api,
+                      const Error& reason) {
+  Error told = reason;
+  told.message = "this host's agent cannot start: " + reason.message;
+  complain(told);
+  const auto stopped = stop_all(api, false);
+  if (!stopped) complain(stopped.error());
+  end_programs(stack);
+  if (stopped && context.json) describe(stack, *stopped);
+  std::cerr << "berth: the control plane is ended";
+  if (!stopped || stopped->away > 0) {
+    std::cerr << "; tasks of this host that run still are stopped by `berth down` once that is mended";
+  }
+  std::cerr << '\n';
+  return 1;
 }
 
 }  // namespace
@@ -84,18 +113,18 @@ int stop_stack(const Context& context, const DownOptions& options) {
     return 0;
   }
   // Tasks outlive both programs: what is not running is started once more to stop them.
+  if (!stack->control_plane()) stack->keep_port();
   if (auto up = stack->start_control_plane(true); !up) return complain(up.error());
-  if (auto up = stack->start_agent(true); !up) return complain(up.error());
+  const auto agent = stack->start_agent(true);
   const auto endpoint = stack->api();
   if (!endpoint) return complain(endpoint.error());
   ApiOptions signing = *endpoint;
   if (!context.api.ca_file.empty()) signing.ca_file = context.api.ca_file;
   ApiClient api(signing);
-  const auto stopped = stop_all(api);
+  if (!agent) return end_without_agent(context, *stack, api, agent.error());
+  const auto stopped = stop_all(api, true);
   if (!stopped) return complain(stopped.error());
-  constexpr std::chrono::seconds kPatience{30};
-  if (const auto pid = stack->agent()) end_process(*pid, kPatience);
-  if (const auto pid = stack->control_plane()) end_process(*pid, kPatience);
+  end_programs(*stack);
   const auto swept = output_of({(program_dir() / "berth-agent").string(), "--config",
                                 stack->agent_config().string(), "--remove-leftovers"});
   if (!swept) return complain(swept.error());

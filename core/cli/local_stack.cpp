@@ -39,6 +39,10 @@ std::string hex(std::uint32_t value) {
   return digits;
 }
 
+std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
+std::string port_of(const std::string& address) { return address.substr(address.rfind(':') + 1); }
+
 std::string quoted(const std::string& text) {
   return boost::json::serialize(boost::json::string(text));  // JSON's escapes are TOML's
 }
@@ -84,7 +88,14 @@ std::optional<pid_t> LocalStack::agent() const {
 bool LocalStack::exists() const { return std::filesystem::exists(data_dir_ / "api.port"); }
 
 Result<void> LocalStack::start_control_plane(bool detach) {
-  if (control_plane()) return {};
+  if (control_plane()) {
+    const std::string wanted = text_of(config_, "api");
+    if (options_.api.empty() || serves(address(), wanted)) return {};
+    return fail(Errc::Invalid, "--api " + options_.api +
+                                   ": the control plane of " + data_dir_.string() + " runs at " + address() +
+                                   " already. Leave --api out to go on with it, or end it first by `berth down --data-dir " +
+                                   data_dir_.string() + "` (this stops its tasks)");
+  }
   std::error_code ec;
   std::filesystem::create_directories(data_dir_, ec);
   if (ec) return fail(Errc::Denied, "cannot make " + data_dir_.string() + ": " + ec.message());
@@ -98,20 +109,43 @@ Result<void> LocalStack::start_control_plane(bool detach) {
   return {};
 }
 
+std::map<std::string, std::string> LocalStack::plugins_left_out() const {
+  std::map<std::string, std::string> reasons;
+  const auto options = api();
+  if (!options) return reasons;
+  const auto answer = ApiClient(*options).call("Berth.ListPlugins", {});
+  if (!answer) return reasons;
+  for (const auto& item : list_of(*answer, "plugins")) {
+    const auto* plugin = item.if_object();
+    if (plugin && text_of(*plugin, "status") == "FAILED") {
+      reasons[text_of(*plugin, "name")] = text_of(*plugin, "statusReason");
+    }
+  }
+  return reasons;
+}
+
 Result<std::string> LocalStack::fleet() const {
+  const auto left_out = plugins_left_out();
   const std::string named = text_of(object_of(config_, "agent"), "fleet");
   std::error_code ec;
   std::vector<std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator(data_dir_ / "plugins", ec)) {
     const std::string name = entry.path().filename().string();
-    if (std::filesystem::exists(entry.path() / "join-token") &&
+    // What an earlier run of a plugin left behind is no sign that it serves now.
+    if (!left_out.contains(name) && std::filesystem::exists(entry.path() / "join-token") &&
         std::filesystem::exists(data_dir_ / (name + ".port")) && (named.empty() || named == name)) {
       found.push_back(name);
     }
   }
   if (found.empty()) {
-    return fail(Errc::NotFound, named.empty() ? "no plugin of this control plane has agents: see `berth plugin list`"
-                                              : "the plugin '" + named + "' ([agent] fleet) has no agents");
+    std::string message = named.empty() ? "no plugin of this control plane has agents"
+                                        : "the plugin '" + named + "' ([agent] fleet) has no agents";
+    for (const auto& [name, reason] : left_out) {
+      message += "\n  plugin " + name + " is left out: " + reason;
+    }
+    message += "\n  Mend [plugins.NAME] or [agent] of the configuration; " +
+               (data_dir_ / "berthd.log").string() + " says more.";
+    return fail(Errc::NotFound, message);
   }
   return *std::min_element(found.begin(), found.end());
 }
@@ -176,14 +210,34 @@ Result<void> LocalStack::await_agent() const {
                                      " ends with:\n" + last_lines(data_dir_ / "agent.log", 10));
 }
 
+std::string LocalStack::address() const {
+  std::string text;
+  if (std::ifstream file(data_dir_ / "api.address"); std::getline(file, text)) return text;
+  if (std::ifstream file(data_dir_ / "api.port"); std::getline(file, text)) {
+    return host_of(text_of(config_, "api")) + ":" + text;
+  }
+  return {};
+}
+
+void LocalStack::keep_port() {
+  const std::string configured = text_of(config_, "api");
+  const std::string last = address();
+  if (last.empty() || port_of(configured) == "0") return;
+  options_.api = host_of(configured) + ":" + port_of(last);
+}
+
+bool serves(const std::string& running, const std::string& wanted) {
+  return host_of(running) == host_of(wanted) &&
+         (port_of(wanted) == "0" || port_of(wanted) == port_of(running));
+}
+
 Result<ApiOptions> LocalStack::api() const {
-  std::ifstream file(data_dir_ / "api.port");
-  std::string port;
-  if (!std::getline(file, port)) {
+  const std::string listen = address();
+  if (listen.empty()) {
     return fail(Errc::NotFound, "no control plane was ever started in " + data_dir_.string());
   }
-  const std::string listen = text_of(config_, "api");
-  std::string host = listen.substr(0, listen.rfind(':'));
+  const std::string port = port_of(listen);
+  std::string host = host_of(listen);
   if (host == "0.0.0.0") host = "127.0.0.1";
   if (host == "::") host = "::1";
   if (host.find(':') != std::string::npos) host = "[" + host + "]";

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -27,6 +28,11 @@ class LocalStack {
   [[nodiscard]] Result<void> start_control_plane(bool detach);
   [[nodiscard]] Result<void> start_agent(bool detach);
 
+  // HOST:PORT where the API listens, or did when it last ran; empty while it has never run.
+  [[nodiscard]] std::string address() const;
+  // Starts go to the port of the last run, unless the configuration asks for a free one: clients
+  // and other stacks know that one.
+  void keep_port();
   // How to reach this stack's API. Errors: NotFound while it has never run.
   [[nodiscard]] Result<ApiOptions> api() const;
   // The agent's configuration, once start_agent has written it.
@@ -35,6 +41,7 @@ class LocalStack {
  private:
   LocalStack(UpOptions options, boost::json::object config);
   [[nodiscard]] Result<std::string> fleet() const;
+  [[nodiscard]] std::map<std::string, std::string> plugins_left_out() const;  // and why
   [[nodiscard]] Result<void> write_agent_config() const;
   [[nodiscard]] Result<void> await_agent() const;
 
@@ -42,5 +49,8 @@ class LocalStack {
   boost::json::object config_;
   std::filesystem::path data_dir_;
 };
+
+// Whether what listens at `running` is what `wanted` asks for; port 0 asks for any port of its host.
+[[nodiscard]] bool serves(const std::string& running, const std::string& wanted);
 
 }  // namespace berth::cli

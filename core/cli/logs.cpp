@@ -75,10 +75,7 @@ int show_logs(const Context& context, const LogsOptions& options) {
   if (!task) return complain(task.error());
   const auto described = describe_tasks(api, context, {*task});
   if (!described) return complain(described.error());
-  if (described->empty()) {
-    return complain({Errc::NotFound, "there is no task " + options.task + ": `berth ps -a` lists them",
-                     Subject::Task, options.task, {}});
-  }
+  if (described->empty()) return complain(no_such_task(options.task));
   LogsOptions exact = options;
   exact.task = *task;
   const bool several = list_of(described->front(), "containers").size() > 1 && options.containers.size() != 1;

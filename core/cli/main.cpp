@@ -53,7 +53,8 @@ void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
 }
 
 void add_run(CLI::App& app, Arguments& a, int& code) {
-  auto* run = app.add_subcommand("run", "Run one container as a task, show its output, end with its exit code");
+  auto* run = app.add_subcommand("run", "Run one container as a task, show its output, end with its exit code\n"
+      "(125: it did not start, or the control plane was lost and the task goes on)");
   run->add_option("image", a.run.image, "Image reference, e.g. 127.0.0.1:5000/web:1");
   run->add_option("command", a.run.command, "Command in place of the image's, after --");
   run->add_option("--task-definition", a.run.task_definition, "Run this family[:revision] instead of an image");

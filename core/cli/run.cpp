@@ -17,6 +17,7 @@ namespace berth::cli {
 namespace {
 
 constexpr int kCouldNotStart = 125;
+constexpr int kLostSight = 125;  // the task goes on, and its exit code is not known here
 
 // The definition to run: an existing one, or one registered now unless it is there already.
 Result<std::string> definition_name(ApiClient& api, const RunOptions& options) {
@@ -94,6 +95,17 @@ int report_failed_start(const boost::json::object& task) {
   return kCouldNotStart;
 }
 
+// The control plane is gone or refuses: the task lives with its agent, so it is not over.
+int lose_sight(const Error& error, const ApiClient& api, const std::string& task) {
+  std::cerr << "berth: "
+            << (error.code == Errc::Unavailable ? "lost the control plane at " + api.url()
+                                                : error.message)
+            << "\n  The task goes on. Once the control plane is back (`berth up`), `berth logs -f "
+            << tail_of(task) << "` shows its output and `berth stop " << tail_of(task)
+            << "` ends it.\n";
+  return kLostSight;
+}
+
 int follow(ApiClient& api, const Context& context, const std::string& task) {
   PullProgress progress(std::cerr, ::isatty(STDERR_FILENO) == 1 && !context.json);
   const auto started = watch_task(api, context, task, [&](const TaskChange& change) {
@@ -102,18 +114,19 @@ int follow(ApiClient& api, const Context& context, const std::string& task) {
     return status == "PROVISIONING" || status == "PENDING" || status == "ACTIVATING";
   });
   progress.end();
-  if (!started) return complain(started.error());
+  if (!started) return lose_sight(started.error(), api, task);
   const bool several = list_of(*started, "containers").size() > 1;
   if (!started->contains("stopCode") || text_of(*started, "stopCode") != "TaskFailedToStart") {
     LogsOptions logs;
     logs.task = task;
     logs.follow = true;
     if (const auto printed = print_logs(api, context, logs, several); !printed) {
+      if (!api.healthy()) return lose_sight(printed.error(), api, task);
       complain(printed.error());
     }
   }
   const auto ended = wait_until_stopped(api, context, task);
-  if (!ended) return complain(ended.error());
+  if (!ended) return lose_sight(ended.error(), api, task);
   if (context.json) std::cout << boost::json::serialize(*ended) << '\n';
   const int code = exit_code_of(*ended);
   if (code < 0 || text_of(*ended, "stopCode") == "TaskFailedToStart") return report_failed_start(*ended);

@@ -8,11 +8,28 @@
 namespace berth::cli {
 namespace {
 
-Result<int> port_number(std::string_view text, const std::string& whole) {
-  int port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port < 0 || port > 65535) {
+Result<int> number_in(std::string_view text, const std::string& whole) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size()) {
     return fail(Errc::Invalid, "--publish " + whole + ": want [HOST:]CONTAINER[/udp]");
+  }
+  return error == std::errc() ? number : -1;  // too long for an int: no port either
+}
+
+Result<int> host_port(std::string_view text, const std::string& whole) {
+  const auto port = number_in(text, whole);
+  if (port && (*port < 0 || *port > 65535)) {
+    return fail(Errc::Invalid, "--publish " + whole +
+                                   ": the host's port is 1-65535, or 0 to take a free one");
+  }
+  return port;
+}
+
+Result<int> container_port(std::string_view text, const std::string& whole) {
+  const auto port = number_in(text, whole);
+  if (port && (*port < 1 || *port > 65535)) {
+    return fail(Errc::Invalid, "--publish " + whole + ": the container's port is 1-65535");
   }
   return port;
 }
@@ -30,12 +47,12 @@ Result<boost::json::object> port_mapping(const std::string& text) {
     rest = rest.substr(0, slash);
   }
   if (const auto colon = rest.find(':'); colon != std::string_view::npos) {
-    const auto host = port_number(rest.substr(0, colon), text);
+    const auto host = host_port(rest.substr(0, colon), text);
     if (!host) return tl::unexpected(host.error());
     mapping["hostPort"] = *host;
     rest = rest.substr(colon + 1);
   }
-  const auto container = port_number(rest, text);
+  const auto container = container_port(rest, text);
   if (!container) return tl::unexpected(container.error());
   mapping["containerPort"] = *container;
   return mapping;

@@ -23,6 +23,8 @@ int stop_tasks(const Context& context, const StopOptions& options) {
     if (!options.reason.empty()) input["reason"] = options.reason;
     auto answer = api.call("StopTask", input);
     if (!answer) {
+      const auto known = describe_tasks(api, context, {*task});
+      if (known && known->empty()) answer = tl::unexpected(no_such_task(name));
       failures += complain(answer.error());
       continue;
     }

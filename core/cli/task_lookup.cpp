@@ -49,6 +49,11 @@ Result<std::vector<boost::json::object>> describe_tasks(ApiClient& api, const Co
   return tasks;
 }
 
+Error no_such_task(const std::string& name) {
+  return {Errc::NotFound, "there is no task " + name + ": `berth ps -a` lists them", Subject::Task,
+          name, {}};
+}
+
 Result<std::string> find_task(ApiClient& api, const Context& context, const std::string& name) {
   if (name.starts_with("arn:") || name.size() == 32) return name;
   std::string found;

@@ -15,6 +15,9 @@ namespace berth::cli {
 [[nodiscard]] Result<std::string> find_task(ApiClient& api, const Context& context,
                                             const std::string& name);
 
+// What to say where a full id or ARN names no task; find_task does not look for those.
+[[nodiscard]] Error no_such_task(const std::string& name);
+
 // ARNs of all tasks with this desiredStatus ("RUNNING", "STOPPED").
 [[nodiscard]] Result<std::vector<std::string>> task_arns(ApiClient& api, const Context& context,
                                                          const std::string& desired_status);

@@ -58,8 +58,17 @@ int start_stack(const Context& context, const UpOptions& options) {
   if (!options.detach) pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto stack = LocalStack::of(options);
   if (!stack) return complain(stack.error());
+  const bool had_control_plane = stack->control_plane().has_value();
+  const bool had_agent = stack->agent().has_value();
   if (auto up = stack->start_control_plane(options.detach); !up) return complain(up.error());
-  if (auto up = stack->start_agent(options.detach); !up) return complain(up.error());
+  if (auto up = stack->start_agent(options.detach); !up) {
+    constexpr std::chrono::seconds kPatience{20};
+    if (const auto pid = stack->agent(); pid && !had_agent) end_process(*pid, kPatience);
+    if (const auto pid = stack->control_plane(); pid && !had_control_plane) {
+      end_process(*pid, kPatience);
+    }
+    return complain(up.error());
+  }
   const auto api = stack->api();
   if (!api) return complain(api.error());
   describe(*stack, api->url, context.json);

@@ -202,6 +202,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
   ControlPlane plane(config);
   if (auto started = plane.start(); !started) return started;
   if (auto done = publish(config.data_dir / "api.port", std::to_string(plane.port())); !done) return done;
+  const std::string address = config.api.host + ":" + std::to_string(plane.port());
+  if (auto done = publish(config.data_dir / "api.address", address); !done) return done;
   if (auto done = publish(config.data_dir / "berthd.pid", std::to_string(::getpid())); !done) return done;
   spdlog::info("the API listens on {}:{}", config.api.host, plane.port());
   if (options.ready_fd >= 0) {

@@ -256,6 +256,9 @@ Result<Compiled> compile_request(const Request& request, Books& books) {
     out.counted = *out.service;
   }
   out.route = route_of(out);
+  out.counts_instances =
+      std::any_of(out.strategies.begin(), out.strategies.end(),
+                  [](const Strategy& one) { return one.kind == Strategy::Kind::SpreadInstance; });
   return out;
 }
 

@@ -109,7 +109,9 @@ inline constexpr std::size_t kMostOwners = 200;  // so that a verdict is a byte
 struct Compiled {
   // ---- What every decision reads
   Route route{};
-  std::int32_t usual_count = 0;  // of tasks on the node chosen last, where counts are kept
+  std::int32_t usual_count = 0;   // of tasks on the node chosen last, where counts are kept
+  std::uint32_t scans_next = 0;   // decisions until the indexes are tried again
+  bool counts_instances = false;  // spread over instances is among the strategies
   Tally::Kind counted_kind = Tally::Kind::Group;
   Tally::Set counted = 0;  // the set that spread and distinctInstance count: one of the two
   Verdicts verdicts{};

@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kMostTies = 4096;
 // Up to so many nodes a scan is faster than keeping their order up to date.
 constexpr std::size_t kFewNodes = 1536;
+// Where the indexes did not help they most likely do not help the next times either.
+constexpr std::uint32_t kScansAfterOne = 15;
 
 }  // namespace
 
@@ -22,21 +24,27 @@ std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t d
   refresh_verdicts(compiled, books_);
   if (compiled.route.kind == Route::Kind::Scored) {
     if (compiled.route.rest > 0) ++statistics_.scans;
-    return scored_.decide(compiled, dice);
+    return scored_.decide(compiled, indexes_.columns(), dice);
   }
   if (compiled.route.probes) {
     if (const auto node = probe(compiled, dice)) return node;
   }
-  if (books_.node_end() <= kFewNodes && compiled.route.is_plain_binpack && passes_all(compiled))
-    return scan_.first_least(compiled, indexes_.columns());
-  if (compiled.route.kind == Route::Kind::Indexed) {
-    budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 32);
-    const Outcome outcome = search(compiled, dice);
-    if (outcome == Outcome::Found) return found_;
-    if (outcome == Outcome::None) return std::nullopt;
+  const bool few = books_.node_end() <= kFewNodes && compiled.route.is_plain_binpack;
+  if (compiled.route.kind == Route::Kind::Indexed && !(few && passes_all(compiled))) {
+    if (compiled.scans_next > 0) {
+      --compiled.scans_next;
+    } else {
+      budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 64);
+      const Outcome outcome = search(compiled, dice);
+      if (outcome == Outcome::Found) return found_;
+      if (outcome == Outcome::None) return std::nullopt;
+      compiled.scans_next = kScansAfterOne;
+    }
   }
   ++statistics_.scans;
-  return scan_.decide(compiled, books_, indexes_.columns(), dice);
+  if (compiled.counts_instances) static_cast<void>(keep_counts(compiled));
+  return scan_.decide(compiled, books_, indexes_.columns(),
+                      {.dice = dice, .passes_all = passes_all(compiled)});
 }
 
 // Whether cpu and memory alone decide, whatever the node's class.
@@ -184,7 +192,7 @@ Decider::Outcome Decider::least_count(Compiled& compiled, Field field, std::int3
     const Outcome outcome = first_fit(compiled, field, 0);
     count = 0;
     if (outcome == Outcome::Found) return outcome;
-    budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 32);
+    budget_ = 64 + static_cast<std::int64_t>(books_.padded() / 64);
     field.only_count = -1;
   }
   if (!keep_counts(compiled)) return Outcome::Exhausted;

@@ -27,7 +27,7 @@ class Decider {
       : books_(books),
         indexes_(books),
         scan_(kernels),
-        scored_(books, indexes_, scan_, std::move(scored)),
+        scored_(books, scan_, std::move(scored)),
         counts_cap_bytes_(counts_cap_bytes) {}
 
   // The node, or nothing where none passes every check.

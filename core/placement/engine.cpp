@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/placement/engine.hpp"
 
+#include <optional>
 #include <utility>
 
 #include "core/placement/books.hpp"
 #include "core/placement/compiled.hpp"
 #include "core/placement/decide.hpp"
 #include "core/placement/kernels.hpp"
+#include "core/placement/remaining.hpp"
 #include "core/placement/scale_in.hpp"
+#include "core/placement/viewer.hpp"
 
 namespace berth::placement {
 namespace {
@@ -73,6 +76,7 @@ class Engine::Impl {
 
   Books books;
   Decider decider;
+  std::optional<Viewer> viewer;  // once somebody asked for a view
   std::vector<std::unique_ptr<Compiled>> requests;
   std::vector<std::uint32_t> free_requests;
 };
@@ -123,23 +127,8 @@ std::string_view Engine::node_id(NodeIndex node) const {
 }
 
 std::optional<Remaining> Engine::remaining(NodeIndex node) const {
-  const Books& books = impl_->books;
-  if (!books.is_live(raw(node))) return std::nullopt;
-  const NodeRow& row = books.row(raw(node));
-  Remaining out{.cpu = books.left(kCpuColumn, raw(node)),
-                .memory_mib = books.left(kMemoryColumn, raw(node)),
-                .tasks = row.tasks.size()};
-  if (const auto eni = books.find_column(Column::Kind::Eni, "ENI"))
-    out.eni_slots = books.left(*eni, raw(node));
-  if (row.extras == nullptr) return out;
-  for (const auto& [key, holders] : row.extras->ports) out.ports_taken.push_back(port_of(key));
-  for (const Capacity& capacity : row.extras->capacities) {
-    const auto column = books.find_column(Column::Kind::Amount, capacity.name);
-    out.amounts.push_back(Amount{capacity.name, books.left(*column, raw(node))});
-  }
-  for (std::size_t i = 0; i < row.extras->devices.devices().size(); ++i)
-    out.devices.push_back(row.extras->devices.left(i));
-  return out;
+  if (!impl_->books.is_live(raw(node))) return std::nullopt;
+  return remaining_of(impl_->books, raw(node));
 }
 
 std::vector<NodeIndex> Engine::nodes() const {
@@ -290,6 +279,11 @@ std::vector<ReservationId> Engine::choose_to_stop(RequestId request,
   const Compiled* compiled = impl_->find(request);
   if (compiled == nullptr) return {};
   return placement::choose_to_stop(*compiled, impl_->books, question);
+}
+
+std::shared_ptr<const View> Engine::view() {
+  if (!impl_->viewer) impl_->viewer.emplace(impl_->books);
+  return impl_->viewer->view();
 }
 
 std::uint32_t Engine::group_count(NodeIndex node, std::string_view group) const {

@@ -30,6 +30,8 @@
 
 namespace berth::placement {
 
+class View;  // view.hpp
+
 struct EngineOptions {
   // Which instructions the scans use; Auto takes the widest that this processor has. All give equal
   // answers.
@@ -146,9 +148,13 @@ class Engine {
   // retired or of another set are passed by. Empty where the request is unknown.
   [[nodiscard]] std::vector<ReservationId> choose_to_stop(RequestId request,
                                                           const StopQuestion& question) const;
+  // The nodes as they are now, for readers on other threads: it never changes. Cost: the nodes that
+  // changed since the last one was asked for; the same again where none did.
+  [[nodiscard]] std::shared_ptr<const View> view();
   // Tasks that count (not retired) of a group, or of a service: on a node.
   [[nodiscard]] std::uint32_t group_count(NodeIndex node, std::string_view group) const;
   [[nodiscard]] std::uint32_t service_count(NodeIndex node, std::string_view service) const;
+  // Views aside.
   [[nodiscard]] MemoryUse memory() const;
   [[nodiscard]] DecisionCounts decision_counts() const;
 

@@ -63,7 +63,6 @@ void Scan::strike_out(Compiled& compiled, std::size_t plan_index, const Books& b
 
 void Scan::gather(Compiled& compiled, const Books& books, const NodeColumns& columns) {
   candidates_.assign(books.padded() / 64, 0);
-  all_.assign(books.padded() / 64, ~std::uint64_t{0});
   for (std::size_t i = 0; i < compiled.owners.size(); ++i) {
     const OwnerPlan& plan = compiled.owners[i];
     // Nodes that take no tasks offer less than any floor.
@@ -81,7 +80,7 @@ void Scan::gather(Compiled& compiled, const Books& books, const NodeColumns& col
     }
     floors_.push_back({columns.node_class(), 1, by_class_.data()});
     part_.assign(candidates_.size(), 0);
-    kernels_.filter(all_, floors_, part_.data());
+    kernels_.filter(all(columns), floors_, part_.data());
     strike_out(compiled, i, books, part_);
     for (std::size_t w = 0; w < part_.size(); ++w) candidates_[w] |= part_[w];
   }
@@ -112,7 +111,8 @@ Key Scan::key_of(std::size_t strategy, const Compiled& compiled, const Books& bo
         if (books.classes().nodes_of(number) == 0) continue;
         by_class_[number] = books.tally().of_value(compiled.counted, slot, values.of_class(number));
       }
-      return Key{columns.node_class(), by_class_.data()};
+      return Key{columns.node_class(), by_class_.data(),
+                 static_cast<std::uint32_t>(by_class_.size())};
     }
     default:
       break;
@@ -120,33 +120,38 @@ Key Scan::key_of(std::size_t strategy, const Compiled& compiled, const Books& bo
   return Key{columns.cpu()};
 }
 
-std::optional<std::uint32_t> Scan::decide(Compiled& compiled, const Books& books,
-                                          const NodeColumns& columns, std::uint64_t dice) {
-  gather(compiled, books, columns);
-  for (std::size_t i = 0; i < compiled.strategies.size(); ++i) {
-    if (compiled.strategies[i].kind == Strategy::Kind::Random)
-      return first_from(candidates_, roll(dice, kProbes, books.node_end()));
-    const Key key = key_of(i, compiled, books, columns);
-    if (i + 1 < compiled.strategies.size()) {
-      kernels_.keep_least(candidates_, key);
-      continue;
-    }
-    const Best best = kernels_.first_least(candidates_, {}, key);
-    return best.node == Best::kNone ? std::nullopt
-                                    : std::optional(static_cast<std::uint32_t>(best.node));
-  }
-  return std::nullopt;
+const Scan::Bitmap& Scan::all(const NodeColumns& columns) {
+  if (all_.size() != columns.size() / 64) all_.assign(columns.size() / 64, ~std::uint64_t{0});
+  return all_;
 }
 
-std::optional<std::uint32_t> Scan::first_least(const Compiled& compiled,
-                                               const NodeColumns& columns) {
-  if (all_.size() != columns.size() / 64) all_.assign(columns.size() / 64, ~std::uint64_t{0});
-  const PlanFloors& plan = compiled.floors.front();
-  const std::array<Floor, 2> floors = {
-      {{columns.cpu(), plan.cpu}, {columns.memory(), plan.memory}}};
-  const Best best = kernels_.first_least(all_, floors, Key{columns.of(compiled.route.key)});
-  return best.node == Best::kNone ? std::nullopt
-                                  : std::optional(static_cast<std::uint32_t>(best.node));
+std::optional<std::uint32_t> Scan::decide(Compiled& compiled, const Books& books,
+                                          const NodeColumns& columns, Question question) {
+  const auto node_of = [](const Best& best) {
+    return best.node == Best::kNone ? std::nullopt
+                                    : std::optional(static_cast<std::uint32_t>(best.node));
+  };
+  const auto& strategies = compiled.strategies;
+  if (question.passes_all) {
+    const PlanFloors& plan = compiled.floors.front();
+    const std::array<Floor, 2> floors = {
+        {{columns.cpu(), plan.cpu}, {columns.memory(), plan.memory}}};
+    if (strategies.size() == 1 && strategies.front().kind != Strategy::Kind::Random)
+      return node_of(
+          kernels_.first_least(all(columns), floors, key_of(0, compiled, books, columns)));
+    candidates_.assign(columns.size() / 64, 0);
+    kernels_.filter(all(columns), floors, candidates_.data());
+  } else {
+    gather(compiled, books, columns);
+  }
+  for (std::size_t i = 0; i < strategies.size(); ++i) {
+    if (strategies[i].kind == Strategy::Kind::Random)
+      return first_from(candidates_, roll(question.dice, kProbes, books.node_end()));
+    const Key key = key_of(i, compiled, books, columns);
+    if (i + 1 == strategies.size()) return node_of(kernels_.first_least(candidates_, {}, key));
+    kernels_.keep_least(candidates_, key);
+  }
+  return std::nullopt;
 }
 
 std::vector<std::uint32_t> Scan::leave(Compiled& compiled, std::size_t count, const Books& books,

@@ -21,13 +21,13 @@ class Scan {
  public:
   explicit Scan(const Kernels& kernels) : kernels_(kernels) {}
 
+  struct Question {
+    std::uint64_t dice = 0;
+    bool passes_all = false;  // cpu and memory alone decide which nodes pass
+  };
   // Requires: refresh_verdicts, and a node.
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const Books& books,
-                                                    const NodeColumns& columns, std::uint64_t dice);
-
-  // The same where cpu and memory alone decide and binpack is the only strategy: one pass.
-  [[nodiscard]] std::optional<std::uint32_t> first_least(const Compiled& compiled,
-                                                         const NodeColumns& columns);
+                                                    const NodeColumns& columns, Question question);
   // The nodes that the first `count` strategies leave, ascending. Requires: as decide; none of them
   // is Random or scored.
   [[nodiscard]] std::vector<std::uint32_t> leave(Compiled& compiled, std::size_t count,
@@ -37,6 +37,8 @@ class Scan {
   using Bitmap = std::vector<std::uint64_t>;
 
   void gather(Compiled& compiled, const Books& books, const NodeColumns& columns);
+  // All nodes, as a bitmap.
+  [[nodiscard]] const Bitmap& all(const NodeColumns& columns);
   void strike_out(Compiled& compiled, std::size_t plan, const Books& books, Bitmap& nodes);
   // Valid until the next call.
   [[nodiscard]] Key key_of(std::size_t strategy, const Compiled& compiled, const Books& books,

@@ -11,14 +11,13 @@ namespace {
 
 // So few nodes are scored faster than a row is brought up to date.
 constexpr std::size_t kFew = 16;
-// Half of the nodes may change before all rows are made anew.
+// As the table's own log: to forget the nodes means to make all rows anew.
 constexpr std::size_t kShortestLog = 4096;
 
 }  // namespace
 
-Scored::Scored(Books& books, NodeIndexes& indexes, Scan& scan, ScoredOptions options)
+Scored::Scored(Books& books, Scan& scan, ScoredOptions options)
     : books_(books),
-      indexes_(indexes),
       scan_(scan),
       scorer_(books, std::move(options.device_type)),
       table_(0, options.cache_bytes) {}
@@ -84,7 +83,8 @@ void Scored::keep_best(std::vector<std::uint32_t>& nodes, Compiled& compiled,
   nodes.resize(kept);
 }
 
-std::optional<std::uint32_t> Scored::decide(Compiled& compiled, std::uint64_t dice) {
+std::optional<std::uint32_t> Scored::decide(Compiled& compiled, const NodeColumns& columns,
+                                            std::uint64_t dice) {
   catch_up();
   const auto& strategies = compiled.strategies;
   const std::size_t first = compiled.route.rest;
@@ -93,7 +93,7 @@ std::optional<std::uint32_t> Scored::decide(Compiled& compiled, std::uint64_t di
     return best ? std::optional(best->node) : std::nullopt;
   }
   std::vector<std::uint32_t> nodes =
-      first > 0 ? scan_.leave(compiled, first, books_, indexes_.columns())
+      first > 0 ? scan_.leave(compiled, first, books_, columns)
                 : table_.best_nodes(row_of(compiled, 0), score_of(compiled, 0));
   if (nodes.empty()) return std::nullopt;
   for (std::size_t i = std::max<std::size_t>(first, 1); i < strategies.size() && nodes.size() > 1;

@@ -15,7 +15,6 @@
 #include "core/placement/books.hpp"
 #include "core/placement/compiled.hpp"
 #include "core/placement/dirty_nodes.hpp"
-#include "core/placement/node_index.hpp"
 #include "core/placement/scan.hpp"
 #include "core/placement/score_table.hpp"
 #include "core/placement/scorer.hpp"
@@ -29,15 +28,16 @@ struct ScoredOptions {
 
 class Scored {
  public:
-  // All live longer.
-  Scored(Books& books, NodeIndexes& indexes, Scan& scan, ScoredOptions options);
+  // Both live longer.
+  Scored(Books& books, Scan& scan, ScoredOptions options);
   ~Scored();
   Scored(const Scored&) = delete;
   Scored& operator=(const Scored&) = delete;
 
   // The node, or nothing where none passes every check. Requires: the route is Scored;
   // refresh_verdicts; a node.
-  [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, std::uint64_t dice);
+  [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const NodeColumns& columns,
+                                                    std::uint64_t dice);
   // The request goes.
   void drop(const Compiled& compiled);
 
@@ -55,7 +55,6 @@ class Scored {
   void keep_best(std::vector<std::uint32_t>& nodes, Compiled& compiled, std::size_t strategy);
 
   Books& books_;
-  NodeIndexes& indexes_;
   Scan& scan_;
   Scorer scorer_;
   ScoreTable table_;

@@ -57,6 +57,7 @@ Tally::Tracked Tally::track(std::string_view attribute, const NodeClasses& class
   for (std::uint32_t number = 0; number < classes.end(); ++number) {
     if (classes.nodes_of(number) > 0) values->add(number, classes.at(number));
   }
+  values->reach(classes.end());
   attributes_[free].values = std::move(values);
   attributes_[free].users = 1;
   make_room(free);

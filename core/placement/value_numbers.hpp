@@ -24,6 +24,10 @@ class ValueNumbers {
   // The class with this number came, or is about to go.
   void add(std::uint32_t number, const NodeClass& what);
   void remove(std::uint32_t number);
+  // So many classes may be asked about: also those that went before, whose nodes' places remain.
+  void reach(std::size_t classes) {
+    if (classes > of_class_.size()) of_class_.resize(classes);
+  }
   [[nodiscard]] std::uint32_t of_class(std::uint32_t number) const { return of_class_[number]; }
   [[nodiscard]] std::uint32_t end() const {  // numbers are below it; 0 is always one
     return static_cast<std::uint32_t>(classes_.size());

@@ -54,5 +54,27 @@ TEST(RunDefinition, NamesTheOptionThatIsWrong) {
   EXPECT_FALSE(definition_for(options));
 }
 
+TEST(RunDefinition, NamesTheRangeOfAPortOutsideIt) {
+  for (const auto& [publish, words] : std::vector<std::pair<const char*, const char*>>{
+           {"99999:80", "the host's port is 1-65535, or 0"},
+           {"-1:80", "the host's port is 1-65535, or 0"},
+           {"80:65536", "the container's port is 1-65535"},
+           {"99999999999", "the container's port is 1-65535"},
+           {"0", "the container's port is 1-65535"}}) {
+    auto options = image("web");
+    options.publish = {publish};
+    const auto refused = definition_for(options);
+    ASSERT_FALSE(refused) << publish;
+    EXPECT_NE(refused.error().message.find(words), std::string::npos) << refused.error().message;
+  }
+}
+
+TEST(RunDefinition, TakesPortZeroOfTheHostForAFreeOne) {
+  auto options = image("web");
+  options.publish = {"0:80"};
+  const auto ports = definition_for(options)->at("containerDefinitions").at(0).at("portMappings");
+  EXPECT_EQ(ports.at(0).at("hostPort").as_int64(), 0);
+}
+
 }  // namespace
 }  // namespace berth::cli

@@ -67,7 +67,7 @@ std::int64_t key(const Oracle& oracle, const Request& request, const Strategy& s
     case Strategy::Kind::BinpackCpu:
     case Strategy::Kind::BinpackMemory:
       break;
-    default:  // scores do not say which task should go
+    default:  // scores say where a task should go, not which one
       return 0;
   }
   after.nodes.resize(known.node + 1);

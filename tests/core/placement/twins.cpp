@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/placement/view.hpp"
 #include "tests/core/placement/scale_in_oracle.hpp"
 
 namespace berth::placement::testing {
@@ -46,7 +47,7 @@ bool is_scored(const Request& request) {
 
 Twins::Twins(Shape shape) : shape_(std::move(shape)), engine_(shape_.options) {
   Draw draw(1);
-  expect(draw);
+  expect(draw);  // without expected tasks nothing compiles that asks for the fragmentation
 }
 
 const Twins::Known* Twins::any_request(Draw& draw) const {
@@ -87,12 +88,6 @@ void Twins::change_node(Draw& draw) {
   agree(engine_.change_node(NodeIndex{*node}, spec).has_value(), "change_node: refused");
 }
 
-void Twins::expect(Draw& draw) {
-  oracle_.target = draw_target(draw);
-  agree(!engine_.set_target_workload(oracle_.target).has_value(),
-        "set_target_workload: fair tasks are refused");
-}
-
 void Twins::set_status(Draw& draw) {
   const auto node = any_node(draw);
   if (!node) return;
@@ -114,6 +109,12 @@ void Twins::remove_node(Draw& draw) {
 }
 
 // ---- Requests
+
+void Twins::expect(Draw& draw) {
+  oracle_.target = draw_target(draw);
+  agree(!engine_.set_target_workload(oracle_.target).has_value(),
+        "set_target_workload: fair tasks are refused");
+}
 
 void Twins::compile(Draw& draw) {
   Request request = draw_request(draw);
@@ -181,7 +182,7 @@ void Twins::take(const Request& request, const Placement& placed) {
   const Needs& needs = *oracle_.needs(request, node);
   const std::string objection = oracle_.objection(node, needs, placed.devices);
   agree(objection.empty(), "place: devices are granted that are not free: " + objection);
-  agree(placed.devices == oracle_.grants(request, node), "place: other devices");
+  agree(placed.devices == oracle_.grants(request, node), "place: other devices are granted");
   oracle_.nodes[node]->tasks.push_back(
       {request.group, request.service, needs, placed.devices, true, placed.reservation});
 }
@@ -289,7 +290,7 @@ void Twins::choose_to_stop(Draw& draw) const {
 
 void Twins::step(std::uint64_t seed) {
   Draw draw(seed);
-  switch (draw.below(17)) {
+  switch (draw.below(18)) {
     case 0:
       return add_node(draw);
     case 1:
@@ -315,6 +316,8 @@ void Twins::step(std::uint64_t seed) {
       return what_if(draw);
     case 12:
       return choose_to_stop(draw);
+    case 13:
+      return compare_view();
     default:
       return place(draw);
   }
@@ -338,6 +341,45 @@ void Twins::compare_books() const {
             "group_count");
     }
   }
+}
+
+void Twins::compare_view() {
+  const auto view = engine_.view();
+  agree(engine_.view() == view, "view: another one without a change");
+  ViewTotals totals;
+  for (std::uint32_t node = 0; node < oracle_.nodes.size(); ++node) {
+    const ViewNode* seen = view->node(NodeIndex{node});
+    agree((seen != nullptr) == oracle_.nodes[node].has_value(), "view: another node");
+    if (seen == nullptr) continue;
+    const Oracle::Node& n = *oracle_.nodes[node];
+    agree(seen->id == n.spec.id && view->find(n.spec.id) == seen, "view: another id");
+    agree(seen->what->owner == n.spec.owner && seen->what->agent_version == n.spec.agent_version &&
+              seen->what->capacity_provider == n.spec.capacity_provider,
+          "view: another class");
+    for (const char* name : {"rack", "stack", "shelf"}) {
+      const Attribute* attribute = seen->what->attribute(name);
+      agree((attribute == nullptr ? std::nullopt : std::optional(attribute->value)) ==
+                oracle_.value(node, name),
+            "view: another attribute");
+    }
+    agree(seen->state == n.spec.state && seen->connected == n.spec.connected, "view: status");
+    agree(seen->cpu == n.spec.cpu && seen->left.cpu == cpu_left(n), "view: cpu");
+    agree(seen->left.memory_mib == memory_left(n), "view: memory");
+    agree(seen->left.tasks == n.tasks.size(), "view: tasks");
+    for (const char* group : {"family:web", "family:db", "service:api"}) {
+      agree(seen->group_count(group) == oracle_.counted(Request{.group = group, .needs = {}}, node),
+            "view: group_count");
+    }
+    const bool takes = seen->state == NodeSpec::State::Active && seen->connected;
+    totals.nodes += 1;
+    totals.taking_tasks += takes ? 1 : 0;
+    totals.cpu += seen->cpu;
+    totals.memory_mib += seen->memory_mib;
+    totals.cpu_left += seen->left.cpu;
+    totals.memory_mib_left += seen->left.memory_mib;
+    totals.tasks += seen->left.tasks;
+  }
+  agree(view->totals() == totals, "view: totals");
 }
 
 }  // namespace berth::placement::testing

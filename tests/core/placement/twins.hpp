@@ -49,6 +49,7 @@ class Twins {
   // Any one operation.
   void step(std::uint64_t seed);
   void compare_books() const;
+  void compare_view();
 
   [[nodiscard]] const Ways& ways() const { return ways_; }
 
@@ -62,8 +63,9 @@ class Twins {
   [[nodiscard]] std::optional<std::uint32_t> any_node(Draw& draw) const;
   NodeSpec draw_spec(Draw& draw, std::string id) const;
   void change_node(Draw& draw);
-  void set_status(Draw& draw);
+  // The tasks that are expected change.
   void expect(Draw& draw);
+  void set_status(Draw& draw);
   void remove_node(Draw& draw);
   void drop(Draw& draw);
   void end_task(Draw& draw, bool retire);
