@@ -11,6 +11,8 @@ namespace {
 
 // So few nodes are scored faster than a row is brought up to date.
 constexpr std::size_t kFew = 16;
+// As the table's own log: to forget the nodes means to make all rows anew.
+constexpr std::size_t kShortestLog = 4096;
 
 }  // namespace
 
@@ -37,7 +39,7 @@ void Scored::catch_up() {
   } else {
     for (const std::uint32_t node : dirty_.nodes()) table_.changed(node);
   }
-  dirty_.clear(64 + books_.node_end() / 8);
+  dirty_.clear(std::max<std::size_t>(kShortestLog, books_.node_end() / 2));
 }
 
 std::uint32_t Scored::row_of(Compiled& compiled, std::size_t strategy) {

@@ -70,6 +70,9 @@ History draw_history(const Order& order, std::uint64_t number, Draw& draw) {
   out.shape.options.simd = static_cast<Simd>(draw.below(4));
   if (draw.one_in(3))
     out.shape.options.cache_bytes = static_cast<std::size_t>(draw.one_in(2) ? 0 : draw.below(4000));
+  if (draw.one_in(3))
+    out.shape.options.score_cache_bytes =
+        static_cast<std::size_t>(draw.one_in(2) ? 0 : draw.below(8000));
   if (draw.one_in(2)) out.shape.shelves = 1 + draw.below(60);
   out.steps = 500;
   out.nodes = draw.below(41);
@@ -107,6 +110,7 @@ int soak(const Order& order) {
       ways.indexed += twins.ways().indexed;
       ways.gave_up += twins.ways().gave_up;
       ways.unindexed += twins.ways().unindexed;
+      ways.scored += twins.ways().scored;
     } catch (const std::exception& difference) {
       std::printf("difference: %s\nseed %" PRIu64 ", history %" PRIu64 ", step %" PRIu64
                   " of %" PRId64 " nodes; again: oracle_soak --seed %" PRIu64
@@ -124,9 +128,10 @@ int soak(const Order& order) {
   }
   std::printf("no difference in %" PRIu64 " operations (seed %" PRIu64
               "); decided by indexes %" PRIu64 ", by a scan after the indexes gave up %" PRIu64
-              ", by a scan at once %" PRIu64 "\n",
-              done, order.seed, ways.indexed, ways.gave_up, ways.unindexed);
-  const bool every_way = ways.indexed > 0 && ways.gave_up > 0 && ways.unindexed > 0;
+              ", by a scan at once %" PRIu64 ", by scores %" PRIu64 "\n",
+              done, order.seed, ways.indexed, ways.gave_up, ways.unindexed, ways.scored);
+  const bool every_way =
+      ways.indexed > 0 && ways.gave_up > 0 && ways.unindexed > 0 && ways.scored > 0;
   return every_way || done < kEnoughForEveryWay || order.nodes_given ? 0 : 3;
 }
 

@@ -34,6 +34,15 @@ bool is_indexed(const Request& request) {
          is(Kind::BinpackMemory);
 }
 
+// Whether a strategy beyond ECS's has something to decide.
+bool is_scored(const Request& request) {
+  for (const Strategy& strategy : request.strategies) {
+    if (strategy.is_scored()) return true;
+    if (strategy.kind == Strategy::Kind::Random) return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 Twins::Twins(Shape shape) : shape_(std::move(shape)), engine_(shape_.options) {
@@ -187,8 +196,13 @@ void Twins::place(Draw& draw) {
   const auto placed = engine_.place_many(known->id, count, dice);
   const DecisionCounts after = engine_.decision_counts();
   const std::uint64_t scans = after.scans - before.scans;
-  ways_.indexed += after.decisions - before.decisions - scans;
-  (is_indexed(known->request) ? ways_.gave_up : ways_.unindexed) += scans;
+  const std::uint64_t decisions = after.decisions - before.decisions;
+  if (is_scored(known->request)) {
+    ways_.scored += decisions;
+  } else {
+    ways_.indexed += decisions - scans;
+    (is_indexed(known->request) ? ways_.gave_up : ways_.unindexed) += scans;
+  }
   for (std::size_t i = 0; i < count; ++i) {
     const auto wanted = oracle_.decide(known->request, dice + i);
     const auto got = i < placed.size() ? std::optional(raw(placed[i].node)) : std::nullopt;

@@ -35,6 +35,7 @@ class Twins {
     std::uint64_t indexed = 0;
     std::uint64_t gave_up = 0;    // strategies that are indexed, decided by a scan all the same
     std::uint64_t unindexed = 0;  // other strategies
+    std::uint64_t scored = 0;     // strategies beyond ECS's among them
   };
 
   explicit Twins(Shape shape);
