@@ -271,7 +271,7 @@ Books::Memory Books::memory() const {
     out.nodes += column.offer.capacity() * sizeof(std::int32_t) +
                  (column.total.capacity() + column.used.capacity()) * sizeof(std::int64_t);
   }
-  out.tasks = holdings_.bytes();
+  out.tasks = holdings_.bytes() + kinds_.bytes();
   for (std::uint32_t node = 0; node < node_end(); ++node) {
     out.nodes += identities_[node].id.bytes() + identities_[node].ec2_instance_id.bytes();
     out.tasks += rows_[node].tasks.bytes();

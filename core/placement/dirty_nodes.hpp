@@ -15,7 +15,7 @@ namespace berth::placement {
 class DirtyNodes {
  public:
   void mark(std::uint32_t node) {
-    if (all_) return;
+    if (all_ || (count_ > 0 && nodes_[count_ - 1] == node)) return;
     if (count_ == nodes_.size()) {
       mark_all();
       return;

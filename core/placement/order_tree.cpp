@@ -40,7 +40,13 @@ void put(OrderBlock& block, const OrderEntry& entry) {
   block.key[block.count] = entry.key;
   block.other[block.count] = entry.other;
   block.node[block.count] = static_cast<std::int32_t>(entry.node);
+  block.label[block.count] = entry.label;
   ++block.count;
+}
+
+OrderEntry entry_of(const OrderBlock& block, std::uint32_t at) {
+  return {block.key[at], block.other[at], static_cast<std::uint32_t>(block.node[at]),
+          block.label[at]};
 }
 
 void set_first(OrderGroup& group, std::uint32_t slot, std::int64_t order) {
@@ -203,7 +209,7 @@ void OrderTree::split_block(Place at) {
   constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
   std::array<OrderEntry, OrderBlock::kSize> entries;
   for (std::uint32_t i = 0; i < OrderBlock::kSize; ++i) {
-    entries[i] = {lower.key[i], lower.other[i], static_cast<std::uint32_t>(lower.node[i])};
+    entries[i] = entry_of(lower, i);
   }
   std::nth_element(entries.begin(), entries.begin() + kHalf, entries.end(),
                    [](const OrderEntry& a, const OrderEntry& b) {
@@ -262,6 +268,7 @@ void OrderTree::remove(std::uint32_t node) {
   block.key[at] = block.key[last];
   block.other[at] = block.other[last];
   block.node[at] = block.node[last];
+  block.label[at] = block.label[last];
   block.other[block.count] = lanes::kNothing;
   block.node[block.count] = -1;
   pool_.set_where(node, OrderPool::kNowhere);
@@ -313,7 +320,7 @@ void OrderTree::merge_with_next(OrderGroup& group, std::uint32_t slot) {
   OrderBlock& next = pool_.block(static_cast<std::uint32_t>(group.block[slot + 1]));
   if (block.count + next.count > OrderBlock::kSize * 3 / 4) return;
   for (std::uint32_t i = 0; i < next.count; ++i) {
-    put(block, {next.key[i], next.other[i], static_cast<std::uint32_t>(next.node[i])});
+    put(block, entry_of(next, i));
     pool_.set_where(static_cast<std::uint32_t>(next.node[i]), block_at);
   }
   group.most[slot] = std::max(group.most[slot], group.most[slot + 1]);

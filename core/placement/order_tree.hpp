@@ -31,7 +31,8 @@ struct alignas(64) OrderBlock {
   std::uint32_t group;
   std::uint16_t slot;  // of the group
   std::uint16_t count;
-  std::uint32_t unused[4];
+  std::uint8_t label[kSize];
+  std::uint8_t unused[2];
 };
 static_assert(sizeof(OrderBlock) == 192);
 
@@ -99,6 +100,7 @@ struct OrderEntry {
   std::int32_t key = 0;
   std::int32_t other = 0;
   std::uint32_t node = 0;
+  std::uint8_t label = 0;  // whatever the search shall know of the node at once
 };
 
 class OrderTree {
@@ -152,6 +154,7 @@ class OrderSearch {
   [[nodiscard]] std::uint32_t node() const {
     return static_cast<std::uint32_t>(block_->node[entry_]);
   }
+  [[nodiscard]] std::uint8_t label() const { return block_->label[entry_]; }
   // Blocks looked at, so far.
   [[nodiscard]] std::uint32_t steps() const { return steps_; }
 

@@ -195,12 +195,14 @@ void Twins::place(Draw& draw) {
   const DecisionCounts before = engine_.decision_counts();
   const auto placed = engine_.place_many(known->id, count, dice);
   const DecisionCounts after = engine_.decision_counts();
-  const std::uint64_t scans = after.scans - before.scans;
+  const std::uint64_t one_pass = after.one_pass - before.one_pass;
+  const std::uint64_t scans = after.scans - before.scans - one_pass;
   const std::uint64_t decisions = after.decisions - before.decisions;
   if (is_scored(known->request)) {
     ways_.scored += decisions;
   } else {
-    ways_.indexed += decisions - scans;
+    ways_.indexed += decisions - scans - one_pass;
+    ways_.one_pass += one_pass;
     (is_indexed(known->request) ? ways_.gave_up : ways_.unindexed) += scans;
   }
   for (std::size_t i = 0; i < count; ++i) {
