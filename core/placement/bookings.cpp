@@ -23,19 +23,14 @@ std::uint32_t Books::acquire_kind(Tally::Set group, Tally::Set service, std::uin
   return acquired.number;
 }
 
-void Books::release_kind(std::uint32_t kind) {
-  if (!kinds_.release(kind)) return;
+void Books::forget_kind(std::uint32_t kind) {
   const TaskKind& gone = kinds_.at(kind);
   tally_.release(gone.group);
   if (gone.service != Tally::kNoSet) tally_.release(gone.service);
   holdings_.release(gone.holding);
 }
 
-void Books::use(const TaskKind& kind, std::uint32_t node, std::int64_t sign) {
-  NodeRow& row = rows_[node];
-  row.used_cpu += sign * kind.cpu;
-  row.used_memory_mib += sign * kind.memory_mib;
-  if (kind.is_plain) return;
+void Books::use_more(const TaskKind& kind, std::uint32_t node, std::int64_t sign) {
   const Holding& holding = holdings_.at(kind.holding);
   for (const Holding::Part& part : holding.parts) {
     columns_[part.column].used[node] += sign * part.amount;
@@ -50,30 +45,15 @@ void Books::use(const TaskKind& kind, std::uint32_t node, std::int64_t sign) {
   }
 }
 
-void Books::count_in(const TaskRecord& task, std::uint32_t node, bool in) {
-  const std::uint32_t node_class = rows_[node].node_class;
-  const auto count = [&](Tally::Set set) {
-    if (in) {
-      tally_.add(set, node, node_class);
-    } else {
-      tally_.remove(set, node, node_class);
-    }
-  };
-  const TaskKind& kind = kind_of(task);
-  count(kind.group);
-  if (kind.service != Tally::kNoSet) count(kind.service);
-}
-
 ReservationId Books::book(Booking booking) {
   NodeRow& row = rows_[booking.node];
-  const TaskRecord task{.serial = row.next_serial,
-                        .kind = booking.kind & 0x7FFFFFFFu,
-                        .counted = 1};
+  const TaskRecord task{
+      .serial = row.next_serial, .kind = booking.kind & 0x7FFFFFFFu, .counted = 1};
   row.next_serial = row.next_serial == UINT32_MAX ? 1 : row.next_serial + 1;
   kinds_.share(task.kind);
   row.tasks.add(task);
   row.counted_tasks += 1;
-  count_in(task, booking.node, true);
+  count_in(kind_of(task), booking.node, true);
   use(kind_of(task), booking.node, 1);
   if (!booking.devices.empty()) {
     NodeExtras& more = extras(booking.node);
@@ -101,7 +81,7 @@ void Books::end(std::uint32_t node, TaskRecord* task) {
   row.tasks.remove(task);
   if (old.counted != 0) {
     row.counted_tasks -= 1;
-    count_in(old, node, false);
+    count_in(kind_of(old), node, false);
   }
   use(kind_of(old), node, -1);
   if (row.extras != nullptr) {
@@ -136,7 +116,7 @@ bool Books::retire(ReservationId id) {
   if (task->counted == 0) return true;
   task->counted = 0;
   rows_[node].counted_tasks -= 1;
-  count_in(*task, node, false);
+  count_in(kind_of(*task), node, false);
   mark(node);
   return true;
 }

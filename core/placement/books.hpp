@@ -8,7 +8,8 @@
 //  2. Whatever changes what a node offers, runs or is marks it in every DirtyNodes that watches.
 // Decides nothing. Threads: one at a time. Nodes are named by plain index here; "live" means that a
 // node has it. Costs: 64 bytes a node for the row, 24
-// and the ids' bytes for who it is; 20 more for each further column; 8 a task, and 32 for each kind.
+// and the ids' bytes for who it is; 20 more for each further column; 8 a task, and 32 for each
+// kind.
 #pragma once
 
 #include <algorithm>
@@ -102,11 +103,7 @@ class Books {
   }
   [[nodiscard]] const NodeRow& row(std::uint32_t node) const { return rows_[node]; }
   // Has the row at hand that the next questions will ask for.
-  void prefetch(std::uint32_t node) const {
-#if defined(__GNUC__)
-    __builtin_prefetch(&rows_[node], 1);
-#endif
-  }
+  void prefetch(std::uint32_t node) const { lanes::prefetch(&rows_[node]); }
   [[nodiscard]] const NodeIdentity& identity(std::uint32_t node) const { return identities_[node]; }
   [[nodiscard]] std::uint32_t class_number(std::uint32_t node) const {
     return rows_[node].node_class;
@@ -170,7 +167,14 @@ class Books {
   // holding; each wants one release.
   [[nodiscard]] std::uint32_t acquire_kind(Tally::Set group, Tally::Set service,
                                            std::uint32_t holding);
-  void release_kind(std::uint32_t kind);
+  void release_kind(std::uint32_t kind) {
+    if (kinds_.release(kind)) forget_kind(kind);
+  }
+  // Has the lines at hand that booking such a task will ask for, its node's aside.
+  void prefetch_booking(std::uint32_t kind, Tally::Set group) const {
+    kinds_.prefetch(kind);
+    tally_.prefetch(group);
+  }
   [[nodiscard]] const TaskKind& kind_of(const TaskRecord& task) const {
     return kinds_.at(task.kind);
   }
@@ -218,11 +222,30 @@ class Books {
         rows_[node].takes_tasks() ? clamped(left(id, node)) : lanes::kNothing;
   }
   void offer_all(std::uint32_t node);
-  void use(const TaskKind& kind, std::uint32_t node, std::int64_t sign);
+  void use(const TaskKind& kind, std::uint32_t node, std::int64_t sign) {
+    NodeRow& row = rows_[node];
+    row.used_cpu += sign * kind.cpu;
+    row.used_memory_mib += sign * kind.memory_mib;
+    if (!kind.is_plain) use_more(kind, node, sign);
+  }
+  // What is neither cpu nor memory.
+  void use_more(const TaskKind& kind, std::uint32_t node, std::int64_t sign);
+  void forget_kind(std::uint32_t kind);
   void refresh_devices(std::uint32_t node);
   void hold_port(std::uint32_t node, std::uint32_t key);
   void free_port(std::uint32_t node, std::uint32_t key);
-  void count_in(const TaskRecord& task, std::uint32_t node, bool in);
+  void count_in(const TaskKind& kind, std::uint32_t node, bool in) {
+    const std::uint32_t node_class = rows_[node].node_class;
+    const auto count = [&](Tally::Set set) {
+      if (in) {
+        tally_.add(set, node, node_class);
+      } else {
+        tally_.remove(set, node, node_class);
+      }
+    };
+    count(kind.group);
+    if (kind.service != Tally::kNoSet) count(kind.service);
+  }
   void end(std::uint32_t node, TaskRecord* task);
   void mark(std::uint32_t node) {
     for (DirtyNodes* dirty : watchers_) dirty->mark(node);

@@ -209,8 +209,7 @@ Route route_of(const Compiled& compiled) {
   }
   out.breaks_ties = out.rest < strategies.size();
   // Offers and classes say who passes, and one column or none who is best.
-  const bool one_key = out.last == Route::Last::First ||
-                       (!out.spread_instance && !out.breaks_ties);
+  const bool one_key = out.last == Route::Last::First || (!out.spread_instance && !out.breaks_ties);
   out.one_pass = out.kind == Route::Kind::Indexed && one_key && compiled.plan_count == 1 &&
                  compiled.first_plan.is_all;
   return out;

@@ -56,8 +56,8 @@ struct Route {
   enum class Last : std::uint8_t { First, Binpack, Random };
   Last last = Last::First;
   bool spread_instance = false;
-  bool probes = false;      // Random comes first of all
-  bool one_pass = false;    // Scan::decide_in_one_pass may decide it
+  bool probes = false;       // Random comes first of all
+  bool one_pass = false;     // Scan::decide_in_one_pass may decide it
   bool breaks_ties = false;  // strategies from `rest` on choose among ties
   std::uint8_t rest = 0;
   ColumnId key = kCpuColumn;  // of Binpack
@@ -68,7 +68,7 @@ struct Route {
 struct PlanFloors {
   std::int32_t cpu = 0;
   std::int32_t memory = 0;
-  std::uint32_t kind = 0;  // of TaskKinds; shared by the request
+  std::uint32_t kind = 0;    // of TaskKinds; shared by the request
   bool has_devices = false;  // among its needs
   // The offers and the class's verdict say everything: no other floors, ports, devices, expressions
   // over identity or tasks, no distinctInstance.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "core/placement/dice.hpp"
@@ -11,6 +12,11 @@ namespace berth::placement {
 namespace {
 
 constexpr std::size_t kMostTies = 4096;
+// So many nodes are looked at one block after the other before a tree is asked: a tree that is
+// asked seldom has much to catch up with.
+constexpr std::uint32_t kNodesInARow = 8192;
+// Of these, those that offer enough and fail another check.
+constexpr std::uint32_t kMissesInARow = 64;
 // Where the indexes did not help they most likely do not help the next times either.
 constexpr std::uint8_t kScansAfterOne = 15;
 
@@ -19,18 +25,22 @@ constexpr std::uint8_t kScansAfterOne = 15;
 std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t dice) {
   if (books_.node_end() == 0) return std::nullopt;
   ++statistics_.decisions;
+  books_.prefetch_booking(compiled.first_plan.kind, compiled.group);
   refresh_verdicts(compiled, books_);
   if (compiled.route.kind == Route::Kind::Scored) {
     if (compiled.route.rest > 0) ++statistics_.scans;
     return scored_.decide(compiled, indexes_.columns(), dice);
   }
   if (compiled.route.probes) {
+    // Seldom needed, and then all at once, were it not kept up here.
+    static_cast<void>(indexes_.columns());
     if (const auto node = probe(compiled, dice)) return node;
+    if (const auto node = next_in_a_row(compiled, roll(dice, kProbes, books_.node_end())))
+      return node;
   }
   if (compiled.route.one_pass && books_.node_end() <= options_.scan_up_to_nodes) {
-    const Scan::Decision decision =
-        scan_.decide_in_one_pass(compiled, books_, indexes_.columns(),
-                                 {.dice = dice, .passes_all = passes_all(compiled)});
+    const Scan::Decision decision = scan_.decide_in_one_pass(
+        compiled, books_, indexes_.columns(), {.dice = dice, .passes_all = passes_all(compiled)});
     if (decision.is_made) {
       ++statistics_.scans;
       ++statistics_.one_pass;
@@ -80,6 +90,34 @@ std::optional<std::uint32_t> Decider::probe(Compiled& compiled, std::uint64_t di
           passes_beside_offers(compiled, p, books_, node))
         return node;
     }
+  }
+  return std::nullopt;
+}
+
+// The first at or after `start` that passes, if it is one of the next few thousand nodes.
+std::optional<std::uint32_t> Decider::next_in_a_row(Compiled& compiled, std::uint32_t start) {
+  const NodeColumns& columns = indexes_.columns();
+  const std::uint32_t end = std::min(start + kNodesInARow, books_.node_end());
+  std::uint32_t misses = 0;
+  for (std::uint32_t block = start / lanes::kWidth; block * lanes::kWidth < end; ++block) {
+    const std::uint32_t base = block * lanes::kWidth;
+    std::uint32_t found = UINT32_MAX;
+    for (std::size_t p = 0; p < compiled.plan_count; ++p) {
+      const PlanFloors& plan = compiled.floors(p);
+      std::uint32_t hints =
+          lanes::at_least(columns.cpu() + base, plan.cpu, columns.memory() + base, plan.memory);
+      if (base < start) hints &= ~0U << (start - base);
+      for (; hints != 0; hints &= hints - 1) {
+        const std::uint32_t node = base + static_cast<std::uint32_t>(std::countr_zero(hints));
+        if (node >= found) break;
+        if (passes_beside_offers(compiled, p, books_, node)) {
+          found = node;
+        } else if (++misses > kMissesInARow) {
+          return std::nullopt;
+        }
+      }
+    }
+    if (found != UINT32_MAX) return found;
   }
   return std::nullopt;
 }
@@ -191,8 +229,7 @@ Decider::Outcome Decider::first_fit(Compiled& compiled, const Field& field, std:
       for (std::size_t p = 0; part < index.parts() && p < compiled.plan_count; ++p) {
         FitSearch search(index.tree(part), fit_question(compiled, p, index, part), from);
         std::uint32_t node = search.next();
-        for (; node < std::min(found_, end) &&
-               !passes(compiled, p, field, node, class_of(node));
+        for (; node < std::min(found_, end) && !passes(compiled, p, field, node, class_of(node));
              node = search.next()) {
           if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
         }

@@ -73,6 +73,7 @@ class Decider {
 
   [[nodiscard]] bool passes_all(Compiled& compiled) const;
   [[nodiscard]] std::optional<std::uint32_t> probe(Compiled& compiled, std::uint64_t dice);
+  [[nodiscard]] std::optional<std::uint32_t> next_in_a_row(Compiled& compiled, std::uint32_t start);
   [[nodiscard]] Outcome search(Compiled& compiled, std::uint64_t dice);
   [[nodiscard]] Outcome search_field(Compiled& compiled, Field field, std::uint64_t dice);
   [[nodiscard]] Outcome first_fit(Compiled& compiled, const Field& field, std::uint32_t start);

@@ -38,11 +38,11 @@ Error no_such_node() {
 class Engine::Impl {
  public:
   explicit Impl(EngineOptions options)
-      : decider(pick(options.simd), books,
-                {.counts_cap_bytes = options.cache_bytes,
-                 .scan_up_to_nodes = options.scan_up_to_nodes},
-                {.cache_bytes = options.score_cache_bytes,
-                 .device_type = std::move(options.scored_device_type)}) {}
+      : decider(
+            pick(options.simd), books,
+            {.counts_cap_bytes = options.cache_bytes, .scan_up_to_nodes = options.scan_up_to_nodes},
+            {.cache_bytes = options.score_cache_bytes,
+             .device_type = std::move(options.scored_device_type)}) {}
 
   Compiled* find(RequestId id) {
     const auto at = static_cast<std::size_t>(id);
@@ -53,11 +53,8 @@ class Engine::Impl {
   Placement reserve(const Compiled& compiled, std::size_t plan, std::uint32_t node) {
     Placement out{.node = static_cast<NodeIndex>(node)};
     const PlanFloors& floors = compiled.floors(plan);
-    if (floors.has_devices)
-      out.devices = decider.scored().scorer().devices(compiled, plan, node);
-    out.reservation = books.book({.node = node,
-                                  .kind = floors.kind,
-                                  .devices = out.devices});
+    if (floors.has_devices) out.devices = decider.scored().scorer().devices(compiled, plan, node);
+    out.reservation = books.book({.node = node, .kind = floors.kind, .devices = out.devices});
     return out;
   }
 
@@ -222,8 +219,8 @@ Result<ReservationId> Engine::adopt(const Adoption& adoption) {
   if (!adoption.service.empty())
     service = books.tally().acquire(Tally::Kind::Service, adoption.service);
   const std::uint32_t kind = books.acquire_kind(group, service, *holding);
-  const ReservationId out = books.book(
-      {.node = raw(adoption.node), .kind = kind, .devices = adoption.devices});
+  const ReservationId out =
+      books.book({.node = raw(adoption.node), .kind = kind, .devices = adoption.devices});
   // The task shares them now.
   books.release_kind(kind);
   books.holdings().release(*holding);

@@ -37,8 +37,8 @@ struct EngineOptions {
   // answers.
   enum class Simd : std::uint8_t { Auto, Scalar, Avx2, Avx512 };
   Simd simd = Simd::Auto;
-  // Up to so many nodes a scan decides what it can decide in one pass: it is about as fast there, and
-  // indexes that nobody asks cost nothing.
+  // Up to so many nodes a scan decides what it can decide in one pass: it is about as fast there,
+  // and indexes that nobody asks cost nothing.
   std::uint32_t scan_up_to_nodes = 1536;
   // What counts of tasks by node may take, for groups and services that run on very many nodes and
   // are spread over instances; beyond it such a decision costs a scan.

@@ -2,9 +2,9 @@
 // FitSteps: the amounts of cpu that requests ask for, as the few steps that a FitTree tells apart.
 //
 // The first kMost different amounts are a step each. Later ones make do with the step below theirs,
-// until so many of them came that steps are chosen anew, evenly spaced over what is asked then: each
-// time after twice as many, since trees are made anew for each change. Invariant: no request that is
-// there asks for less than the first step. Threads: one at a time.
+// until so many of them came that steps are chosen anew, evenly spaced over what is asked then:
+// each time after twice as many, since trees are made anew for each change. Invariant: no request
+// that is there asks for less than the first step. Threads: one at a time.
 #pragma once
 
 #include <array>

@@ -70,6 +70,13 @@ void FitTree::change(std::uint32_t block, FitCode before, FitCode now, const Fit
   }
 }
 
+void FitTree::prefetch(std::uint32_t block) const {
+  const std::size_t at = std::size_t{block} / lanes::kWidth * steps_;
+  if (levels_.empty() || at >= levels_[0].size()) return;
+  for (std::size_t step = 0; step < steps_; step += 64 / sizeof(Row))
+    lanes::prefetch(levels_[0].data() + at + step);
+}
+
 void FitTree::put(std::uint32_t block, const Most& most) {
   std::size_t at = block / lanes::kWidth;
   std::size_t within = block % lanes::kWidth;
@@ -132,8 +139,7 @@ std::uint32_t FitSearch::look(std::size_t level, std::uint32_t block) {
   if (level == 0) {
     out = lanes::at_least(question_.cpu + at, question_.least_cpu, question_.memory + at,
                           question_.least_memory);
-    if (question_.part_of != nullptr)
-      out &= lanes::equal(question_.part_of + at, question_.part);
+    if (question_.part_of != nullptr) out &= lanes::equal(question_.part_of + at, question_.part);
   } else {
     out = lanes::at_least(tree_.rows(level - 1, block)[step_].most, least_code_);
   }

@@ -40,6 +40,8 @@ class FitTree {
   // The same, where one member alone changed since the last time.
   void change(std::uint32_t block, FitCode before, FitCode now, const FitCode* nodes,
               std::uint32_t members);
+  // Has the lines at hand that `change` will ask for.
+  void prefetch(std::uint32_t block) const;
   [[nodiscard]] std::size_t bytes() const;
 
  private:

@@ -102,8 +102,7 @@ BERTH_AVX2_INLINE Floors floors_of(std::span<const Floor> floors) {
 template <int count>
 BERTH_AVX2_INLINE __m256i below(const Floors& floors, std::size_t node, __m256i failing) {
   const auto fail = [&](const Floor& floor, __m256i value) BERTH_AVX2 {
-    failing =
-        _mm256_or_si256(failing, _mm256_cmpgt_epi32(_mm256_set1_epi32(floor.least), value));
+    failing = _mm256_or_si256(failing, _mm256_cmpgt_epi32(_mm256_set1_epi32(floor.least), value));
   };
   const std::span<const Floor> all = floors.all;
   if constexpr (count >= 1) fail(all[0], load(all[0].column + node));
@@ -128,8 +127,8 @@ BERTH_AVX2_INLINE __m256i below(const Floors& floors, std::size_t node, __m256i 
 
 // All of a word's keys that count, in `out`; the least in each lane is returned.
 template <int floor_count, bool whole, Lookup lookup>
-BERTH_AVX2_INLINE __m256i read_word(std::uint64_t word, const Floors& floors,
-                                    const Keys& keys, std::size_t node, __m256i* out) {
+BERTH_AVX2_INLINE __m256i read_word(std::uint64_t word, const Floors& floors, const Keys& keys,
+                                    std::size_t node, __m256i* out) {
   __m256i least = _mm256_set1_epi32(INT32_MAX);
 #pragma GCC unroll 8
   for (unsigned i = 0; i < kVectors; ++i) {
@@ -143,8 +142,8 @@ BERTH_AVX2_INLINE __m256i read_word(std::uint64_t word, const Floors& floors,
 }
 
 template <int floor_count, Lookup lookup>
-BERTH_AVX2_INLINE __m256i read_any_word(std::uint64_t word, const Floors& floors,
-                                        const Keys& keys, std::size_t node, __m256i* out) {
+BERTH_AVX2_INLINE __m256i read_any_word(std::uint64_t word, const Floors& floors, const Keys& keys,
+                                        std::size_t node, __m256i* out) {
   if (word == ~std::uint64_t{0})
     return read_word<floor_count, true, lookup>(word, floors, keys, node, out);
   return read_word<floor_count, false, lookup>(word, floors, keys, node, out);
@@ -231,7 +230,8 @@ BERTH_AVX2 void keep_with(std::span<std::uint64_t> nodes, Key key) {
   for (std::size_t w = 0; w < nodes.size(); ++w) {
     if (nodes[w] == 0) continue;
     __m256i all[kVectors];
-    const std::int32_t least = least_of(read_any_word<0, lookup>(nodes[w], none, keys, w * 64, all));
+    const std::int32_t least =
+        least_of(read_any_word<0, lookup>(nodes[w], none, keys, w * 64, all));
     if (least < best) {
       best = least;
       first = w;

@@ -132,8 +132,7 @@ BERTH_AVX512 void filter_with(std::span<const std::uint64_t> in, std::span<const
 }
 
 template <int floor_count>
-BERTH_AVX512 std::size_t first_with(std::span<const std::uint64_t> in,
-                                    std::span<const Floor> all) {
+BERTH_AVX512 std::size_t first_with(std::span<const std::uint64_t> in, std::span<const Floor> all) {
   const Floors floors = floors_of<floor_count>(all);
   for (std::size_t w = 0; w < in.size(); ++w) {
     if (in[w] == 0) continue;

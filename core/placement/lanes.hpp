@@ -18,6 +18,15 @@ inline constexpr std::uint32_t kWidth = 16;
 // Below every amount that a node can offer: "not there".
 inline constexpr std::int32_t kNothing = INT32_MIN;
 
+// Has the line of the cache at hand that will be written soon.
+inline void prefetch(const void* at) {
+#if defined(__GNUC__)
+  __builtin_prefetch(at, 1);
+#else
+  static_cast<void>(at);
+#endif
+}
+
 #if defined(__SSE2__)
 
 namespace detail {
@@ -70,8 +79,7 @@ inline std::int32_t greatest(const std::int32_t* a) {
 inline std::uint32_t at_least(const std::int16_t* a, std::int16_t least) {
   const __m128i wanted = _mm_set1_epi16(least);
   // least > a, by the sign bits of bytes.
-  const __m128i low =
-      _mm_cmpgt_epi16(wanted, _mm_loadu_si128(reinterpret_cast<const __m128i*>(a)));
+  const __m128i low = _mm_cmpgt_epi16(wanted, _mm_loadu_si128(reinterpret_cast<const __m128i*>(a)));
   const __m128i high =
       _mm_cmpgt_epi16(wanted, _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + 8)));
   return ~static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high))) & 0xFFFFu;

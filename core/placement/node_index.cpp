@@ -26,6 +26,14 @@ std::uint32_t part_of(const Books& books, Parting parting, std::uint32_t node) {
 
 // ---- NodeColumns
 
+void NodeColumns::fetch(const void* whose, std::uint32_t node) {
+  const auto& columns = *static_cast<const NodeColumns*>(whose);
+  if (node >= columns.cpu_.size()) return;
+  lanes::prefetch(&columns.cpu_[node]);
+  lanes::prefetch(&columns.memory_[node]);
+  lanes::prefetch(&columns.class_[node]);
+}
+
 void NodeColumns::refresh_node(std::uint32_t node) {
   cpu_[node] = books_.cpu_offer(node);
   memory_[node] = books_.memory_offer(node);
@@ -55,11 +63,19 @@ std::size_t NodeColumns::bytes() const {
 // ---- FitIndex
 
 FitIndex::FitIndex(Books& books, const NodeColumns& columns, const FitSteps& steps, Parting parting)
-    : books_(books), columns_(columns), steps_(steps), parting_(parting) {
+    : books_(books), columns_(columns), steps_(steps), parting_(parting), dirty_(fetch, this) {
   books_.watch(&dirty_);
 }
 FitIndex::~FitIndex() {
   books_.unwatch(&dirty_);
+}
+
+void FitIndex::fetch(const void* whose, std::uint32_t node) {
+  const auto& index = *static_cast<const FitIndex*>(whose);
+  if (node >= index.codes_.size()) return;
+  lanes::prefetch(&index.codes_[node]);
+  const std::uint8_t part = index.parting_ ? index.part_of_[node] : 0;
+  if (part < index.trees_.size()) index.trees_[part].prefetch(node / lanes::kWidth);
 }
 
 void FitIndex::make_room() {
@@ -124,8 +140,7 @@ void FitIndex::refresh() {
 }
 
 std::size_t FitIndex::bytes() const {
-  std::size_t out =
-      dirty_.bytes() + part_of_.capacity() + codes_.capacity() * sizeof(FitCode);
+  std::size_t out = dirty_.bytes() + part_of_.capacity() + codes_.capacity() * sizeof(FitCode);
   for (const FitTree& tree : trees_) out += tree.bytes();
   return out;
 }
@@ -133,11 +148,16 @@ std::size_t FitIndex::bytes() const {
 // ---- OrderIndex
 
 OrderIndex::OrderIndex(Books& books, ColumnId key, Parting parting)
-    : books_(books), key_(key), parting_(parting) {
+    : books_(books), key_(key), parting_(parting), dirty_(fetch, this) {
   books_.watch(&dirty_);
 }
 OrderIndex::~OrderIndex() {
   books_.unwatch(&dirty_);
+}
+
+void OrderIndex::fetch(const void* whose, std::uint32_t node) {
+  const auto& index = *static_cast<const OrderIndex*>(whose);
+  if (index.pool_ != nullptr) index.pool_->prefetch(node);
 }
 
 void OrderIndex::insert(std::uint32_t node) {
@@ -169,8 +189,6 @@ void OrderIndex::refresh() {
   const std::size_t parts = parts_of(books_, parting_);
   while (trees_.size() < parts) trees_.emplace_back(*pool_);
   pool_->resize(books_.node_end());
-  // Each step of all of them before the next, so that they wait for memory together.
-  for (const std::uint32_t node : dirty_.nodes()) pool_->prefetch(node);
   for (const std::uint32_t node : dirty_.nodes()) {
     if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
   }

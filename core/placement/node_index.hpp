@@ -31,7 +31,7 @@ inline constexpr std::uint32_t kMostParts = 16;
 // asked.
 class NodeColumns {
  public:
-  explicit NodeColumns(Books& books) : books_(books) { books_.watch(&dirty_); }
+  explicit NodeColumns(Books& books) : books_(books), dirty_(fetch, this) { books_.watch(&dirty_); }
   ~NodeColumns() { books_.unwatch(&dirty_); }
   NodeColumns(const NodeColumns&) = delete;
   NodeColumns& operator=(const NodeColumns&) = delete;
@@ -48,6 +48,7 @@ class NodeColumns {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  static void fetch(const void* whose, std::uint32_t node);
   void refresh_node(std::uint32_t node);
 
   Books& books_;
@@ -71,12 +72,11 @@ class FitIndex {
   [[nodiscard]] std::size_t parts() const { return trees_.size(); }
   [[nodiscard]] const FitTree& tree(std::size_t part) const { return trees_[part]; }
   // Of each node its tree, up to `padded()`; null where there is one for all.
-  [[nodiscard]] const std::uint8_t* part_of() const {
-    return parting_ ? part_of_.data() : nullptr;
-  }
+  [[nodiscard]] const std::uint8_t* part_of() const { return parting_ ? part_of_.data() : nullptr; }
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  static void fetch(const void* whose, std::uint32_t node);
   void make_room();
   void look_at(std::uint32_t node);
   [[nodiscard]] std::uint32_t members(std::uint32_t block, std::uint8_t part) const;
@@ -114,6 +114,7 @@ class OrderIndex {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  static void fetch(const void* whose, std::uint32_t node);
   void insert(std::uint32_t node);
   void build();
 

@@ -2,7 +2,7 @@
 // OrderTree: nodes in ascending order of one offer (the key), then of node order, each with its
 // other offer; finds the first with at least so much of both.
 //
-// Nodes stand in blocks of up to 14, in any order within one, blocks in groups of up to 32, groups
+// Nodes stand in blocks of up to 14, in any order within one, blocks in groups of up to 16, groups
 // in one list. Each block and group knows the most of the other offer within it, so that a search
 // goes past what cannot do. Several trees share a pool of blocks. Costs: a change moves one node,
 // about 50 ns; a search finds its place by halving and then looks at one block for each hint.
@@ -37,7 +37,7 @@ struct alignas(64) OrderBlock {
 static_assert(sizeof(OrderBlock) == 192);
 
 struct alignas(64) OrderGroup {
-  static constexpr std::uint32_t kSize = 2 * lanes::kWidth;
+  static constexpr std::uint32_t kSize = lanes::kWidth;
   // The lower bound of each block's entries, and of no entry before it: key, then node.
   std::int32_t first_key[kSize];  // INT32_MAX beyond `count`
   std::int32_t first_node[kSize];
@@ -77,7 +77,7 @@ class OrderPool {
   // The node's block, or kNowhere.
   [[nodiscard]] std::uint32_t where(std::uint32_t node) const { return where_[node]; }
   void set_where(std::uint32_t node, std::uint32_t block) { where_[node] = block; }
-  // Has the lines at hand that `remove` and `insert` will ask for.
+  // Has the lines at hand that `remove` will ask for.
   void prefetch(std::uint32_t node) const;
   // The tree the node is in. Requires: it is in one.
   [[nodiscard]] OrderTree& tree_of(std::uint32_t node) {

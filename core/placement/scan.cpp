@@ -25,8 +25,7 @@ void keep_if(Bitmap& nodes, const Keep& keep) {
 
 }  // namespace
 
-std::optional<std::uint32_t> first_from(std::span<const std::uint64_t> nodes,
-                                        std::uint32_t start) {
+std::optional<std::uint32_t> first_from(std::span<const std::uint64_t> nodes, std::uint32_t start) {
   const std::size_t home = start / 64;
   for (std::size_t i = 0; i <= nodes.size(); ++i) {
     const std::size_t w = (home + i) % nodes.size();
@@ -78,8 +77,8 @@ void Scan::gather(Compiled& compiled, const Books& books, const NodeColumns& col
       if (verdict == Verdicts::kUnknown) verdict = find_verdict(compiled, books, number);
       by_class_[number] = verdict == verdict_for(i) ? 1 : 0;
     }
-    floors_.push_back({columns.node_class(), 1, by_class_.data(),
-                       static_cast<std::uint32_t>(by_class_.size())});
+    floors_.push_back(
+        {columns.node_class(), 1, by_class_.data(), static_cast<std::uint32_t>(by_class_.size())});
     part_.assign(candidates_.size(), 0);
     kernels_.filter(all(columns), floors_, part_.data());
     strike_out(compiled, i, books, part_);

@@ -28,8 +28,8 @@ class Scan {
   // Requires: refresh_verdicts, and a node.
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const Books& books,
                                                     const NodeColumns& columns, Question question);
-  // The same for routes that are `one_pass`, at about the price of looking at two columns. Not made:
-  // it takes more than that. Requires: as decide.
+  // The same for routes that are `one_pass`, at about the price of looking at two columns. Not
+  // made: it takes more than that. Requires: as decide.
   struct Decision {
     bool is_made = false;
     std::optional<std::uint32_t> node{};

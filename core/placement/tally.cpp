@@ -120,30 +120,6 @@ void Tally::class_goes(std::uint32_t number) {
   }
 }
 
-// ---- Tasks
-
-void Tally::add_value(Set set, Slot slot, std::uint32_t node_class, std::int32_t more) {
-  const Attribute& attribute = attributes_[slot];
-  by_value(set)[attribute.begin + attribute.values->of_class(node_class)] += more;
-}
-
-void Tally::count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more) {
-  Entry& entry = sets_[set];
-  entry.tasks += static_cast<std::uint32_t>(more);
-  for (Slot slot = 0; slot < attributes_.size(); ++slot) {
-    if (attributes_[slot].values != nullptr) add_value(set, slot, node_class, more);
-  }
-  if (entry.counts != nullptr) entry.counts->add(node, more);
-}
-
-void Tally::add(Set set, std::uint32_t node, std::uint32_t node_class) {
-  count(set, node, node_class, 1);
-}
-
-void Tally::remove(Set set, std::uint32_t node, std::uint32_t node_class) {
-  count(set, node, node_class, -1);
-}
-
 // ---- Counts for each node
 
 void Tally::keep_counts(Set set, CountTree counts) {

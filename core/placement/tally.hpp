@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/placement/count_tree.hpp"
+#include "core/placement/lanes.hpp"
 #include "core/placement/value_numbers.hpp"
 
 namespace berth::placement {
@@ -50,7 +51,10 @@ class Tally {
   [[nodiscard]] const ValueNumbers* values_at(Slot slot) const {
     return slot < attributes_.size() ? attributes_[slot].values.get() : nullptr;
   }
-  void add_value(Set set, Slot slot, std::uint32_t node_class, std::int32_t more = 1);
+  void add_value(Set set, Slot slot, std::uint32_t node_class, std::int32_t more = 1) {
+    const Attribute& attribute = attributes_[slot];
+    by_value(set)[attribute.begin + attribute.values->of_class(node_class)] += more;
+  }
   void class_came(std::uint32_t number, const NodeClass& what);
   void class_goes(std::uint32_t number);
   // Tasks of the set on nodes with this value.
@@ -59,8 +63,14 @@ class Tally {
   }
 
   // ---- Tasks
-  void add(Set set, std::uint32_t node, std::uint32_t node_class);
-  void remove(Set set, std::uint32_t node, std::uint32_t node_class);
+  void add(Set set, std::uint32_t node, std::uint32_t node_class) {
+    count(set, node, node_class, 1);
+  }
+  void remove(Set set, std::uint32_t node, std::uint32_t node_class) {
+    count(set, node, node_class, -1);
+  }
+  // Has the line at hand that `add` and `remove` will ask for.
+  void prefetch(Set set) const { lanes::prefetch(&sets_[set]); }
   [[nodiscard]] std::uint32_t tasks(Set set) const { return sets_[set].tasks; }
 
   // ---- Counts for each node, for sets that want them. Null: not kept.
@@ -102,7 +112,14 @@ class Tally {
     return width_ <= kFewValues ? sets_[set].few.data() : many_[set].data();
   }
   void make_room(Slot slot);
-  void count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more);
+  void count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more) {
+    Entry& entry = sets_[set];
+    entry.tasks += static_cast<std::uint32_t>(more);
+    for (Slot slot = 0; slot < attributes_.size(); ++slot) {
+      if (attributes_[slot].values != nullptr) add_value(set, slot, node_class, more);
+    }
+    if (entry.counts != nullptr) entry.counts->add(node, more);
+  }
 
   std::vector<Entry> sets_;
   std::vector<Name> names_;                      // by set

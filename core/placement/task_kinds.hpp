@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "core/placement/lanes.hpp"
 #include "core/placement/tally.hpp"
 
 namespace berth::placement {
@@ -60,6 +61,8 @@ class TaskKinds {
     free_.push_back(number);
     return true;
   }
+  // Has the line at hand that `share` and `at` will ask for.
+  void prefetch(std::uint32_t number) const { lanes::prefetch(&kinds_[number]); }
   // Valid until the next acquire.
   [[nodiscard]] const TaskKind& at(std::uint32_t number) const { return kinds_[number]; }
   [[nodiscard]] std::size_t bytes() const {

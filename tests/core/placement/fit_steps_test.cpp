@@ -14,9 +14,25 @@ std::vector<std::int16_t> steps_of(const FitSteps& steps) {
 }
 
 TEST(FitSteps, CodesKeepTheOrderOfAmounts) {
-  const std::vector<std::int32_t> amounts = {lanes::kNothing, -(1 << 30), -5, 0, 1, 2, 3, 63, 64,
-                                             65, 1023, 1024, 1025, 4095, 4096, 70'000, 1 << 29,
-                                             (1 << 30) - 1, 1 << 30};
+  const std::vector<std::int32_t> amounts = {lanes::kNothing,
+                                             -(1 << 30),
+                                             -5,
+                                             0,
+                                             1,
+                                             2,
+                                             3,
+                                             63,
+                                             64,
+                                             65,
+                                             1023,
+                                             1024,
+                                             1025,
+                                             4095,
+                                             4096,
+                                             70'000,
+                                             1 << 29,
+                                             (1 << 30) - 1,
+                                             1 << 30};
   for (std::size_t i = 1; i < amounts.size(); ++i)
     EXPECT_LE(code_of(amounts[i - 1]), code_of(amounts[i])) << amounts[i];
   EXPECT_EQ(code_of(lanes::kNothing), 0);

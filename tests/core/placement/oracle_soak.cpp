@@ -76,6 +76,7 @@ History draw_history(const Order& order, std::uint64_t number, Draw& draw) {
     out.shape.options.score_cache_bytes =
         static_cast<std::size_t>(draw.one_in(2) ? 0 : draw.below(8000));
   if (draw.one_in(2)) out.shape.shelves = 1 + draw.below(60);
+  out.shape.plain = draw.one_in(3);
   out.steps = 500;
   out.nodes = draw.below(41);
   if (order.nodes_given) {
@@ -129,14 +130,13 @@ int soak(const Order& order) {
       next_report += order.operations / 20;
     }
   }
-  std::printf("no difference in %" PRIu64 " operations (seed %" PRIu64
-              "); decided by indexes %" PRIu64 ", in one pass %" PRIu64
-              ", by a scan after the indexes gave up %" PRIu64 ", by a scan at once %" PRIu64
-              ", by scores %" PRIu64 "\n",
-              done, order.seed, ways.indexed, ways.one_pass, ways.gave_up, ways.unindexed,
-              ways.scored);
-  const bool every_way =
-      ways.indexed > 0 && ways.one_pass > 0 && ways.gave_up > 0 && ways.unindexed > 0 && ways.scored > 0;
+  std::printf(
+      "no difference in %" PRIu64 " operations (seed %" PRIu64 "); decided by indexes %" PRIu64
+      ", in one pass %" PRIu64 ", by a scan after the indexes gave up %" PRIu64
+      ", by a scan at once %" PRIu64 ", by scores %" PRIu64 "\n",
+      done, order.seed, ways.indexed, ways.one_pass, ways.gave_up, ways.unindexed, ways.scored);
+  const bool every_way = ways.indexed > 0 && ways.one_pass > 0 && ways.gave_up > 0 &&
+                         ways.unindexed > 0 && ways.scored > 0;
   return every_way || done < kEnoughForEveryWay || order.nodes_given ? 0 : 3;
 }
 

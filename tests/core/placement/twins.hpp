@@ -29,6 +29,8 @@ class Twins {
     EngineOptions options{};
     // Values of one more attribute, "shelf", which some requests spread over; 0: there is none.
     std::int64_t shelves = 0;
+    // Nodes differ in cpu, memory and zone alone, and most requests ask for nothing else.
+    bool plain = false;
   };
   // Which ways decisions were made.
   struct Ways {
