@@ -158,6 +158,7 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
   const std::string runtime_root = config_.state_root + "/runtime";
   state::Lines lines;
   lines.add("id", spec.id);
+  lines.add("run", spec.run);
   lines.add("bundle", spec.bundle_dir);
   for (const auto& word : runtime_command(program, runtime_root)) lines.add("runtime", word);
   lines.add("runtime_state", runtime_root + "/" + spec.id);
@@ -239,6 +240,10 @@ sdk::Result<void> ContainerRuntime::signal(const std::string& id, int signo) {
     return state_error("signal to " + id);
   }
   return {};
+}
+
+sdk::Result<ExecOutcome> ContainerRuntime::exec(const std::string& id, const ExecCall& call) const {
+  return exec_in_container(state_dir(id), call);
 }
 
 sdk::Result<ExitWatch> ContainerRuntime::watch(const std::string& id) {
