@@ -26,6 +26,8 @@ struct Arguments {
   RunOptions run;
   LogsOptions logs;
   long tail = -1;
+  ExecOptions exec;
+  TopOptions top;
   PsOptions ps;
   StopOptions stop;
   PlanOptions plan;
@@ -102,8 +104,34 @@ void add_run(CLI::App& app, Arguments& a, int& code) {
   });
 }
 
+void add_exec_and_top(CLI::App& app, Arguments& a, int& code) {
+  auto* exec = app.add_subcommand(
+      "exec",
+      "Run a command in a container of a running task, end with its exit code\n"
+      "(125: it did not run, or the control plane was lost and the command is ended).\n"
+      "Without -t, Ctrl-C and SIGTERM go to the command. When berth ends, the command does.");
+  exec->add_option("task", a.exec.task, "Id, unique beginning of an id, or ARN")->required();
+  exec->add_option("command", a.exec.command, "The command and its arguments, after --")
+      ->required();
+  exec->add_option("-c,--container", a.exec.container,
+                   "Which container, where the task has several");
+  exec->add_flag("-i,--interactive", a.exec.input, "Pass standard input on");
+  exec->add_flag("-t,--tty", a.exec.terminal, "Give the command a terminal");
+  exec->callback([&] { code = exec_command(a.context, a.exec); });
+
+  auto* top = app.add_subcommand("top", "Show what the containers of running tasks use");
+  top->add_option("tasks", a.top.tasks, "Only these: ids, unique beginnings of ids, or ARNs");
+  top->add_flag("--once", a.top.once,
+                "Once, over one interval; so also where stdout is no terminal");
+  top->add_option("--interval", a.top.interval_seconds, "Seconds between two looks")
+      ->check(CLI::Range(0.2, 3600.0))
+      ->capture_default_str();
+  top->callback([&] { code = show_usage(a.context, a.top); });
+}
+
 void add_task_commands(CLI::App& app, Arguments& a, int& code) {
   add_run(app, a, code);
+  add_exec_and_top(app, a, code);
   auto* stop = app.add_subcommand("stop", "Stop tasks");
   stop->add_option("tasks", a.stop.tasks, "Ids, unique beginnings of ids, or ARNs")->required();
   stop->add_option("--reason", a.stop.reason, "Shown as the task's stoppedReason");

@@ -15,10 +15,12 @@
 #include "core/control/control.hpp"
 #include "core/daemon/checkpoint.hpp"
 #include "core/daemon/config_placement.hpp"
+#include "core/daemon/exec_streams.hpp"
 #include "core/daemon/log_streams.hpp"
 #include "core/daemon/loop.hpp"
 #include "core/daemon/placement_metrics.hpp"
 #include "core/daemon/plugin_set.hpp"
+#include "core/daemon/stats_calls.hpp"
 #include "core/store/sqlite_store.hpp"
 
 namespace berth::daemon {
@@ -109,7 +111,7 @@ class ControlPlane {
              .event = [this](
                           const PluginName& plugin, std::uint32_t event,
                           std::string_view payload) { core_.plugin_event(plugin, event, payload); },
-             .stream = [this](std::string_view chunk) { logs_.chunk(chunk); }}),
+             .stream = [this](std::string_view chunk) { streams_.chunk(chunk); }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
                               .stopped_task_retention = config.stopped_task_retention,
@@ -122,7 +124,8 @@ class ControlPlane {
                   .halt = &halt,
                   .post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
                   .meter = &placement_}),
-        logs_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        streams_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        stats_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         frontend_(loop_, core_) {}
 
   ~ControlPlane() {
@@ -168,6 +171,8 @@ class ControlPlane {
     auto server = api::Server::start(
         std::move(api), api::Ports{.control = frontend_,
                                    .logs = logs_,
+                                   .execs = execs_,
+                                   .stats = stats_,
                                    .rng = request_ids_,
                                    .now = [this] { return loop_.now(); },
                                    .plugins = [this] { return plugins_.describe_all(); },
@@ -187,7 +192,10 @@ class ControlPlane {
   std::unique_ptr<store::Store> store_;
   PluginSet plugins_;
   control::Control core_;
-  LogStreams logs_;
+  PluginStreams streams_;
+  LogStreams logs_{streams_};
+  ExecStreams execs_{streams_};
+  StatsCalls stats_;
   LoopFrontend frontend_;
   std::unique_ptr<api::Server> server_;
   std::thread thread_;

@@ -138,6 +138,7 @@ void Client::Impl::frame(v1::Frame&& frame) {
     case v1::Frame::kCall: return call(frame.call());
     case v1::Frame::kCancel: return cancel(frame.cancel());
     case v1::Frame::kCredit: return credit(frame.credit());
+    case v1::Frame::kInput: return input(std::move(*frame.mutable_input()));
     case v1::Frame::kReportAck: return acknowledged(frame.report_ack());
     case v1::Frame::kAnswer: return answered(frame.answer());
     case v1::Frame::BODY_NOT_SET: return;  // of a newer server
@@ -277,6 +278,7 @@ void Client::done(std::uint64_t call, berth_status status, std::string payload) 
 sdk::Result<void> Client::write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop) {
   return impl_->write_chunk(call, std::move(chunk), std::move(stop));
 }
+void Client::grant_input(std::uint64_t call, std::uint32_t bytes) { impl_->grant_input(call, bytes); }
 void Client::ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered) {
   impl_->ask(std::move(question), timeout, std::move(answered));
 }

@@ -45,6 +45,8 @@ struct ClientEvents {
   std::function<void(AgentCall)> call;
   // The call is no longer wanted (also because the connection is gone). It may still be answered: that is ignored.
   std::function<void(std::uint64_t call)> cancel;
+  // Input of a call that streams, within what grant_input() allows.
+  std::function<void(std::uint64_t call, berth::v1::StreamWrite)> input;
   std::function<void(const std::string& node_id)> connected;
   std::function<void(const std::string& why)> disconnected;
   std::function<void(int level, const std::string& message)> log;
@@ -81,6 +83,9 @@ class Client {
   // Sends a piece of a call's stream; waits until there is credit for it.
   // Errors: CANCELLED where the call or the client has ended, or by `stop`.
   sdk::Result<void> write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop = {});
+
+  // Lets so many more bytes of input come; at first none may.
+  void grant_input(std::uint64_t call, std::uint32_t bytes);
 
   // Asks the control plane; `question.ask_id` is the client's to set. Asked again after a reconnect; DEADLINE after `timeout`.
   void ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered);

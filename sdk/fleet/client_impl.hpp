@@ -29,6 +29,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void forget_reports(const std::vector<std::string>& task_ids);
   void done(std::uint64_t call, berth_status status, std::string payload);
   sdk::Result<void> write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop);
+  void grant_input(std::uint64_t call, std::uint32_t bytes);
   void ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered);
   std::string node_id() const;
 
@@ -50,6 +51,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
     std::uint64_t remote = 0;  // the server's number for it, on this connection
     std::uint64_t credit = 0;
     std::uint64_t window = 0;  // the most credit there ever was
+    std::uint64_t input_credit = 0;
     bool news = false;         // starts or stops a task
   };
 
@@ -73,6 +75,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void call(const v1::Call& call);
   void cancel(const v1::Cancel& cancel);
   void credit(const v1::Credit& credit);
+  void input(v1::Input&& input);
   void drop_calls();
   void queue_reports();
   void pump_reports();

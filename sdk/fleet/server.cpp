@@ -406,6 +406,7 @@ std::uint64_t Server::call(const std::string& node_id, std::uint32_t method, std
 }
 void Server::cancel(std::uint64_t call) { impl_->cancel(call); }
 void Server::credit(std::uint64_t call, std::uint32_t bytes) { impl_->credit(call, bytes); }
+void Server::write(std::uint64_t call, berth::v1::StreamWrite input) { impl_->write(call, std::move(input)); }
 void Server::answer(AskHandle to, berth_status status, std::string response) {
   impl_->answer(to, status, std::move(response));
 }

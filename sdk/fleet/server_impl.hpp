@@ -42,6 +42,7 @@ class Server::Impl {
   std::uint64_t call(NewCall wish);
   void cancel(std::uint64_t id);
   void credit(std::uint64_t id, std::uint32_t bytes);
+  void write(std::uint64_t id, berth::v1::StreamWrite input);
   void answer(AskHandle to, berth_status status, std::string response);
 
  private:

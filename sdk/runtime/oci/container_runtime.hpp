@@ -22,6 +22,7 @@
 #include "berth/result.hpp"
 #include "sdk/runtime/oci/container.hpp"
 #include "sdk/runtime/oci/exec_process.hpp"
+#include "sdk/runtime/oci/exec_session.hpp"
 #include "sdk/runtime/oci/spec_builder.hpp"
 
 namespace berth::runtime {
@@ -91,6 +92,16 @@ class ContainerRuntime {
 
   // Ids of all containers in the state root, also half-made and stopped ones, in order.
   [[nodiscard]] sdk::Result<std::vector<std::string>> list() const;
+
+  // Runs a command in a Running container, under a monitor that ends it when this process ends.
+  // Blocks (about 10 ms with crun). Errors: also INVALID where the runtime cannot run the command,
+  // with its words.
+  [[nodiscard]] sdk::Result<std::unique_ptr<ExecSession>> open_exec(const std::string& id,
+                                                                    const ExecSpec& spec);
+
+  // Ends what open_exec() of an earlier process over this state root has left. For the one owner of
+  // the state root, before its first exec().
+  void end_leftover_execs();
 
   // Kills what still runs and removes all of it: processes, runtime state, cgroup leaf,
   // config.json, state directory. Idempotent; unknown ids are fine. The log and the rootfs are the

@@ -133,6 +133,7 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, im
       {.runtime = config.runtime, .state_root = data / "runtime", .monitor = monitor});
   if (!runtime) return runtime.error();
   host->runtime_ = std::move(*runtime);
+  host->runtime_->end_leftover_execs();
   return host;
 }
 

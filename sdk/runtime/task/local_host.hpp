@@ -44,6 +44,15 @@ class LocalHost : public Host {
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
   void close() override { watcher_.stop(); }
 
+  // Runs a command in a running container, whose runtime_id is its id here. Errors: those of ContainerRuntime::open_exec.
+  sdk::Result<std::unique_ptr<ExecSession>> exec(const std::string& id, const ExecSpec& spec) {
+    return runtime_->open_exec(id, spec);
+  }
+  // Counters of a running container, read from its cgroup and its namespace: some fifteen small files, no process.
+  // Errors: NOT_FOUND where it does not run.
+  [[nodiscard]] sdk::Result<v1::ContainerStats> stats(const std::string& task_id, const std::string& container,
+                                                      const std::string& id) const;
+
   [[nodiscard]] const std::string& runtime_version() const { return runtime_->version(); }
 
  private:

@@ -19,6 +19,7 @@
 
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
+#include "sdk/runtime/task/task_exec.hpp"
 
 namespace berth::runtime::image {
 class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
@@ -56,6 +57,7 @@ struct TasksConfig {
   unsigned concurrent_pulls = 3;                 // images pulled at a time
   unsigned concurrent_checks = 8;                // health checks that run at a time; more wait their turn
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
+  unsigned execs = 64;                           // exec() at a time; more answer UNAVAILABLE
 };
 
 class Tasks {
@@ -99,6 +101,14 @@ class Tasks {
   // Errors: NOT_FOUND for an unknown task or container; UNAVAILABLE with too many followers.
   sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink,
                                   std::stop_token cancel);
+
+  // Runs a command in a running container, blocks the caller's thread until it has ended, and gives its exit code. `input` may be
+  // filled meanwhile. Errors: NOT_FOUND for an unknown task or container; PRECONDITION where it does not run; INVALID where the
+  // command cannot be run; UNAVAILABLE with too many at a time; CANCELLED by `cancel` or the sink: the command is ended then.
+  sdk::Result<int> exec(const v1::ExecRequest& request, ExecInput& input, const ExecIo& io, std::stop_token cancel);
+
+  // Counters of the running containers of a task, or of all tasks. Errors: NOT_FOUND for an unknown task.
+  [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
 
   // "crun 1.8.1".
   [[nodiscard]] const std::string& runtime_version() const;
