@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "sdk/runtime/failpoint.hpp"
+#include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/network/interface_table.hpp"
 #include "sdk/runtime/network/netns.hpp"
 #include "sdk/runtime/network/subnet.hpp"
@@ -58,7 +59,10 @@ class InterfaceNetwork::Impl {
       : config_(std::move(config)),
         prefix_(prefix_of(config_.bridge)),
         mark_((mark_of(config_.bridge) & 0xFFFFFFu) + 1),
-        table_(config_.bridge, prefix_) {}
+        table_(config_.bridge, prefix_) {
+    if (config_.peers_file.empty()) return;
+    peers_ = Peers::read(state::read_file(config_.peers_file).value_or(""));
+  }
 
   sdk::Result<std::string> attach(const TaskInterface& interface);
   sdk::Result<void> detach(const std::string& id);
@@ -382,6 +386,10 @@ std::vector<std::string> InterfaceNetwork::Impl::take(const PeerNews& news) {
   const std::lock_guard lock(mutex_);
   peers_.take(news);
   std::vector<std::string> complaints;
+  // Not synced: after a power cut none of the tasks is there that would need it.
+  if (!config_.peers_file.empty() && !state::write_file(config_.peers_file, peers_.print())) {
+    complaints.push_back("cannot write " + config_.peers_file + ": " + std::strerror(errno));
+  }
   route(complaints);
   if (ready_) {
     if (auto updated = table_.update(members()); !updated)

@@ -4,7 +4,7 @@
 //
 // Invariants: 1. All is named after the bridge (namespaces BRIDGE.eni_TASK, links, table, the
 // metric of routes), so several agents live side by side and none touches what it did not make. 2.
-// A namespace bears its final name only when all in it is made: nothing is kept on disk, and
+// A namespace bears its final name only when all in it is made: no record of it is kept, and
 // sweep() finds whatever a crash left. 3. What an interface may do is in force before it carries a
 // packet. Threads: any; calls for one id may overlap. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
 // Errors: INVALID; INTERNAL with words of the kernel. Messages of attach start
@@ -25,6 +25,8 @@ namespace berth::runtime {
 struct InterfaceNetworkConfig {
   std::string bridge = "berth0";         // names everything; no such device is made
   std::string netns_dir = "/run/netns";  // where `ip netns` looks
+  // Keeps what is known of other hosts, for a start without the control plane; empty: nothing does.
+  std::string peers_file{};
 };
 
 class InterfaceNetwork {

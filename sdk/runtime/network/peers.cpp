@@ -2,6 +2,7 @@
 #include "sdk/runtime/network/peers.hpp"
 
 #include <algorithm>
+#include <sstream>
 
 namespace berth::runtime {
 
@@ -32,6 +33,37 @@ void Peers::take(const PeerNews& news) {
     }
     for (const PeerInterface& one : host.added) interfaces_[one.address] = {host.node, one.groups};
   }
+}
+
+std::string Peers::print() const {
+  std::string text;
+  for (const auto& [node, address] : hosts_) {
+    if (!address.empty()) text += "host " + node + " " + address + "\n";
+  }
+  for (const auto& [address, behind] : interfaces_) {
+    text += "interface " + address + " " + behind.node;
+    for (const std::string& group : behind.groups) text += " " + group;
+    text += "\n";
+  }
+  return text;
+}
+
+Peers Peers::read(const std::string& text) {
+  Peers peers;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string kind;
+    std::string first;
+    std::string second;
+    if (!(words >> kind >> first >> second)) continue;
+    if (kind == "host") peers.hosts_[first] = second;
+    if (kind != "interface") continue;
+    Behind& behind = peers.interfaces_[first];
+    behind.node = second;
+    for (std::string group; words >> group;) behind.groups.push_back(group);
+  }
+  return peers;
 }
 
 std::string Peers::host_of(const std::string& node) const {

@@ -42,6 +42,10 @@ class Peers {
 
   void take(const PeerNews& news);
 
+  // What is known, for a file; and back. Lines that cannot be read are left out: the next snapshot says all again.
+  [[nodiscard]] std::string print() const;
+  [[nodiscard]] static Peers read(const std::string& text);
+
   // By address.
   [[nodiscard]] const std::map<std::string, Behind>& interfaces() const { return interfaces_; }
   // Address of a host; empty where it is reached nowhere.

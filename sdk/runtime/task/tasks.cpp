@@ -123,7 +123,7 @@ sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outs
   // First, since it holds the lock of the directory.
   auto store = TaskStore::open(config.data_dir / "tasks.db");
   if (!store) return store.error();
-  auto host = LocalHost::open(config, outside.registry);
+  auto host = LocalHost::open(config, outside.registry, std::move(outside.interfaces));
   if (!host) return host.error();
   auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host));
   if (auto opened = impl->open(std::move(outside.report)); !opened) return opened.error();
@@ -141,6 +141,12 @@ std::vector<v1::TaskReport> Tasks::list() const { return impl_->engine().list();
 void Tasks::forget(const std::vector<std::string>& task_ids) { impl_->engine().forget(task_ids); }
 sdk::Result<std::uint64_t> Tasks::logs(const v1::LogsRequest& request, const LogSink& sink, std::stop_token cancel) {
   return impl_->logs(request, sink, std::move(cancel));
+}
+void Tasks::take_peers(const PeerNews& news) {
+  impl_->host().take(news);
+}
+void Tasks::close_door(const std::string& address, std::uint16_t port) {
+  impl_->host().close_door(address, port);
 }
 const std::string& Tasks::runtime_version() const { return impl_->host().runtime_version(); }
 void Tasks::shutdown() { impl_->shutdown(); }

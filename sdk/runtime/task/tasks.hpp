@@ -26,6 +26,8 @@ class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
 
 namespace berth::runtime {
 
+struct PeerNews;  // sdk/runtime/network/peers.hpp
+
 // ECS_IMAGE_PULL_BEHAVIOR.
 enum class PullBehaviour {
   Default,       // always ask the registry; where that fails, the copy on this host
@@ -57,6 +59,10 @@ struct TasksConfig {
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
 };
 
+// An interface with an address of its own comes or goes; its security groups by id.
+using InterfaceListener = std::function<void(const std::string& address,
+                                             const std::vector<std::string>& groups, bool up)>;
+
 class Tasks {
  public:
   // What Tasks needs of its owner; must outlive it.
@@ -65,6 +71,9 @@ class Tasks {
     // Must not block, and must not call Tasks back.
     std::function<void(const v1::TaskReport&)> report;
     image::RegistryAccess& registry;
+    // Called before an interface of a task (network mode awsvpc) is made, for each that is there in
+    // open(), and after its removal, on any thread. Must not block.
+    InterfaceListener interfaces{};
   };
   // Gets one record at a time; false ends the stream.
   using LogSink = std::function<bool(const v1::LogRecord&)>;
@@ -98,6 +107,11 @@ class Tasks {
   // Errors: NOT_FOUND for an unknown task or container; UNAVAILABLE with too many followers.
   sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink,
                                   std::stop_token cancel);
+
+  // News of the interfaces of other hosts: routes to them and their security groups follow.
+  void take_peers(const PeerNews& news);
+  // No task reaches this address and port of its own accord: the control plane's.
+  void close_door(const std::string& address, std::uint16_t port);
 
   // "crun 1.8.1".
   [[nodiscard]] const std::string& runtime_version() const;

@@ -111,6 +111,17 @@ TEST(Peers, FollowSnapshotsAndChanges) {
   EXPECT_EQ(peers.interfaces().count("10.0.0.5"), 0U) << "its host is not there any more";
 }
 
+TEST(Peers, ComeBackFromAFileAndTakeTheNextSnapshotForTheTruth) {
+  Peers before;
+  before.take({.snapshot = true, .hosts = {host("1", {{"10.0.0.4", {"a", "b"}}}), host("2", {{"10.0.0.5", {}}})}, .silent = {}});
+  Peers peers = Peers::read(before.print() + "interface\nrubbish 1 2\n");
+  EXPECT_EQ(peers.print(), before.print());
+  EXPECT_THAT(peers.interfaces().at("10.0.0.4").groups, ElementsAre("a", "b"));
+  EXPECT_FALSE(peers.complete()) << "nobody has said so in this life";
+  peers.take({.snapshot = true, .hosts = {host("2", {{"10.0.0.5", {}}})}, .silent = {}});
+  EXPECT_EQ(peers.interfaces().size(), 1U);
+}
+
 TEST(Peers, KeepWhatIsBehindAHostThatANewServerHasNotHeardOf) {
   Peers peers;
   peers.take({.snapshot = true,
