@@ -39,6 +39,7 @@ Result<placement::Request> request_of(const Demand& demand, const StrategyRules&
   placement::Request request;
   request.group = demand.group;
   request.capacity_provider = demand.capacity_provider;
+  request.zones = demand.zones;
   for (const auto& [plugin, requirement] : demand.needs) {
     request.needs.push_back({.owner = plugin.str(), .needs = needs_of(requirement)});
   }
@@ -58,6 +59,8 @@ std::string key_of(const Demand& demand) {
   append(key, demand.cluster.str());
   append(key, demand.group);
   append(key, demand.capacity_provider);
+  append(key, std::to_string(demand.zones.size()));
+  for (const std::string& zone : demand.zones) append(key, zone);
   append(key, std::to_string(demand.needs.size()));
   for (const auto& [plugin, requirement] : demand.needs) {
     append(key, plugin.str());

@@ -25,6 +25,7 @@ struct Demand {
   std::vector<std::pair<PluginName, v1::Requirement>> needs;
   std::vector<model::PlacementConstraint> constraints;
   std::vector<model::PlacementStrategy> strategies;
+  std::vector<std::string> zones{};  // those of the subnets named; empty: any
 };
 
 // Errors: Invalid, Subject::Request, for a constraint or strategy; `what` names the member.

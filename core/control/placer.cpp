@@ -167,6 +167,17 @@ bool Placer::knows(const ClusterName& cluster, const NodeId& node) const {
          engine_of(cluster).find_node(node.str()).has_value();
 }
 
+std::string Placer::zone_of(const ClusterName& cluster, const NodeId& node) const {
+  const placement::Engine& engine = engine_of(cluster);
+  const auto index = engine.find_node(node.str());
+  BERTH_ASSERT(index.has_value());
+  const placement::NodeSpec& spec = engine.node(*index);
+  const auto zone =
+      std::find_if(spec.attributes.begin(), spec.attributes.end(),
+                   [](const auto& one) { return one.name == placement::kZoneAttribute; });
+  return zone == spec.attributes.end() ? std::string() : std::string(zone->value);
+}
+
 Placer::Place Placer::place_of(const Demand& demand, const placement::Placement& placed) const {
   const placement::NodeSpec& spec = engine_of(demand.cluster).node(placed.node);
   const auto need = std::find_if(demand.needs.begin(), demand.needs.end(),

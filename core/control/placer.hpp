@@ -68,6 +68,9 @@ class Placer {
   [[nodiscard]] Result<Outcome> try_out(const Demand& demand, int count, std::uint64_t dice);
   void give_back(const std::vector<Place>& places);
 
+  // Where the node is, as placement sees it; empty for one that says nothing. Requires: it is
+  // known.
+  [[nodiscard]] std::string zone_of(const ClusterName& cluster, const NodeId& node) const;
   // Whether this node is known to placement, as one of this cluster.
   [[nodiscard]] bool knows(const ClusterName& cluster, const NodeId& node) const;
 

@@ -131,6 +131,11 @@ void Questions::plan(const PlanTask& command, Reply reply) {
   auto routes = rooms_.routes.of_request(plan->request, **cluster, plan->definition.get());
   if (!routes) return refuse(routes.error());
   plan->routes = *routes;
+  if (plan->definition) {
+    const auto zones = rooms_.networks.check(*plan->definition, plan->request);
+    if (!zones) return refuse(zones.error());
+    for (Route& route : *plan->routes) route.zones = *zones;
+  }
   plan->reply = reply;
   const auto done = [this, plan] {
     auto answered = try_out(*plan);
@@ -209,6 +214,9 @@ void Questions::explain(const ExplainTask& command, Reply reply) {
   route.plugins = route.capacity_provider.empty()
                       ? rooms_.plugins.serving_launch_type(route.launch_type)
                       : rooms_.plugins.serving_provider(route.capacity_provider);
+  // A subnet that is gone from the configuration since says nothing.
+  const auto zones = rooms_.networks.check(*(*task)->definition, why->request);
+  if (zones) route.zones = *zones;
   why->routes = std::make_shared<std::vector<Route>>(1, std::move(route));
   rooms_.routes.plan(*(*task)->definition, why->request, why->routes, [this, why] {
     auto answered = survey(*why);

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <toml++/toml.h>
 
+#include "core/daemon/config_networks.hpp"
 #include "core/daemon/config_placement.hpp"
 #include "core/daemon/config_section.hpp"
 #include "core/model/arn.hpp"
@@ -199,7 +200,16 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
           .on("plugin_dirs", dirs)
           .on("plugins", plugins)
           .on("placement", [&](const toml::node& node, const std::string&) { return read_placement(file, node, config.placement); })
-          .on("agent", [&](const toml::node& node, const std::string&) { return read_agent(file, node, config.agent); })
+          .on("agent", [&](const toml::node& node,
+                           const std::string&) { return read_agent(file, node, config.agent); })
+          .on("subnet",
+              [&](const toml::node& node, const std::string&) {
+                return read_subnets(file, node, config.networks);
+              })
+          .on("security_group",
+              [&](const toml::node& node, const std::string&) {
+                return read_groups(file, node, config.networks);
+              })
           .on("access_key",
               [&](const toml::node& node, const std::string&) {
                 return read_access_keys(file, node, config.access_keys);
@@ -247,6 +257,29 @@ Result<Config> parse_config(std::string_view text, std::string_view name) {
   return config;
 }
 
+void complete_networks(Config& config) {
+  NetworkSettings& networks = config.networks;
+  if (networks.subnets.empty()) {
+    AddressRange range = *AddressRange::parse("10.127.0.0/16");
+    if (config.data_dir != Config().data_dir) {
+      const std::string path =
+          std::filesystem::absolute(config.data_dir).lexically_normal().string();
+      std::uint32_t mark = 0x811c9dc5u;
+      for (const char c : path) mark = (mark ^ static_cast<unsigned char>(c)) * 0x01000193u;
+      range.base = 10u << 24 | (128 + mark % 64) << 16 | (mark / 64 % 16) << 12;
+      range.prefix = 20;
+    }
+    networks.subnets.push_back({std::string(kDefaultSubnet), range, {}});
+  }
+  for (SubnetConfig& subnet : networks.subnets) {
+    if (subnet.zone.empty()) subnet.zone = config.region + "a";
+  }
+  const bool has_default =
+      std::any_of(networks.groups.begin(), networks.groups.end(),
+                  [](const auto& group) { return group.id() == kDefaultGroup; });
+  if (!has_default) networks.groups.push_back(default_group());
+}
+
 Result<Config> read_config(const std::filesystem::path& file) {
   std::ifstream in(file);
   if (!in) return fail(Errc::NotFound, "cannot read the configuration file " + file.string());
@@ -274,6 +307,13 @@ std::string describe(const Config& config, Secrets secrets) {
                                         config.placement.strategies.end())},
       {"default_strategy", defaults},
       {"expected_tasks", config.placement.expected_tasks.size()}};
+  boost::json::array subnets;
+  for (const SubnetConfig& subnet : config.networks.subnets) {
+    subnets.push_back(boost::json::object{
+        {"id", subnet.id}, {"cidr", subnet.range.str()}, {"zone", subnet.zone}});
+  }
+  boost::json::array groups;
+  for (const auto& group : config.networks.groups) groups.emplace_back(group.id());
   boost::json::object shown{
       {"data_dir", config.data_dir.string()},
       {"api", config.api.host + ":" + std::to_string(config.api.port)},
@@ -286,6 +326,8 @@ std::string describe(const Config& config, Secrets secrets) {
       {"access_keys", config.access_keys.size()},
       {"log_level", config.log_level},
       {"plugins", plugins},
+      {"subnets", subnets},
+      {"security_groups", groups},
       {"agent", agent},
       {"placement", placement}};
   if (secrets == Secrets::FirstAccessKey && !config.access_keys.empty()) {

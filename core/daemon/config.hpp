@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/model/error.hpp"
+#include "core/model/subnet.hpp"
 
 namespace berth::daemon {
 
@@ -77,11 +78,16 @@ struct Config {
   std::map<std::string, PluginSection> plugins;
   AgentSection agent;
   PlacementSection placement;
+  NetworkSettings networks;  // [[subnet]], [[security_group]]; see complete_networks
 };
 
 // Errors: Invalid, with file, line and key.
 [[nodiscard]] Result<Config> read_config(const std::filesystem::path& file);
 [[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
+// Fills in what no table says: the zone of a subnet; sg-default; and where there is no subnet at
+// all subnet-default, whose range follows from the data directory, so that several control planes
+// on one host do not meet.
+void complete_networks(Config& config);
 // "HOST:PORT", "[::1]:PORT". Errors: Invalid.
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
 enum class Secrets {

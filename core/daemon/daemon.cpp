@@ -115,7 +115,8 @@ class ControlPlane {
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
                               .stopped_task_retention = config.stopped_task_retention,
-                              .strategies = rules_of(config.placement)},
+                              .strategies = rules_of(config.placement),
+                              .networks = config.networks},
               control::Ports{
                   .store = *store_,
                   .plugins = plugins_,

@@ -30,11 +30,11 @@ bool is_other_architecture(const TaskDefinition& d) {
 }
 
 constexpr Member<TaskDefinition> kTaskMembers[] = {
-    {"networkMode", [](const TaskDefinition& d) { return d.network_mode() == "awsvpc"; }},
     {"volumes", [](const TaskDefinition& d) { return d.volumes_size() > 0; }},
     {"runtimePlatform.operatingSystemFamily", is_other_system},
     {"runtimePlatform.cpuArchitecture", is_other_architecture},
-    {"inferenceAccelerators", [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
+    {"inferenceAccelerators",
+     [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
     {"pidMode", [](const TaskDefinition& d) { return d.has_pid_mode(); }},
     {"ipcMode", [](const TaskDefinition& d) { return d.has_ipc_mode(); }},
     {"proxyConfiguration", [](const TaskDefinition& d) { return d.has_proxy_configuration(); }},

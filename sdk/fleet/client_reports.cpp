@@ -253,4 +253,38 @@ void Client::Impl::end_ask(std::uint64_t id, berth_status status, std::string re
   answered(status, std::move(response));
 }
 
+// ---- Interfaces
+
+void Client::Impl::put_interface(v1::Interface interface) {
+  on_loop([interface = std::move(interface)](Impl& self) mutable {
+    v1::Interface& known = self.interfaces_[interface.address()];
+    if (known.SerializeAsString() == interface.SerializeAsString()) return;
+    known = std::move(interface);
+    if (!self.live_) return;
+    v1::Frame frame;
+    *frame.mutable_interfaces()->add_added() = known;
+    frame.mutable_interfaces()->set_host_address(self.config_.host_address);
+    self.connection_->send(frame);
+  });
+}
+
+void Client::Impl::drop_interface(const std::string& address) {
+  on_loop([address](Impl& self) {
+    if (self.interfaces_.erase(address) == 0 || !self.live_) return;
+    v1::Frame frame;
+    frame.mutable_interfaces()->add_removed(address);
+    frame.mutable_interfaces()->set_host_address(self.config_.host_address);
+    self.connection_->send(frame);
+  });
+}
+
+void Client::Impl::send_interfaces() {
+  v1::Frame frame;
+  v1::Interfaces& all = *frame.mutable_interfaces();
+  all.set_snapshot(true);
+  all.set_host_address(config_.host_address);
+  for (const auto& [address, interface] : interfaces_) *all.add_added() = interface;
+  connection_->send(frame);
+}
+
 }  // namespace berth::fleet

@@ -10,6 +10,7 @@
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
 #include "sdk/runtime/agent/call_errors.hpp"
+#include "sdk/runtime/agent/peer_link.hpp"
 #include "sdk/runtime/agent/registration.hpp"
 #include "sdk/runtime/oci/runtime_program.hpp"
 
@@ -47,13 +48,19 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   const auto identity = data / "identity";
   auto token = read_token(config, std::filesystem::exists(identity));
   if (!token) return token.error();
-  auto client = fleet::Client::open({.server = config.server, .join_token = *token, .identity_file = identity},
-                                    make_registration(config, HostFacts::detect(), *version), events());
+  auto client =
+      fleet::Client::open({.server = config.server,
+                           .join_token = *token,
+                           .identity_file = identity,
+                           .host_address = config.address},
+                          make_registration(config, HostFacts::detect(), *version), events());
   if (!client) return client.error();
   client_ = std::move(*client);
   registry_.connect(*client_);
-  auto tasks = Tasks::open(config.tasks, {.report = [this](const v1::TaskReport& report) { client_->report(report); },
-                                          .registry = registry_});
+  auto tasks = Tasks::open(
+      config.tasks, {.report = [this](const v1::TaskReport& report) { client_->report(report); },
+                     .registry = registry_,
+                     .interfaces = interface_listener(*client_)});
   if (!tasks) return tasks.error();
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
@@ -85,12 +92,19 @@ Agent::~Agent() {
 }
 
 fleet::ClientEvents Agent::events() {
-  return {.call = [this](fleet::AgentCall c) { call(std::move(c)); },
-          .cancel = [this](std::uint64_t c) { cancel(c); },
-          .input = [this](std::uint64_t c, v1::StreamWrite write) { input(c, std::move(write)); },
-          .connected = {},
-          .disconnected = {},
-          .log = [](int level, const std::string& line) {
+  return {
+      .call = [this](fleet::AgentCall c) { call(std::move(c)); },
+      .cancel = [this](std::uint64_t c) { cancel(c); },
+      .input = [this](std::uint64_t c, v1::StreamWrite write) { input(c, std::move(write)); },
+      .connected = {},
+      .peers =
+          [this](const fleet::v1::Peers& peers, const std::string& server) {
+            tasks_->take_peers(peer_news(peers));
+            close_door(*tasks_, server);
+          },
+      .disconnected = {},
+      .log =
+          [](int level, const std::string& line) {
             const auto at = level == BERTH_LOG_ERROR ? spdlog::level::err
                             : level == BERTH_LOG_WARN ? spdlog::level::warn
                                                       : spdlog::level::info;

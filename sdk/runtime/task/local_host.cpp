@@ -109,8 +109,11 @@ fs::path log_path(const fs::path& data_dir, const std::string& task_id, const st
 LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
     : config_(std::move(config)), registry_(registry) {}
 
-Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, image::RegistryAccess& registry) {
+Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
+                                                   image::RegistryAccess& registry,
+                                                   InterfaceListener interfaces) {
   std::unique_ptr<LocalHost> host(new LocalHost(config, registry));
+  host->listener_ = std::move(interfaces);
   const fs::path& data = config.data_dir;
   auto cgroups = Cgroups::open();
   if (!cgroups) return cgroups.error();
@@ -125,6 +128,9 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, im
                                     .dynamic_last = config.dynamic_ports.last});
   if (!network) return network.error();
   host->network_ = std::move(*network);
+  auto own = InterfaceNetwork::open({.bridge = config.bridge, .peers_file = data / "network/peers"});
+  if (!own) return own.error();
+  host->interfaces_ = std::move(*own);
   std::error_code error;
   const fs::path monitor = !config.monitor.empty()
                                ? config.monitor
@@ -194,6 +200,7 @@ Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) 
   const std::string id = container_id(task.request.task_id(), container);
   if (*mode == NetworkMode::Bridge) return network_->attach_bridge(id, *ports);
   if (*mode == NetworkMode::None) return network_->attach_none(id);
+  if (*mode == NetworkMode::Awsvpc) return attach_interface(task);
   Endpoint host;
   host.id = id;
   for (const PortRequest& port : *ports) host.ports.push_back({port.container_port, port.host_port, port.protocol});
@@ -210,6 +217,12 @@ Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, c
   dns.search.assign(definition.dns_search_domains().begin(), definition.dns_search_domains().end());
   HostsOptions hosts{.hostname = spec.hostname, .address = endpoint.address, .extra = {}};
   for (const auto& entry : definition.extra_hosts()) hosts.extra.emplace_back(entry.hostname(), entry.ip_address());
+  // Containers of one interface find each other where ECS says they do: on localhost.
+  if (task.request.has_task_interface()) {
+    for (const auto& other : task.request.definition().container_definitions()) {
+      if (other.name() != spec.hostname) hosts.extra.emplace_back(other.name(), "127.0.0.1");
+    }
+  }
   const bool own_namespace = !endpoint.netns_path.empty();
   const std::pair<const char*, std::string> files[] = {
       {"resolv.conf", resolv_conf(read_host_resolv_conf(), dns, own_namespace)},
@@ -288,8 +301,10 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   made.spec.rootfs = std::move(*rootfs);
   made.spec.netns_path = made.endpoint.netns_path;
   if (!made.spec.netns_path.empty()) {
-    made.spec.hostname =
-        !definition.hostname().empty() ? definition.hostname() : default_hostname(task_id, container);
+    made.spec.hostname = task.request.has_task_interface()
+                             ? task.request.task_interface().private_dns_name()
+                         : !definition.hostname().empty() ? definition.hostname()
+                                                          : default_hostname(task_id, container);
   }
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
@@ -418,6 +433,7 @@ bool LocalHost::cleanup(const TaskSpec& task) {
     const std::lock_guard lock(cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
     if (!succeeded(cgroups_->remove(cgroup_of(task_id), kKillTimeout), "cgroup of " + task_id)) return false;
   }
+  if (!detach_interface(task)) return false;
   std::error_code error;
   fs::remove_all(config_.data_dir / "tasks" / task_id, error);
   if (error) spdlog::warn("tasks: files of {}: {}", task_id, error.message());
@@ -449,6 +465,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   if (const auto swept = network_->sweep(live); !swept) {
     spdlog::warn("tasks: sweep of the network: {}", swept.error().message);
   }
+  sweep_interfaces(tasks);
   for (const std::string& holder : images_->holders()) {
     if (!live.contains(holder)) images_->release(holder);
   }

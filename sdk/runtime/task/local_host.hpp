@@ -13,6 +13,7 @@
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/image/image_store.hpp"
+#include "sdk/runtime/network/interface_network.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
@@ -27,7 +28,9 @@ namespace berth::runtime {
 
 class LocalHost : public Host {
  public:
-  static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config, image::RegistryAccess& registry);
+  static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config,
+                                                      image::RegistryAccess& registry,
+                                                      InterfaceListener interfaces = {});
   ~LocalHost() override { watcher_.stop(); }
 
   sdk::Result<void> check(const TaskSpec& task) override;
@@ -52,6 +55,11 @@ class LocalHost : public Host {
   // Errors: NOT_FOUND where it does not run.
   [[nodiscard]] sdk::Result<v1::ContainerStats> stats(const std::string& task_id, const std::string& container,
                                                       const std::string& id) const;
+  // News of other hosts' interfaces; and the control plane's door, which tasks must not reach.
+  void take(const PeerNews& news);
+  void close_door(const std::string& address, std::uint16_t port) {
+    interfaces_->close(address, port);
+  }
 
   [[nodiscard]] const std::string& runtime_version() const { return runtime_->version(); }
 
@@ -62,6 +70,9 @@ class LocalHost : public Host {
   [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
   sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state);
   sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
+  sdk::Result<Endpoint> attach_interface(const TaskSpec& task);
+  bool detach_interface(const TaskSpec& task);
+  void sweep_interfaces(const std::vector<TaskSpecPtr>& tasks);
   sdk::Result<void> write_etc(const TaskSpec& task, std::size_t container, const Endpoint& endpoint,
                               ContainerSpec& spec);
   sdk::Result<void> fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
@@ -72,6 +83,8 @@ class LocalHost : public Host {
   image::RegistryAccess& registry_;
   std::unique_ptr<image::ImageStore> images_;
   std::unique_ptr<TaskNetwork> network_;
+  std::unique_ptr<InterfaceNetwork> interfaces_;
+  InterfaceListener listener_;
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
   ExitWatcher watcher_;

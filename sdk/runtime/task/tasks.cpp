@@ -182,7 +182,7 @@ sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outs
   // First, since it holds the lock of the directory.
   auto store = TaskStore::open(config.data_dir / "tasks.db");
   if (!store) return store.error();
-  auto host = LocalHost::open(config, outside.registry);
+  auto host = LocalHost::open(config, outside.registry, std::move(outside.interfaces));
   if (!host) return host.error();
   auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host));
   if (auto opened = impl->open(std::move(outside.report)); !opened) return opened.error();
@@ -205,6 +205,12 @@ sdk::Result<int> Tasks::exec(const v1::ExecRequest& request, ExecInput& input, c
   return impl_->exec(request, input, io, std::move(cancel));
 }
 sdk::Result<std::vector<v1::ContainerStats>> Tasks::stats(const std::string& task_id) const { return impl_->stats(task_id); }
+void Tasks::take_peers(const PeerNews& news) {
+  impl_->host().take(news);
+}
+void Tasks::close_door(const std::string& address, std::uint16_t port) {
+  impl_->host().close_door(address, port);
+}
 const std::string& Tasks::runtime_version() const { return impl_->host().runtime_version(); }
 void Tasks::shutdown() { impl_->shutdown(); }
 

@@ -27,6 +27,8 @@ class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
 
 namespace berth::runtime {
 
+struct PeerNews;  // sdk/runtime/network/peers.hpp
+
 // ECS_IMAGE_PULL_BEHAVIOR.
 enum class PullBehaviour {
   Default,       // always ask the registry; where that fails, the copy on this host
@@ -60,6 +62,10 @@ struct TasksConfig {
   unsigned execs = 64;                           // exec() at a time; more answer UNAVAILABLE
 };
 
+// An interface with an address of its own comes or goes; its security groups by id.
+using InterfaceListener = std::function<void(const std::string& address,
+                                             const std::vector<std::string>& groups, bool up)>;
+
 class Tasks {
  public:
   // What Tasks needs of its owner; must outlive it.
@@ -68,6 +74,9 @@ class Tasks {
     // Must not block, and must not call Tasks back.
     std::function<void(const v1::TaskReport&)> report;
     image::RegistryAccess& registry;
+    // Called before an interface of a task (network mode awsvpc) is made, for each that is there in
+    // open(), and after its removal, on any thread. Must not block.
+    InterfaceListener interfaces{};
   };
   // Gets one record at a time; false ends the stream.
   using LogSink = std::function<bool(const v1::LogRecord&)>;
@@ -109,6 +118,11 @@ class Tasks {
 
   // Counters of the running containers of a task, or of all tasks. Errors: NOT_FOUND for an unknown task.
   [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
+
+  // News of the interfaces of other hosts: routes to them and their security groups follow.
+  void take_peers(const PeerNews& news);
+  // No task reaches this address and port of its own accord: the control plane's.
+  void close_door(const std::string& address, std::uint16_t port);
 
   // "crun 1.8.1".
   [[nodiscard]] const std::string& runtime_version() const;

@@ -52,7 +52,6 @@ bool is_row_of(const std::string& row, const std::string& path) {
 
 // Values that mean something where any other word would not.
 const std::map<std::string, std::string> kRefusedValues = {
-    {"networkMode", "awsvpc"},
     {"runtimePlatform.operatingSystemFamily", "WINDOWS_SERVER_2022_CORE"},
     {"runtimePlatform.cpuArchitecture", "MIPS"},
     {"containerDefinitions[].logConfiguration.logDriver", "awslogs"},
