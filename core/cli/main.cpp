@@ -21,6 +21,7 @@ namespace {
 // CLI11 keeps references to what it fills in: one object that outlives parsing.
 struct Arguments {
   Context context;
+  bool api_named = false;  // --api was given, before or after the command
   std::string output = "table";
   RunOptions run;
   LogsOptions logs;
@@ -46,12 +47,24 @@ void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
   up->add_option("--config", a.up.config,
                  "Configuration file (/etc/berth/berth.toml where it exists)");
   up->add_flag("-d,--detach", a.up.detach, "Return once both are serving");
-  up->callback([&] { code = start_stack(a.context, a.up); });
+  up->callback([&] {
+    // `berth --api X up` means the same, and a URL is no place to listen at.
+    if (a.api_named && a.up.api.empty()) a.up.api = a.context.api.url;
+    if (a.up.api.find("://") != std::string::npos) {
+      throw CLI::ValidationError("up: --api takes HOST:PORT to listen at, not a URL");
+    }
+    code = start_stack(a.context, a.up);
+  });
 
   auto* down = app.add_subcommand("down", "Stop all tasks, the agent and the control plane");
   down->add_option("--data-dir", a.down.data_dir, "As of `berth up`");
   down->add_option("--config", a.down.config, "As of `berth up`");
-  down->callback([&] { code = stop_stack(a.context, a.down); });
+  down->callback([&] {
+    if (a.api_named) {
+      throw CLI::ValidationError("down: --api names no stack; say --data-dir");
+    }
+    code = stop_stack(a.context, a.down);
+  });
 
   auto* doctor = app.add_subcommand("doctor", "Say what this host lacks, and how to mend it");
   doctor->add_option("--data-dir", a.doctor.data_dir, "As of `berth up`");
@@ -201,9 +214,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("-V,--version", std::string("berth ") + BERTH_VERSION);
-  app.add_option("--api", a.context.api.url, "URL of the API, or HOST:PORT")
-      ->envname("BERTH_API")
-      ->capture_default_str();
+  if (const char* url = std::getenv("BERTH_API"); url && *url) a.context.api.url = url;
+  const auto* api = app.add_option("--api", a.context.api.url,
+                                   "URL of the API, or HOST:PORT; else BERTH_API says it")
+                        ->capture_default_str();
   app.add_option("--cluster", a.context.cluster, "Cluster (default)")->envname("BERTH_CLUSTER");
   app.add_option("--region", a.context.api.region, "Region to sign for")->capture_default_str();
   app.add_option("--ca", a.context.api.ca_file, "CA certificates to trust for https")
@@ -223,6 +237,8 @@ int main(int argc, char** argv) {
       ->callback([&] { code = show_version(a.context); });
   app.parse_complete_callback([&] {
     a.context.json = a.output == "json";
+    a.api_named = api->count() > 0;
+    if (a.api_named && app.got_subcommand("up")) return;
     if (a.context.api.url.find("://") == std::string::npos)
       a.context.api.url = "http://" + a.context.api.url;
   });

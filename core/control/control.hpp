@@ -21,6 +21,7 @@
 #include "core/control/commands.hpp"
 #include "core/control/frontend.hpp"
 #include "core/control/state.hpp"
+#include "core/control/strategies.hpp"
 #include "core/model/arn.hpp"
 #include "core/model/instant.hpp"
 #include "core/store/store.hpp"
@@ -40,6 +41,7 @@ struct Config {
   // How many placement requests are kept compiled, and how long one stays that nobody uses.
   std::size_t compiled_requests = 1024;  // at least 1
   milliseconds compiled_request_idle = std::chrono::minutes(10);
+  StrategyRules strategies;  // checked
 };
 
 // How the core reaches plugins. `done` is called later, on the loop, exactly once; never from

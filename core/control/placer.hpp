@@ -24,7 +24,9 @@ class Placer {
  public:
   // `meter` may be null.
   Placer(Desk& desk, DecisionMeter* meter)
-      : desk_(desk), meter_(meter), compilations_(desk.config().compiled_requests) {}
+      : desk_(desk),
+        meter_(meter),
+        compilations_(desk.config().compiled_requests, desk.config().strategies) {}
 
   struct NodeView {
     ClusterName cluster;
@@ -104,6 +106,8 @@ class Placer {
   // Empty for a pool's node.
   [[nodiscard]] std::string arn_of(const ClusterName& cluster, std::string_view node) const;
   void explain(const Demand& demand, placement::RequestId request, Outcome& outcome) const;
+  // The cluster's, made where there is none yet.
+  [[nodiscard]] placement::Engine& engine_for(const ClusterName& cluster);
   [[nodiscard]] const placement::Engine& engine_of(const ClusterName& cluster) const {
     return engines_.at(cluster);
   }

@@ -164,7 +164,7 @@ Result<PlanTaskAnswer> Questions::try_out(const Plan& plan) {
     const Demand demand = demand_of(*plan.cluster, plan.definition.get(), plan.request, route);
     out.group = demand.group;
     out.constraints = demand.constraints;
-    out.strategies = strategies_in_force(demand.strategies);
+    out.strategies = strategies_in_force(rooms_.desk.config().strategies, demand.strategies);
     // No chance is drawn, or the next RunTask would draw another.
     auto outcome = rooms_.placer.try_out(demand, counts[i], 0);
     if (!outcome) {
@@ -251,7 +251,7 @@ Result<ExplainTaskAnswer> Questions::survey(const Why& why) {
   }
   out.constraints = demand.constraints;
   if (task.launch->placed_by == "RunTask") {
-    out.strategies = strategies_in_force(demand.strategies);
+    out.strategies = strategies_in_force(rooms_.desk.config().strategies, demand.strategies);
   }
   auto survey = rooms_.placer.survey(demand, task);
   if (!survey) return tl::unexpected(survey.error());

@@ -36,6 +36,25 @@ struct AgentSection {
   std::string settings_json = "{}";  // all other keys, for the agent's own configuration
 };
 
+// [placement]
+struct PlacementSection {
+  struct Strategy {
+    std::string type;
+    std::string field;
+  };
+  // A class of tasks that are expected, for the strategy fragmentation.
+  struct ExpectedTask {
+    std::int64_t cpu = 0;
+    std::int64_t gpus = 0;       // whole ones, or
+    std::int64_t gpu_milli = 0;  // thousandths of one
+    std::vector<std::string> models;
+    std::int64_t weight = 1;
+  };
+  std::vector<std::string> strategies;       // beyond ECS's, that requests may name
+  std::vector<Strategy> default_strategies;  // where a request names none; none: ECS's
+  std::vector<ExpectedTask> expected_tasks;
+};
+
 // [[access_key]]
 struct AccessKey {
   std::string id;
@@ -57,6 +76,7 @@ struct Config {
   std::string log_level = "info";
   std::map<std::string, PluginSection> plugins;
   AgentSection agent;
+  PlacementSection placement;
 };
 
 // Errors: Invalid, with file, line and key.

@@ -14,6 +14,7 @@
 #include "core/api/server.hpp"
 #include "core/control/control.hpp"
 #include "core/daemon/checkpoint.hpp"
+#include "core/daemon/config_placement.hpp"
 #include "core/daemon/exec_streams.hpp"
 #include "core/daemon/log_streams.hpp"
 #include "core/daemon/loop.hpp"
@@ -79,6 +80,17 @@ class LoopFrontend final : public control::Frontend {
   control::Control& core_;
 };
 
+control::StrategyRules rules_of(const PlacementSection& placement) {
+  control::StrategyRules rules{
+      .allowed = placement.strategies, .defaults = {}, .expected_tasks = expected_tasks(placement)};
+  for (const auto& strategy : placement.default_strategies) {
+    auto& one = rules.defaults.emplace_back();
+    one.set_type(strategy.type);
+    if (!strategy.field.empty()) one.set_field(strategy.field);
+  }
+  return rules;
+}
+
 [[noreturn]] void halt(const Error& error) {
   spdlog::critical("the store failed, nothing more can be acknowledged: {}", error.message);
   spdlog::shutdown();
@@ -102,7 +114,8 @@ class ControlPlane {
              .stream = [this](std::string_view chunk) { streams_.chunk(chunk); }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
-                              .stopped_task_retention = config.stopped_task_retention},
+                              .stopped_task_retention = config.stopped_task_retention,
+                              .strategies = rules_of(config.placement)},
               control::Ports{
                   .store = *store_,
                   .plugins = plugins_,

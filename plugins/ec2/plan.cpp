@@ -179,6 +179,8 @@ class Planner {
         require("com.amazonaws.ecs.capability.logging-driver." + container.log_configuration().log_driver());
       }
       if (container.depends_on_size() > 0) require("ecs.capability.container-ordering");
+      if (container.has_health_check()) require("ecs.capability.container-health-check");
+      if (container.restart_policy().enabled()) require("ecs.capability.container-restart-policy");
       const std::string host = container.image().substr(0, container.image().find('/'));
       if (host.find(".dkr.ecr") != std::string::npos && host.find(".amazonaws.com") != std::string::npos) {
         require("com.amazonaws.ecs.capability.ecr-auth");

@@ -193,8 +193,8 @@ ca_file = "{cls.secured.ca}"
         self.assertEqual(self.logs(task, "--tail", "3").split(), ["19998", "19999", "20000"])
 
     def test_refuses_by_name_what_it_does_not_act_on(self):
-        self.stack.register("health", [self.sh("true", healthCheck={"command": ["CMD", "true"]})])
-        self.assertIn("healthCheck", self.stack.refused("run-task", "--task-definition", "health"))
+        self.stack.register("sysctls", [self.sh("true", systemControls=[{"namespace": "net.core.somaxconn", "value": "1"}])])
+        self.assertIn("systemControls", self.stack.refused("run-task", "--task-definition", "sysctls"))
         for operation in ("list-services", "describe-capacity-providers", "list-account-settings"):
             error = self.stack.refused(operation)
             self.assertIn("".join(word.title() for word in operation.split("-")), error)

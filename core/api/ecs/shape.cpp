@@ -150,7 +150,7 @@ const std::map<std::string_view, Rule>& rules() {
       {"CapacityProviderStrategyItem.weight", between(0, 1000)},
       {"CapacityProviderStrategyItem.base", between(0, 100'000)},
       {"PlacementConstraint.type", must_be("distinctInstance,memberOf")},
-      {"PlacementStrategy.type", must_be("random,spread,binpack")},
+      {"PlacementStrategy.type", required()},
       {"AwsVpcConfiguration.subnets",
        {.required = true, .most = 16, .words = "subnets", .text = "subnets can not be empty."}},
       {"AwsVpcConfiguration.securityGroups", at_most(5)},

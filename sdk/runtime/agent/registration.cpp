@@ -19,7 +19,9 @@ constexpr std::uint16_t kReservedPorts[] = {22, 2375, 2376, 51678, 51679};
 constexpr const char* kCapabilities[] = {
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.logging-driver.json-file",
+    "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
+    "ecs.capability.container-restart-policy",
     "ecs.capability.task-cpu-mem-limit",
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts one call of the OCI runtime as a child process.
+// Starts one call of the OCI runtime as a child process, with PATH alone as environment.
 //
-// Threads: one.
+// Threads: any.
 #pragma once
 
 #include <sys/types.h>

@@ -158,6 +158,7 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
   const std::string runtime_root = config_.state_root + "/runtime";
   state::Lines lines;
   lines.add("id", spec.id);
+  lines.add("run", spec.run);
   lines.add("bundle", spec.bundle_dir);
   for (const auto& word : runtime_command(program, runtime_root)) lines.add("runtime", word);
   lines.add("runtime_state", runtime_root + "/" + spec.id);
@@ -257,6 +258,10 @@ sdk::Result<std::unique_ptr<ExecSession>> ContainerRuntime::open_exec(const std:
 
 void ContainerRuntime::end_leftover_execs() {
   ExecSession::end_leftovers(config_.state_root + "/execs");
+}
+
+sdk::Result<ExecOutcome> ContainerRuntime::exec(const std::string& id, const ExecCall& call) const {
+  return exec_in_container(state_dir(id), call);
 }
 
 sdk::Result<ExitWatch> ContainerRuntime::watch(const std::string& id) {

@@ -6,7 +6,7 @@
 // this process or after a restart, sees the same containers. 2. A container's program starts at
 // most once. 3. Containers and monitors outlive the process that made them. 4. After remove()
 // nothing is left of a container but its log. Threads: any; calls for one id one at a time, except
-// that signal(), watch() and inspect() may come at any time. Errors: INVALID a spec that no runtime
+// that signal(), exec(), watch() and inspect() may come at any time. Errors: INVALID a spec that no runtime
 // could run; NOT_FOUND unknown id; ALREADY_EXISTS; PRECONDITION wrong phase; INTERNAL the runtime
 // failed: `message` is then complete for an ECS reason ("CannotStartContainerError: ..."), `reason`
 // is its first word; DEADLINE; UNAVAILABLE out of processes or descriptors.
@@ -21,6 +21,7 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/oci/container.hpp"
+#include "sdk/runtime/oci/exec_process.hpp"
 #include "sdk/runtime/oci/exec_session.hpp"
 #include "sdk/runtime/oci/spec_builder.hpp"
 
@@ -78,6 +79,10 @@ class ContainerRuntime {
 
   // Sends a signal to the container's init; nothing to send it to is fine.
   [[nodiscard]] sdk::Result<void> signal(const std::string& id, int signo);
+
+  // Runs a command in a Running container to its end. One at a time for each container.
+  // Errors: NOT_FOUND; INTERNAL it could not be run, with the runtime's words.
+  [[nodiscard]] sdk::Result<ExecOutcome> exec(const std::string& id, const ExecCall& call) const;
 
   // Watches for the end of a container that exists, also one that has ended already.
   [[nodiscard]] sdk::Result<ExitWatch> watch(const std::string& id);

@@ -261,7 +261,7 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   return {};
 }
 
-Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState&) {
+Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state) {
   const std::string& task_id = task.request.task_id();
   const std::string id = container_id(task_id, container);
   const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
@@ -283,6 +283,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   if (!rootfs) return rootfs.error();
   Made made{.spec = {}, .endpoint = std::move(*endpoint)};
   made.spec.id = id;
+  made.spec.run = state.restart_count();
   made.spec.bundle_dir = directory / "bundle";
   made.spec.rootfs = std::move(*rootfs);
   made.spec.netns_path = made.endpoint.netns_path;
@@ -307,18 +308,21 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     // Not known whether it ran, so it is not begun (again).
     return launch_failed(reason_of("CannotInspectContainerError", view.error()));
   }
-  const bool has_run = found && (found->phase == ContainerPhase::Running || found->started_at_ns != 0);
+  // What an earlier run left is no answer about this one.
+  const bool is_this_run = found && found->run == state.restart_count();
+  const bool has_run = is_this_run && (found->phase == ContainerPhase::Running || found->started_at_ns != 0);
   if (find_only && !has_run) {
     out.outcome = LaunchEnded::Outcome::NotStarted;
     return out;
   }
   Endpoint endpoint;
   // One whose monitor died can be begun by nobody any more.
-  const bool waits = found && found->phase == ContainerPhase::Created && found->monitor_alive;
+  const bool waits = is_this_run && found->phase == ContainerPhase::Created && found->monitor_alive;
   if (has_run || waits) {
     if (auto again = attach(task, container)) endpoint = std::move(*again);
   } else {
-    // A half-made one goes first. Its program never ran: the mark of a start is set before that.
+    // A half-made one goes first. Its program never ran: the mark of a start is set before that. So does one that ended and is to
+    // be started again: its end is on disk before this is asked for.
     if (found) {
       if (auto removed = runtime_->remove(id); !removed) {
         return launch_failed(reason_of("CannotCreateContainerError", removed.error()));
@@ -342,6 +346,27 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
 }
 
 // ---- While it runs
+
+HealthResult LocalHost::check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) {
+  const HealthPlan& plan = *task.plan.containers[container].health;
+  HealthResult out;
+  auto ran = runtime_->exec(container_id(task.request.task_id(), container),
+                            {.args = plan.args,
+                             .timeout = std::chrono::milliseconds(plan.timeout_ms),
+                             .max_output = kMostHealthOutput,
+                             .cancel = std::move(cancel)});
+  if (!ran) {
+    out.output = ran.error().message;
+    return out;
+  }
+  out.exit_code = ran->exit_code;
+  out.output = std::move(ran->output);
+  if (ran->timed_out) {
+    out.output = "it took longer than its timeout of " + std::to_string(plan.timeout_ms / 1000) + " s" +
+                 (out.output.empty() ? "" : ": " + out.output);
+  }
+  return out;
+}
 
 void LocalHost::watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) {
   const std::string id = container_id(task.request.task_id(), container);

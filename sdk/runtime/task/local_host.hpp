@@ -35,6 +35,7 @@ class LocalHost : public Host {
                            std::stop_token cancel) override;
   LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
                      bool find_only) override;
+  HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) override;
   void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) override;
   bool signal(const TaskSpec& task, std::size_t container, int number) override;
   bool remove(const TaskSpec& task, std::size_t container) override;

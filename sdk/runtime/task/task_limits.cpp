@@ -122,8 +122,6 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
       {{"links", container.links_size() > 0},
-       {"restartPolicy", container.has_restart_policy() && (!container.restart_policy().has_enabled() ||
-                                                            container.restart_policy().enabled())},
        {"environmentFiles", container.environment_files_size() > 0},
        {"mountPoints", container.mount_points_size() > 0},
        {"volumesFrom", container.volumes_from_size() > 0},
@@ -136,7 +134,6 @@ Result<void> check_container_members(const v1::ecs::ContainerDefinition& contain
        {"interactive", container.interactive()},
        {"pseudoTerminal", container.pseudo_terminal()},
        {"ulimits", container.ulimits_size() > 0},
-       {"healthCheck", container.has_health_check()},
        {"systemControls", container.system_controls_size() > 0},
        {"resourceRequirements", container.resource_requirements_size() > 0},
        {"firelensConfiguration", container.has_firelens_configuration()},

@@ -44,7 +44,8 @@ class Tasks::Impl {
                                     .cleanup_wait = config_.cleanup_wait,
                                     .remember_forgotten = config_.remember_forgotten,
                                     .concurrent_starts = config_.concurrent_starts,
-                                    .concurrent_pulls = config_.concurrent_pulls},
+                                    .concurrent_pulls = config_.concurrent_pulls,
+                                    .concurrent_checks = config_.concurrent_checks},
                                    *store_, *host_, [this, report = std::move(report)](const v1::TaskReport& news) {
                                      report(news);
                                      wakes_.moved(news.task_id());

@@ -55,6 +55,7 @@ struct TasksConfig {
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
   unsigned concurrent_starts = 6;                // containers made or removed at a time
   unsigned concurrent_pulls = 3;                 // images pulled at a time
+  unsigned concurrent_checks = 8;                // health checks that run at a time; more wait their turn
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
   unsigned execs = 64;                           // exec() at a time; more answer UNAVAILABLE
 };

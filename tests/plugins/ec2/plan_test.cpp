@@ -129,9 +129,12 @@ TEST_F(Ec2Plan, RequiresTheCapabilitiesThatTheTaskUses) {
   auto& b = container("b", 0, 64);
   b.add_depends_on()->set_container_name("a");
   b.mutable_depends_on(0)->set_condition("START");
+  b.mutable_health_check()->add_command("CMD");
+  b.mutable_restart_policy()->set_enabled(true);
   definition().mutable_runtime_platform()->set_cpu_architecture("ARM64");
   EXPECT_THAT(attributes(),
               UnorderedElementsAre("ecs.os-type=linux", "ecs.cpu-architecture=arm64", "ecs.capability.container-ordering",
+                                   "ecs.capability.container-health-check", "ecs.capability.container-restart-policy",
                                    "com.amazonaws.ecs.capability.ecr-auth",
                                    "com.amazonaws.ecs.capability.logging-driver.json-file"));
 }

@@ -201,9 +201,6 @@ TEST_F(TaskDefinition, ReadsTheOptionsOfJsonFile) {
 
 TEST_F(TaskDefinition, RefusesByNameWhatItDoesNotActOn) {
   EXPECT_EQ(refused_member(), "");
-  definition().mutable_health_check()->add_command("CMD");
-  EXPECT_EQ(refused_member(), "containerDefinitions[0].healthCheck");
-  definition().clear_health_check();
   definition().set_privileged(false);
   EXPECT_EQ(refused_member(), "") << "asking for nothing is fine";
   definition().set_privileged(true);
