@@ -9,6 +9,7 @@
 
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
+#include "sdk/runtime/agent/claims.hpp"
 #include "sdk/runtime/agent/registration.hpp"
 #include "sdk/runtime/oci/runtime_program.hpp"
 
@@ -52,8 +53,9 @@ sdk::Error unreadable() { return sdk::fail(BERTH_INVALID, "the request cannot be
 
 Agent::Agent() : registry_(kRegistryPatience) {}
 
-sdk::Result<std::unique_ptr<Agent>> Agent::open(const AgentConfig& config) {
+sdk::Result<std::unique_ptr<Agent>> Agent::open(const AgentConfig& config, std::function<void()> let_go) {
   std::unique_ptr<Agent> agent(new Agent);
+  agent->let_go_ = std::move(let_go);
   if (auto begun = agent->begin(config); !begun) return begun.error();
   return agent;
 }
@@ -71,9 +73,10 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   auto client = fleet::Client::open({.server = config.server, .join_token = *token, .identity_file = identity},
                                     make_registration(config, HostFacts::detect(), *version), events());
   if (!client) return client.error();
+  if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
   client_ = std::move(*client);
   registry_.connect(*client_);
-  auto tasks = Tasks::open(config.tasks, {.report = [this](const v1::TaskReport& report) { client_->report(report); },
+  auto tasks = Tasks::open(config.tasks, {.report = [this](const v1::TaskReport& report) { reported(report); },
                                           .registry = registry_});
   if (!tasks) return tasks.error();
   tasks_ = std::move(*tasks);
@@ -110,6 +113,12 @@ fleet::ClientEvents Agent::events() {
           .cancel = [this](std::uint64_t c) { cancel(c); },
           .connected = {},
           .disconnected = {},
+          .removed =
+              [this](const std::string&) {
+                const std::lock_guard lock(mutex_);
+                removed_ = look_again_ = true;
+                changed_.notify_one();
+              },
           .log = [](int level, const std::string& line) {
             const auto at = level == BERTH_LOG_ERROR ? spdlog::level::err
                             : level == BERTH_LOG_WARN ? spdlog::level::warn
@@ -132,14 +141,45 @@ void Agent::call(fleet::AgentCall call) {
 void Agent::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return ending_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return ending_ || !queue_.empty() || look_again_; });
     if (ending_) return;
+    if (std::exchange(look_again_, false)) {
+      lock.unlock();
+      end_tasks();
+      lock.lock();
+      continue;
+    }
     const fleet::AgentCall next = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
     carry_out(next);
     lock.lock();
   }
+}
+
+void Agent::reported(const v1::TaskReport& report) {
+  client_->report(report);
+  const std::lock_guard lock(mutex_);
+  if (!removed_) return;
+  look_again_ = true;
+  changed_.notify_one();
+}
+
+// Nobody will ever ask for these tasks to be stopped, nor hear that they have.
+void Agent::end_tasks() {
+  bool any = false;
+  for (const auto& report : tasks_->list()) {
+    if (report.phase() == v1::TASK_PHASE_STOPPED) continue;
+    any = true;
+    v1::StopTaskRequest request;
+    request.set_task_id(report.task_id());
+    request.set_reason("The container instance was removed from its cluster");
+    if (auto stopped = tasks_->stop(request); !stopped) {
+      spdlog::error("task {} cannot be stopped: {}", report.task_id(), stopped.error().message);
+    }
+  }
+  if (any) return;
+  if (auto done = std::exchange(let_go_, nullptr)) done();
 }
 
 void Agent::carry_out(const fleet::AgentCall& call) {

@@ -108,6 +108,7 @@ struct TestAgent : Heard {
   std::vector<std::uint64_t> cancelled;
   int connected = 0;
   int disconnected = 0;
+  int removed = 0;
   std::vector<std::string> lines;
   std::unique_ptr<Client> client;
 
@@ -118,6 +119,7 @@ struct TestAgent : Heard {
     events.cancel = [this](std::uint64_t call) { with([&] { cancelled.push_back(call); }); };
     events.connected = [this](const std::string&) { with([&] { ++connected; }); };
     events.disconnected = [this](const std::string&) { with([&] { ++disconnected; }); };
+    events.removed = [this](const std::string&) { with([&] { ++removed; }); };
     events.log = [this](int, const std::string& line) { with([&] { lines.push_back(line); }); };
     auto opened = Client::open(std::move(config), std::move(registration), std::move(events), std::move(loop));
     if (!opened) return opened.error();
