@@ -470,6 +470,10 @@ std::string frame_name(const v1::Frame& frame) {
     case v1::Frame::kRenew: return "renew";
     case v1::Frame::kRenewal: return "renewal";
     case v1::Frame::kCertificate: return "certificate";
+    case v1::Frame::kInterfaces:
+      return "interfaces";
+    case v1::Frame::kPeers:
+      return "peers";
     case v1::Frame::kCall: break;
     case v1::Frame::BODY_NOT_SET: return "unknown";
   }

@@ -55,7 +55,7 @@ constexpr Entry kOperations[] = {
     {"DescribeTaskSets", nullptr},
     {"DescribeTasks", describe_tasks},
     {"DiscoverPollEndpoint", nullptr, kAgents},
-    {"ExecuteCommand", nullptr},
+    {"ExecuteCommand", execute_command},
     {"GetTaskProtection", nullptr},
     {"ListAccountSettings", nullptr},
     {"ListAttributes", list_attributes},

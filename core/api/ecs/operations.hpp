@@ -35,6 +35,8 @@ void describe_container_instances(const Call& call);
 void put_attributes(const Call& call);
 void delete_attributes(const Call& call);
 void list_attributes(const Call& call);
+// Refuses, and names what does it instead (berth/exec.cpp).
+void execute_command(const Call& call);
 
 // Berth's own.
 void watch_task(const Call& call);
