@@ -61,6 +61,9 @@ Ec2::Ec2(sdk::Host host) : LaunchType(host), worker_(host) {
   config_.heartbeat = std::chrono::milliseconds(heartbeat);
   config_.dead_after = std::chrono::milliseconds(dead_after);
   config_.max_nodes = static_cast<std::size_t>(settings.integer("max_nodes", 100'000, {.min = 1, .max = 1'000'000}));
+  const auto lifetime = settings.integer("certificate_lifetime_seconds", 30 * 24 * 3600, {.min = 1, .max = 3650 * 24 * 3600});
+  if (lifetime * 1000 < 6 * heartbeat) settings.reject("certificate_lifetime_seconds", "it is less than six heartbeats");
+  config_.certificate_lifetime = std::chrono::seconds(lifetime);
   config_.data_dir = host.data_dir();
   if (!host.config().cluster().empty()) config_.cluster = host.config().cluster();
 }

@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -50,7 +52,8 @@ Result<void> write_file(const fs::path& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << text;
   file.close();
-  if (!file) return sdk::fail(BERTH_INTERNAL, "cannot write " + path.string());
+  const int why = errno;
+  if (!file) return sdk::fail(BERTH_INTERNAL, "cannot write " + path.string() + ": " + std::strerror(why));
   std::error_code error;
   fs::permissions(path, fs::perms{0644}, error);
   return {};
@@ -121,6 +124,13 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
   auto images = image::ImageStore::open(data / "images");
   if (!images) return images.error();
   host->images_ = std::move(*images);
+  host->cleaner_ = std::make_unique<image::Cleaner>(
+      *host->images_,
+      image::CleaningOptions{.interval = config.image_cleanup_interval,
+                             .minimum_age = config.image_minimum_age,
+                             .most = config.images_per_cleanup,
+                             .free_percent = config.image_free_percent},
+      [directory = (data / "images").string()] { return image::free_percent_of(directory); });
   auto network = TaskNetwork::open({.state_dir = data / "network",
                                     .bridge = config.bridge,
                                     .subnet = config.subnet,
@@ -181,6 +191,10 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
     progress(told);
   };
   auto image = images_->pull(wanted.image(), registry_, options);
+  // A full disk may hold images that nobody uses: without them it may fit.
+  if (!image && image.error().status == BERTH_NO_CAPACITY && images_->remove_unused(std::chrono::seconds{0}, 1'000) > 0) {
+    image = images_->pull(wanted.image(), registry_, options);
+  }
   if (!image) return sdk::fail(image.error().status, reason_of("CannotPullContainerError", image.error()));
   if (cancel.stop_requested()) {
     // The task's clean-up may be over already, and would not come back for this.

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
+#include "sdk/runtime/image/cleaner.hpp"
 #include "sdk/runtime/image/image_store.hpp"
 #include "sdk/runtime/network/interface_network.hpp"
 #include "sdk/runtime/network/task_network.hpp"
@@ -82,6 +83,7 @@ class LocalHost : public Host {
   const TasksConfig config_;
   image::RegistryAccess& registry_;
   std::unique_ptr<image::ImageStore> images_;
+  std::unique_ptr<image::Cleaner> cleaner_;
   std::unique_ptr<TaskNetwork> network_;
   std::unique_ptr<InterfaceNetwork> interfaces_;
   InterfaceListener listener_;

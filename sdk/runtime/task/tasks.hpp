@@ -54,6 +54,10 @@ struct TasksConfig {
   std::chrono::seconds cleanup_wait{3 * 3600};   // logs of a stopped task stay as long
   std::chrono::seconds remember_forgotten{24 * 3600};  // a forgotten task's id is refused as long
   PullBehaviour pull = PullBehaviour::Default;
+  std::chrono::seconds image_cleanup_interval{1800};  // unused images are looked for as often; 0: never
+  std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last pull
+  unsigned images_per_cleanup = 5;
+  unsigned image_free_percent = 10;              // with less free space neither age nor number matters
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
   unsigned concurrent_starts = 6;                // containers made or removed at a time
   unsigned concurrent_pulls = 3;                 // images pulled at a time

@@ -39,6 +39,7 @@ TEST(AgentConfig, NamesFileLineAndKeyOfAnError) {
   EXPECT_THAT(problem(kLeast + "reserved_ports = [70000]"), HasSubstr("list of ports"));
   EXPECT_THAT(problem(kLeast + "dynamic_ports = \"9-1\""), HasSubstr("range of ports"));
   EXPECT_THAT(problem(kLeast + "image_pull_behavior = \"never\""), HasSubstr("prefer-cached"));
+  EXPECT_THAT(problem(kLeast + "image_free_percent = 91"), HasSubstr("between 0 and 90"));
   EXPECT_THAT(problem(kLeast + "log_level = \"loud\""), HasSubstr("log_level must be"));
   EXPECT_THAT(problem(kLeast + "cpu = "), HasSubstr("agent.toml:3"));
   EXPECT_THAT(problem(kLeast + "join_token = \"a\"\njoin_token_file = \"/b\""), HasSubstr("give one of them"));
@@ -54,9 +55,17 @@ dynamic_ports = "40000-41000"
 stop_timeout_seconds = 7
 image_pull_behavior = "prefer-cached"
 concurrent_starts = 9
+image_cleanup_interval_seconds = 60
+image_minimum_age_seconds = 0
+images_per_cleanup = 7
+image_free_percent = 20
 )",
                                          "agent.toml");
   ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->tasks.image_cleanup_interval.count(), 60);
+  EXPECT_EQ(config->tasks.image_minimum_age.count(), 0);
+  EXPECT_EQ(config->tasks.images_per_cleanup, 7U);
+  EXPECT_EQ(config->tasks.image_free_percent, 20U);
   EXPECT_EQ(config->tasks.runtime, "runc");
   EXPECT_EQ(config->tasks.bridge, "bth1");
   EXPECT_EQ(config->tasks.subnet, "10.1.0.0/16");
