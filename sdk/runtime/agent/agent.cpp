@@ -10,6 +10,7 @@
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
 #include "sdk/runtime/agent/registration.hpp"
+#include "sdk/runtime/agent/role_link.hpp"
 #include "sdk/runtime/oci/runtime_program.hpp"
 
 namespace berth::runtime {
@@ -73,8 +74,12 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   if (!client) return client.error();
   client_ = std::move(*client);
   registry_.connect(*client_);
-  auto tasks = Tasks::open(config.tasks, {.report = [this](const v1::TaskReport& report) { client_->report(report); },
-                                          .registry = registry_});
+  TasksConfig settings = config.tasks;
+  settings.instance_tags = config.tags;
+  auto tasks = Tasks::open(std::move(settings),
+                           {.report = [this](const v1::TaskReport& report) { client_->report(report); },
+                            .registry = registry_,
+                            .credentials = ask_for_roles(*client_, kRegistryPatience)});
   if (!tasks) return tasks.error();
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));

@@ -43,6 +43,7 @@ class Tasks::Impl {
                                     .concurrent_starts = config_.concurrent_starts,
                                     .concurrent_pulls = config_.concurrent_pulls},
                                    *store_, *host_, [this, report = std::move(report)](const v1::TaskReport& news) {
+                                     host_->learn(news);
                                      report(news);
                                      wakes_.moved(news.task_id());
                                    });
@@ -123,7 +124,7 @@ sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outs
   // First, since it holds the lock of the directory.
   auto store = TaskStore::open(config.data_dir / "tasks.db");
   if (!store) return store.error();
-  auto host = LocalHost::open(config, outside.registry);
+  auto host = LocalHost::open(config, outside.registry, std::move(outside.credentials));
   if (!host) return host.error();
   auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host));
   if (auto opened = impl->open(std::move(outside.report)); !opened) return opened.error();

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -19,6 +20,8 @@
 
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
+#include "sdk/runtime/roles/roles.hpp"
+#include "sdk/runtime/secrets/resolver.hpp"
 
 namespace berth::runtime::image {
 class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
@@ -55,6 +58,8 @@ struct TasksConfig {
   unsigned concurrent_starts = 6;                // containers made or removed at a time
   unsigned concurrent_pulls = 3;                 // images pulled at a time
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
+  std::map<std::string, std::string> instance_tags{};  // shown by taskWithTags
+  secrets::ResolverSettings secret_settings{};   // where secrets and environment files come from
 };
 
 class Tasks {
@@ -65,6 +70,7 @@ class Tasks {
     // Must not block, and must not call Tasks back.
     std::function<void(const v1::TaskReport&)> report;
     image::RegistryAccess& registry;
+    Roles::Source credentials{};  // of tasks' roles; empty: no task with a role can run
   };
   // Gets one record at a time; false ends the stream.
   using LogSink = std::function<bool(const v1::LogRecord&)>;
