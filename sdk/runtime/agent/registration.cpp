@@ -21,13 +21,16 @@ constexpr const char* kCapabilities[] = {
     "com.amazonaws.ecs.capability.logging-driver.json-file",
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",
+    "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
+    "ecs.capability.container-restart-policy",
     "ecs.capability.env-files.s3",
     "ecs.capability.execution-role-ecr-pull",
     "ecs.capability.private-registry-authentication.secretsmanager",
     "ecs.capability.secrets.asm.environment-variables",
     "ecs.capability.secrets.ssm.environment-variables",
     "ecs.capability.task-cpu-mem-limit",
+    "ecs.capability.task-eni",
 };
 
 void add_attribute(Node& node, const std::string& name, const std::string& value = {}) {
@@ -113,6 +116,7 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
 
   add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));
   add_counter(node, "MEMORY", config.memory_mib.value_or(host.memory_mib));
+  add_counter(node, "ENI", config.eni_slots);
   std::vector<std::uint16_t> reserved(std::begin(kReservedPorts), std::end(kReservedPorts));
   reserved.insert(reserved.end(), config.reserved_ports.begin(), config.reserved_ports.end());
   add_ports(node, "PORTS", reserved);

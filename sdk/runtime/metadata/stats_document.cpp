@@ -15,12 +15,13 @@ json::object cpu_document(const StatsSample& sample) {
   return {{"system_cpu_usage", sample.system_cpu_ns},
           {"cpu_usage", json::object{{"total_usage", stats.cpu_usage_ns()}}},
           {"online_cpus", ::sysconf(_SC_NPROCESSORS_ONLN)},
-          {"throttling_data", json::object{{"throttled_periods", stats.cpu_throttled_periods()},
+          {"throttling_data", json::object{{"periods", stats.cpu_periods()},
+                                           {"throttled_periods", stats.cpu_throttled_periods()},
                                            {"throttled_time", stats.cpu_throttled_ns()}}}};
 }
 
 json::object memory_document(const v1::ContainerStats& stats) {
-  json::object out{{"usage", stats.memory_usage_bytes()}, {"failcnt", stats.memory_failures()}};
+  json::object out{{"usage", stats.memory_usage_bytes()}, {"failcnt", stats.memory_limit_hits()}};
   if (stats.memory_limit_bytes() != 0) out["limit"] = stats.memory_limit_bytes();
   return out;
 }
@@ -29,6 +30,7 @@ json::object io_document(const v1::ContainerStats& stats) {
   const auto entry = [](const char* operation, std::uint64_t bytes) {
     return json::object{{"op", operation}, {"value", bytes}};
   };
+  if (!stats.has_io_read_bytes()) return {{"io_service_bytes_recursive", nullptr}};
   return {{"io_service_bytes_recursive", json::array{entry("Read", stats.io_read_bytes()),
                                                      entry("Write", stats.io_write_bytes())}}};
 }
@@ -58,6 +60,8 @@ json::object stats_document(const StatsSample& now, const StatsSample* before,
                    {"cpu_stats", cpu_document(now)},
                    {"precpu_stats", before ? cpu_document(*before) : json::object{}},
                    {"memory_stats", memory_document(stats)}};
+  // The host's network is not the container's to count.
+  if (!stats.has_net_rx_bytes()) return out;
   out["networks"] = json::object{{"eth0", json::object{{"rx_bytes", stats.net_rx_bytes()},
                                                        {"tx_bytes", stats.net_tx_bytes()}}}};
   if (before) out["network_rate_stats"] = rates(stats, before->stats);

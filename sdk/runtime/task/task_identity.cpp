@@ -24,6 +24,14 @@ metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoi
   facts.mode = task.definition().network_mode();
   if (facts.mode.empty()) facts.mode = "bridge";
   if (!endpoint.address.empty()) facts.ipv4_addresses.push_back(endpoint.address);
+  if (facts.mode != "awsvpc") return facts;
+  const auto& interface = task.task_interface();
+  facts.ipv4_addresses = {interface.address()};
+  facts.attachment_index = 0;
+  facts.mac_address = interface.mac_address();
+  facts.ipv4_subnet_cidr = interface.subnet_cidr();
+  facts.private_dns_name = interface.private_dns_name();
+  facts.subnet_gateway = interface.gateway() + "/" + std::to_string(interface.prefix_length());
   return facts;
 }
 
@@ -62,7 +70,7 @@ sdk::Result<void> TaskIdentity::attach(const v1::StartTaskRequest& task, std::si
                                        const Endpoint& endpoint, const image::Image& image,
                                        std::int64_t created_ms) {
   return endpoints_->attach(task, container,
-                            {.runtime_id = endpoint.id,
+                            {.runtime_id = task.task_id() + "-" + std::to_string(container),
                              .image_id = image.id,
                              .labels = merge_labels(task, container, image.config),
                              .network = network_of(task, endpoint),
