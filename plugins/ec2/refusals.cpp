@@ -51,11 +51,9 @@ bool has_other_options(const ContainerDefinition& c) {
 
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
     {"links", [](const ContainerDefinition& c) { return c.links_size() > 0; }},
-    {"environmentFiles", [](const ContainerDefinition& c) { return c.environment_files_size() > 0; }},
     {"mountPoints", [](const ContainerDefinition& c) { return c.mount_points_size() > 0; }},
     {"volumesFrom", [](const ContainerDefinition& c) { return c.volumes_from_size() > 0; }},
     {"linuxParameters", [](const ContainerDefinition& c) { return c.has_linux_parameters(); }},
-    {"secrets", [](const ContainerDefinition& c) { return c.secrets_size() > 0; }},
     {"versionConsistency", [](const ContainerDefinition& c) { return c.has_version_consistency(); }},
     {"disableNetworking", [](const ContainerDefinition& c) { return c.disable_networking(); }},
     {"privileged", [](const ContainerDefinition& c) { return c.privileged(); }},
@@ -82,7 +80,6 @@ constexpr Member<TaskOverride> kOverrideMembers[] = {
     {"overrides.ephemeralStorage", [](const TaskOverride& o) { return o.has_ephemeral_storage(); }},
 };
 constexpr Member<ContainerOverride> kContainerOverrideMembers[] = {
-    {"environmentFiles", [](const ContainerOverride& o) { return o.environment_files_size() > 0; }},
     {"resourceRequirements", [](const ContainerOverride& o) { return o.resource_requirements_size() > 0; }},
 };
 

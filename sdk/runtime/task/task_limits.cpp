@@ -123,11 +123,9 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
       {{"links", container.links_size() > 0},
-       {"environmentFiles", container.environment_files_size() > 0},
        {"mountPoints", container.mount_points_size() > 0},
        {"volumesFrom", container.volumes_from_size() > 0},
        {"linuxParameters", container.has_linux_parameters()},
-       {"secrets", container.secrets_size() > 0},
        {"versionConsistency", container.has_version_consistency()},
        {"disableNetworking", container.disable_networking()},
        {"privileged", container.privileged()},
@@ -161,9 +159,7 @@ Result<void> check_overrides(const v1::StartTaskRequest& task) {
     if (!names.contains(changes.name())) {
       return wrong(field + "name", "There is no container '" + changes.name() + "'.");
     }
-    if (auto fine = refuse_any({{"environmentFiles", changes.environment_files_size() > 0},
-                                {"resourceRequirements", changes.resource_requirements_size() > 0}},
-                               field);
+    if (auto fine = refuse_any({{"resourceRequirements", changes.resource_requirements_size() > 0}}, field);
         !fine) {
       return fine;
     }
