@@ -106,10 +106,10 @@ Finding program(const std::string& name, const std::string& package, const std::
   return {name, Verdict::Fail, "not in PATH", "`apt-get install " + package + "`: " + why};
 }
 
-Finding monitor() {
-  const auto path = program_dir() / "berth-monitor";
-  if (::access(path.c_str(), X_OK) == 0) return {"berth-monitor", Verdict::Ok, path.string(), ""};
-  return {"berth-monitor", Verdict::Fail, "missing beside this program", "build or install Berth again: each container has one"};
+Finding beside(const std::string& name, const std::string& why) {
+  const auto path = program_dir() / name;
+  if (::access(path.c_str(), X_OK) == 0) return {name, Verdict::Ok, path.string(), ""};
+  return {name, Verdict::Fail, "missing beside this program", "build or install Berth again: " + why};
 }
 
 Finding forwarding() {
@@ -160,7 +160,8 @@ std::vector<Finding> examine(const LocalStack& stack) {
           cgroups(),
           filesystem("overlay", "image layers are shared by it"),
           program("crun", "crun", "runs the containers"),
-          monitor(),
+          beside("berth-monitor", "each container has one"),
+          beside("berth-init", "containers with initProcessEnabled run it"),
           forwarding(),
           disk(data),
           overlay_possible(data),

@@ -42,7 +42,7 @@ pid_t spawn(const RuntimeCall& call) {
   if (pid != 0) return pid;
   reset_signals();
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  ::dup2(null, STDIN_FILENO);
+  ::dup2(call.stdin_fd >= 0 ? call.stdin_fd : null, STDIN_FILENO);
   ::dup2(call.stdout_fd >= 0 ? call.stdout_fd : null, STDOUT_FILENO);
   ::dup2(call.stderr_fd >= 0 ? call.stderr_fd : null, STDERR_FILENO);
   if (call.hide_cgroup2 && !cover_cgroup2()) ::_exit(126);

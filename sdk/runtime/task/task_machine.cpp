@@ -86,6 +86,7 @@ void fold(TaskState& state, const LaunchEnded& fact, Now now) {
   container.set_phase(ContainerState::PHASE_RUNNING);
   container.set_started_ms(or_now(fact.started_ms, now));
   container.set_runtime_id(fact.runtime_id);
+  if (!fact.notice.empty()) container.set_reason(clean_text(fact.notice));
   container.clear_network_bindings();
   for (const auto& binding : fact.network_bindings) *container.add_network_bindings() = binding;
 }
@@ -93,6 +94,7 @@ void fold(TaskState& state, const LaunchEnded& fact, Now now) {
 void fold(TaskState& state, const Exited& fact, Now now) {
   ContainerState& container = at(state, fact.container);
   if (container.phase() != ContainerState::PHASE_RUNNING) return;
+  container.clear_reason();  // a notice about the running one
   end_container(container, Now{or_now(fact.at_ms, now)}, {});
   if (fact.exit_code) {
     container.set_exit_code(*fact.exit_code);
