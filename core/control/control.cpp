@@ -10,6 +10,7 @@
 #include "core/control/desk.hpp"
 #include "core/control/launches.hpp"
 #include "core/control/names.hpp"
+#include "core/control/networks.hpp"
 #include "core/control/nodes.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/plans.hpp"
@@ -44,11 +45,14 @@ class Control::Impl {
         definitions(desk),
         plans(desk, plugins),
         routes(plugins, plans),
-        launches(desk, plugins, tasks, delivery, unplaced),
-        runs({desk, routes, placer, launches, retention}),
-        starts({desk, plugins, routes, placer, launches}),
-        questions({desk, plugins, routes, placer, unplaced}) {
+        networks(desk),
+        launches({desk, plugins, placer, networks, tasks, delivery, unplaced}),
+        runs({desk, routes, placer, networks, launches, retention}),
+        starts({desk, plugins, routes, placer, networks, launches}),
+        questions({desk, plugins, routes, placer, networks, unplaced}) {
     tasks.on_stopped([this](const TaskId& id) {
+      const auto& interface = desk.state().task(id)->launch->task_interface;
+      if (interface) networks.give_back(*interface);
       delivery.forget(id);
       retention.task_stopped(id);
     });
@@ -59,6 +63,7 @@ class Control::Impl {
     if (auto ok = desk.restore(loaded); !ok) return ok;
     watches.begin(loaded.epoch);
     clusters.make_default();
+    networks.restore();
     nodes.restore();
     retention.restore();
     for (const auto& [id, task] : desk.state().tasks()) {
@@ -182,6 +187,7 @@ class Control::Impl {
   Plans plans;
   Routes routes;
   Unplaced unplaced;
+  Networks networks;
   Launches launches;
   Runs runs;
   Starts starts;

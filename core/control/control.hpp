@@ -21,8 +21,10 @@
 #include "core/control/commands.hpp"
 #include "core/control/frontend.hpp"
 #include "core/control/state.hpp"
+#include "core/control/strategies.hpp"
 #include "core/model/arn.hpp"
 #include "core/model/instant.hpp"
+#include "core/model/subnet.hpp"
 #include "core/store/store.hpp"
 
 namespace berth::control {
@@ -40,6 +42,8 @@ struct Config {
   // How many placement requests are kept compiled, and how long one stays that nobody uses.
   std::size_t compiled_requests = 1024;  // at least 1
   milliseconds compiled_request_idle = std::chrono::minutes(10);
+  StrategyRules strategies;  // checked
+  NetworkSettings networks;  // of tasks with the network mode awsvpc
 };
 
 // How the core reaches plugins. `done` is called later, on the loop, exactly once; never from

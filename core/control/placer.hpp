@@ -24,7 +24,9 @@ class Placer {
  public:
   // `meter` may be null.
   Placer(Desk& desk, DecisionMeter* meter)
-      : desk_(desk), meter_(meter), compilations_(desk.config().compiled_requests) {}
+      : desk_(desk),
+        meter_(meter),
+        compilations_(desk.config().compiled_requests, desk.config().strategies) {}
 
   struct NodeView {
     ClusterName cluster;
@@ -66,6 +68,9 @@ class Placer {
   [[nodiscard]] Result<Outcome> try_out(const Demand& demand, int count, std::uint64_t dice);
   void give_back(const std::vector<Place>& places);
 
+  // Where the node is, as placement sees it; empty for one that says nothing. Requires: it is
+  // known.
+  [[nodiscard]] std::string zone_of(const ClusterName& cluster, const NodeId& node) const;
   // Whether this node is known to placement, as one of this cluster.
   [[nodiscard]] bool knows(const ClusterName& cluster, const NodeId& node) const;
 
@@ -104,6 +109,8 @@ class Placer {
   // Empty for a pool's node.
   [[nodiscard]] std::string arn_of(const ClusterName& cluster, std::string_view node) const;
   void explain(const Demand& demand, placement::RequestId request, Outcome& outcome) const;
+  // The cluster's, made where there is none yet.
+  [[nodiscard]] placement::Engine& engine_for(const ClusterName& cluster);
   [[nodiscard]] const placement::Engine& engine_of(const ClusterName& cluster) const {
     return engines_.at(cluster);
   }

@@ -32,10 +32,10 @@ bool is_other_architecture(const TaskDefinition& d) {
 }
 
 constexpr Member<TaskDefinition> kTaskMembers[] = {
-    {"networkMode", [](const TaskDefinition& d) { return d.network_mode() == "awsvpc"; }},
     {"runtimePlatform.operatingSystemFamily", is_other_system},
     {"runtimePlatform.cpuArchitecture", is_other_architecture},
-    {"inferenceAccelerators", [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
+    {"inferenceAccelerators",
+     [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
     {"proxyConfiguration", [](const TaskDefinition& d) { return d.has_proxy_configuration(); }},
     {"ephemeralStorage", [](const TaskDefinition& d) { return d.has_ephemeral_storage(); }},
     {"enableFaultInjection", [](const TaskDefinition& d) { return d.enable_fault_injection(); }},
@@ -49,10 +49,6 @@ bool has_other_options(const ContainerDefinition& c) {
 }
 
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
-    {"restartPolicy",
-     [](const ContainerDefinition& c) {
-       return c.has_restart_policy() && (!c.restart_policy().has_enabled() || c.restart_policy().enabled());
-     }},
     {"environmentFiles", [](const ContainerDefinition& c) { return c.environment_files_size() > 0; }},
     {"secrets", [](const ContainerDefinition& c) { return c.secrets_size() > 0; }},
     {"logConfiguration.logDriver",
@@ -62,7 +58,6 @@ constexpr Member<ContainerDefinition> kContainerMembers[] = {
     {"logConfiguration.options", has_other_options},
     {"logConfiguration.secretOptions",
      [](const ContainerDefinition& c) { return c.log_configuration().secret_options_size() > 0; }},
-    {"healthCheck", [](const ContainerDefinition& c) { return c.has_health_check(); }},
     {"resourceRequirements", [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
     {"firelensConfiguration", [](const ContainerDefinition& c) { return c.has_firelens_configuration(); }},
     {"credentialSpecs", [](const ContainerDefinition& c) { return c.credential_specs_size() > 0; }},
@@ -117,9 +112,6 @@ std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request) {
   for (int i = 0; i < containers.size(); ++i) {
     const std::string path = at("containerDefinitions", i) + ".";
     refusals.check(kContainerMembers, containers[i], path);
-    for (int d = 0; d < containers[i].depends_on_size(); ++d) {
-      if (containers[i].depends_on(d).condition() != "HEALTHY") continue;
-      refusals.add(at(path + "dependsOn", d) + ".condition");
     }
   }
   refusals.check(kOverrideMembers, request.overrides(), "");

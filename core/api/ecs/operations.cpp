@@ -48,7 +48,7 @@ constexpr Entry kOperations[] = {
     {"DescribeTaskSets", nullptr},
     {"DescribeTasks", describe_tasks},
     {"DiscoverPollEndpoint", nullptr},
-    {"ExecuteCommand", nullptr},
+    {"ExecuteCommand", execute_command},
     {"GetTaskProtection", nullptr},
     {"ListAccountSettings", nullptr},
     {"ListAttributes", nullptr},

@@ -32,6 +32,9 @@ void list_tasks(const Call& call);
 void list_container_instances(const Call& call);
 void describe_container_instances(const Call& call);
 
+// Refuses, and names what does it instead (berth/exec.cpp).
+void execute_command(const Call& call);
+
 // Berth's own.
 void watch_task(const Call& call);
 void plan_task(const Call& call);

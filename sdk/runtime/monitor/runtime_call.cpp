@@ -46,7 +46,10 @@ pid_t spawn(const RuntimeCall& call) {
   ::dup2(call.stdout_fd >= 0 ? call.stdout_fd : null, STDOUT_FILENO);
   ::dup2(call.stderr_fd >= 0 ? call.stderr_fd : null, STDERR_FILENO);
   if (call.hide_cgroup2 && !cover_cgroup2()) ::_exit(126);
-  ::execv(argv[0], argv.data());
+  // The agent's environment may hold secrets, and hooks inherit it.
+  char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  char* environment[] = {path, nullptr};
+  ::execve(argv[0], argv.data(), environment);
   ::_exit(127);
 }
 

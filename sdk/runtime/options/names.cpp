@@ -68,6 +68,10 @@ sdk::Result<void> check_names(const v1::ecs::TaskDefinition& task, int container
     return wrong(of_container(container, "hostname"),
                  "With network mode awsvpc the hostname is the task's.");
   }
+  if (definition.extra_hosts_size() > 0 && task.network_mode() == "awsvpc") {
+    return wrong(of_container(container, "extraHosts"),
+                 "With network mode awsvpc there are no extraHosts.");
+  }
   for (int i = 0; i < definition.extra_hosts_size(); ++i) {
     const std::string field = at(of_container(container, "extraHosts"), i);
     const auto& entry = definition.extra_hosts(i);

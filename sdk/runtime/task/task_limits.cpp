@@ -10,6 +10,7 @@
 #include "sdk/runtime/options/check.hpp"
 #include "sdk/runtime/options/port_ranges.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/interface_of.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -120,11 +121,8 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
-      {{"restartPolicy", container.has_restart_policy() && (!container.restart_policy().has_enabled() ||
-                                                            container.restart_policy().enabled())},
-       {"environmentFiles", container.environment_files_size() > 0},
+      {{"environmentFiles", container.environment_files_size() > 0},
        {"secrets", container.secrets_size() > 0},
-       {"healthCheck", container.has_health_check()},
        {"resourceRequirements", container.resource_requirements_size() > 0},
        {"firelensConfiguration", container.has_firelens_configuration()},
        {"credentialSpecs", container.credential_specs_size() > 0}},
@@ -170,6 +168,7 @@ Result<NetworkMode> read_network_mode(const v1::StartTaskRequest& task) {
   if (mode.empty() || mode == "bridge") return NetworkMode::Bridge;
   if (mode == "host") return NetworkMode::Host;
   if (mode == "none") return NetworkMode::None;
+  if (mode == "awsvpc") return NetworkMode::Awsvpc;
   return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not make the network mode " + mode + " yet.",
                    "networkMode");
 }
@@ -253,9 +252,11 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
     PortRequest port{.container_port = static_cast<std::uint16_t>(mapping.container_port()),
                      .host_port = static_cast<std::uint16_t>(mapping.host_port()),
                      .protocol = protocol == "udp" ? Protocol::Udp : Protocol::Tcp};
-    if (*mode == NetworkMode::Host) {
+    if (*mode == NetworkMode::Host || *mode == NetworkMode::Awsvpc) {
       if (port.host_port != 0 && port.host_port != port.container_port) {
-        return wrong(field + ".hostPort", "With the network mode host, hostPort is containerPort.");
+        return wrong(field + ".hostPort", "With the network mode " +
+                                              task.definition().network_mode() +
+                                              ", hostPort is containerPort.");
       }
       port.host_port = port.container_port;
     }
@@ -305,7 +306,11 @@ Result<void> check_supported(const v1::StartTaskRequest& task) {
   if (auto fine = check_overrides(task); !fine) return fine;
   if (auto fine = options::check(task.definition(), task.overrides()); !fine) return fine;
   if (auto limits = read_task_limits(task, std::chrono::milliseconds(100)); !limits) return limits.error();
-  if (auto mode = read_network_mode(task); !mode) return mode.error();
+  const auto mode = read_network_mode(task);
+  if (!mode) return mode.error();
+  if (*mode == NetworkMode::Awsvpc) {
+    if (auto interface = interface_of(task); !interface) return interface.error();
+  }
   for (std::size_t i = 0; i < static_cast<std::size_t>(task.definition().container_definitions_size()); ++i) {
     const auto& container = task.definition().container_definitions(static_cast<int>(i));
     if (container.image().empty()) return wrong(member(i, "image"), "A container needs an image.");

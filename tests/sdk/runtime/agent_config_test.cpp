@@ -83,9 +83,13 @@ TEST(AgentRegistration, OffersTheMachine) {
                                     "ecs.instance-type=m7g.large", "com.amazonaws.ecs.capability.ecr-auth",
                                     "com.amazonaws.ecs.capability.logging-driver.json-file",
                                     "com.amazonaws.ecs.capability.privileged-container",
-                                    "ecs.capability.container-ordering", "ecs.capability.docker-plugin.local",
+                                    "ecs.capability.container-health-check",
+                                    "ecs.capability.container-ordering",
+                                    "ecs.capability.container-restart-policy",
+                                    "ecs.capability.docker-plugin.local",
                                     "ecs.capability.network.container-port-range",
-                                    "ecs.capability.pid-ipc-namespace-sharing", "ecs.capability.task-cpu-mem-limit"));
+                                    "ecs.capability.pid-ipc-namespace-sharing",
+                                    "ecs.capability.task-cpu-mem-limit"));
   ASSERT_EQ(made.node().resources_size(), 4);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
