@@ -272,14 +272,17 @@ class Server::Impl {
       if (found.known) {
         return {operation,
                 {},
-                unsupported("The operation " + operation +
-                            " is not supported by this version of Berth.")};
+                unsupported("The operation " + operation + " is not supported by " +
+                            (found.instead.empty() ? std::string("this version of Berth.")
+                                                   : "Berth: " + std::string(found.instead)))};
       }
     }
     if (target.starts_with(kBerthPrefix)) {
       if (operation == "WatchTask") return {operation, watch_task, {}};
       if (operation == "PlanTask") return {operation, plan_task, {}};
       if (operation == "ExplainTask") return {operation, explain_task, {}};
+      if (operation == "ListAgents") return {operation, list_agents, {}};
+      if (operation == "RemoveAgent") return {operation, remove_agent, {}};
       if (operation == "TaskStats") {
         return {operation, [this](const Call& call) { task_stats(call, ports_.stats); }, {}};
       }

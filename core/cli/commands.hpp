@@ -84,6 +84,10 @@ struct ExplainOptions {
   std::string task;   // or
   std::string group;  // what became of its last call that left tasks without a place
 };
+struct AgentRemoveOptions {
+  std::string agent;  // id, unique beginning of one, or ARN
+  bool force = false;
+};
 struct UpOptions {
   std::string data_dir;
   std::string api;
@@ -108,6 +112,8 @@ int stop_tasks(const Context& context, const StopOptions& options);
 int plan_tasks(const Context& context, const PlanOptions& options);
 int explain_task(const Context& context, const ExplainOptions& options);
 int list_plugins(const Context& context);
+int list_agents(const Context& context);
+int remove_agent(const Context& context, const AgentRemoveOptions& options);
 int show_version(const Context& context);
 int start_stack(const Context& context, const UpOptions& options);
 int stop_stack(const Context& context, const DownOptions& options);

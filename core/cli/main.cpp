@@ -32,6 +32,7 @@ struct Arguments {
   StopOptions stop;
   PlanOptions plan;
   ExplainOptions explain;
+  AgentRemoveOptions agent_remove;
   UpOptions up;
   DownOptions down;
   DoctorOptions doctor;
@@ -203,6 +204,22 @@ void add_placement_commands(CLI::App& app, Arguments& a, int& code) {
   });
 }
 
+void add_agent_commands(CLI::App& app, Arguments& a, int& code) {
+  auto* agent = app.add_subcommand("agent", "Hosts that have joined");
+  agent->require_subcommand(1);
+  agent->add_subcommand("list", "List them, of all clusters or of --cluster")->callback([&] {
+    code = list_agents(a.context);
+  });
+  auto* remove = agent->add_subcommand(
+      "remove",
+      "Deregister a host: its certificate is revoked at once and for ever, and its agent ends");
+  remove->add_option("agent", a.agent_remove.agent, "Id, unique beginning of an id, or ARN")
+      ->required();
+  remove->add_flag("--force", a.agent_remove.force,
+                   "Also where tasks run on it; they count as stopped, and its agent stops them");
+  remove->callback([&] { code = remove_agent(a.context, a.agent_remove); });
+}
+
 }  // namespace
 }  // namespace berth::cli
 
@@ -228,6 +245,7 @@ int main(int argc, char** argv) {
   add_stack_commands(app, a, code);
   add_task_commands(app, a, code);
   add_placement_commands(app, a, code);
+  add_agent_commands(app, a, code);
   auto* plugin = app.add_subcommand("plugin", "Plugins of the control plane");
   plugin->require_subcommand(1);
   plugin->add_subcommand("list", "List them with what they serve")->callback([&] {

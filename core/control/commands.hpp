@@ -37,6 +37,20 @@ struct RegisterTaskDefinition {
 struct DeregisterTaskDefinition {
   model::DeregisterTaskDefinitionRequest request;
 };
+// Of container instances of one cluster, each named by its id in targetId; all or none.
+struct PutAttributes {
+  ClusterName cluster;
+  std::vector<ecs::Attribute> attributes;
+};
+struct DeleteAttributes {
+  ClusterName cluster;
+  std::vector<ecs::Attribute> attributes;  // values do not matter
+};
+// Takes a host out of its fleet, now and for ever; with `force` also one with tasks, which end.
+struct RemoveAgent {
+  std::string agent;  // a container instance's id
+  bool force = false;
+};
 struct RunTask {
   model::RunTaskRequest request;
 };
@@ -68,7 +82,8 @@ struct WatchTask {
 
 using Command =
     std::variant<CreateCluster, DeleteCluster, RegisterTaskDefinition, DeregisterTaskDefinition,
-                 RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask>;
+                 RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask, PutAttributes,
+                 DeleteAttributes, RemoveAgent>;
 
 // Why something was not placed: ECS's failures[].
 struct Failure {
@@ -93,6 +108,13 @@ struct RunTaskAnswer {
   std::vector<TaskPtr> tasks;
   std::vector<Failure> failures;
   std::vector<ContainerInstancePtr> instances{};  // beside tasks; null where the node is none
+};
+// What was put or deleted, with the instances' ids.
+struct AttributesAnswer {
+  std::vector<ecs::Attribute> attributes;
+};
+struct RemoveAgentAnswer {
+  NodeId id;
 };
 struct WatchTaskAnswer {
   TaskPtr task;
@@ -158,9 +180,9 @@ struct ExplainTaskAnswer {
 
 // The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr,
 // RunTaskAnswer for RunTask and StartTask, TaskPtr for StopTask, WatchTaskAnswer, PlanTaskAnswer,
-// ExplainTaskAnswer.
+// ExplainTaskAnswer; AttributesAnswer for PutAttributes and DeleteAttributes; RemoveAgentAnswer.
 using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer,
-                            PlanTaskAnswer, ExplainTaskAnswer>;
+                            PlanTaskAnswer, ExplainTaskAnswer, AttributesAnswer, RemoveAgentAnswer>;
 
 // Called once on the loop thread, when all that the answer shows is durable. Must not block.
 using Reply = std::function<void(Result<Answer>)>;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "berth/v1/plugin.pb.h"
+#include "core/control/attributes.hpp"
 #include "core/control/clusters.hpp"
 #include "core/control/definitions.hpp"
 #include "core/control/delivery.hpp"
@@ -16,6 +17,7 @@
 #include "core/control/plans.hpp"
 #include "core/control/plugins.hpp"
 #include "core/control/questions.hpp"
+#include "core/control/removals.hpp"
 #include "core/control/reports.hpp"
 #include "core/control/retention.hpp"
 #include "core/control/routes.hpp"
@@ -42,6 +44,8 @@ class Control::Impl {
         retention(desk, plugins, tasks),
         nodes(desk, plugins, placer, tasks, reports),
         clusters(desk, plugins, nodes),
+        attributes(desk, nodes),
+        removals(desk, plugins),
         definitions(desk),
         plans(desk, plugins),
         routes(plugins, plans),
@@ -139,6 +143,9 @@ class Control::Impl {
       void operator()(PlanTask& c) const { impl.questions.plan(c, std::move(reply)); }
       void operator()(ExplainTask& c) const { impl.questions.explain(c, std::move(reply)); }
       void operator()(WatchTask& c) const { impl.watch(c, std::move(reply)); }
+      void operator()(PutAttributes& c) const { impl.attributes.put(c, reply); }
+      void operator()(DeleteAttributes& c) const { impl.attributes.remove(c, reply); }
+      void operator()(RemoveAgent& c) const { impl.removals.remove(c, std::move(reply)); }
     };
     std::visit(Visitor{*this, reply}, command);
   }
@@ -183,6 +190,8 @@ class Control::Impl {
   Retention retention;
   Nodes nodes;
   Clusters clusters;
+  Attributes attributes;
+  Removals removals;
   Definitions definitions;
   Plans plans;
   Routes routes;

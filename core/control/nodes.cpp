@@ -95,6 +95,11 @@ void Nodes::cluster_made(const ClusterName& cluster) {
   }
 }
 
+void Nodes::attributes_changed(const NodeId& id) {
+  const auto known = nodes_.find(id);
+  if (known != nodes_.end() && known->second.joined) offer(known->second);
+}
+
 bool Nodes::acceptable(const PluginName& plugin, const v1::Node& node) const {
   const Plugins::Plugin* owner = plugins_.find(plugin);
   if (owner == nullptr || !is_valid_name(node.cluster())) return false;

@@ -33,6 +33,9 @@ class Nodes {
   void take(const PluginName& plugin, v1::InventorySnapshot snapshot);
   void take(const PluginName& plugin, v1::InventoryDelta delta);
 
+  // Its record has other custom attributes now: placement is to see them.
+  void attributes_changed(const NodeId& id);
+
   // Nodes that waited for it join.
   void cluster_made(const ClusterName& cluster);
 

@@ -13,6 +13,8 @@ Result<void> Placer::put_node(const NodeView& view) {
   const NodeId id(view.node.id());
   placement::NodeSpec spec = node_spec_of(view.node, view.plugin.str());
   for (const auto& attribute : view.custom_attributes) {
+    std::erase_if(spec.attributes,
+                  [&](const auto& reported) { return reported.name == attribute.name(); });
     spec.attributes.push_back({.name = attribute.name(), .value = attribute.value()});
   }
   spec.connected = view.connected;

@@ -50,6 +50,8 @@ enum class Subject {
   ClusterContents,  // Precondition: `what` is "tasks", "services" or "container instances"
   Feature,      // Unimplemented: UnsupportedFeatureException
   Platform,
+  Target,          // NotFound: TargetNotFoundException
+  AttributeLimit,  // AttributeLimitExceededException
   Store,
   Plugin,
 };

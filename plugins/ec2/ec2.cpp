@@ -61,6 +61,9 @@ Ec2::Ec2(sdk::Host host) : LaunchType(host), worker_(host) {
   config_.heartbeat = std::chrono::milliseconds(heartbeat);
   config_.dead_after = std::chrono::milliseconds(dead_after);
   config_.max_nodes = static_cast<std::size_t>(settings.integer("max_nodes", 100'000, {.min = 1, .max = 1'000'000}));
+  const auto lifetime = settings.integer("certificate_lifetime_seconds", 30 * 24 * 3600, {.min = 1, .max = 3650 * 24 * 3600});
+  if (lifetime * 1000 < 6 * heartbeat) settings.reject("certificate_lifetime_seconds", "it is less than six heartbeats");
+  config_.certificate_lifetime = std::chrono::seconds(lifetime);
   config_.data_dir = host.data_dir();
   if (!host.config().cluster().empty()) config_.cluster = host.config().cluster();
 }
@@ -156,6 +159,14 @@ void Ec2::answer(fleet::AskHandle to, const v1::Ask& question) {
   };
   if (question.has_mirrors()) return host().mirrors_bytes(question.mirrors().request(), pass_on);
   if (question.has_authorize()) return host().authorize_bytes(question.authorize().request(), pass_on);
+  if (question.has_task_credentials()) {
+    v1::TaskCredentialsRequest request;
+    if (!request.ParseFromString(question.task_credentials().request())) {
+      return pass_on(sdk::fail(BERTH_INVALID, "the question cannot be read"));
+    }
+    request.set_node_id(to.node_id);  // whatever it says
+    return host().task_credentials(request, pass_on);
+  }
   pass_on(sdk::fail(BERTH_UNIMPLEMENTED, "this control plane does not know the question"));
 }
 

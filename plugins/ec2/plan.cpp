@@ -206,8 +206,19 @@ class Planner {
     for (const auto& volume : definition_.volumes()) {
       if (volume.has_docker_volume_configuration()) require("ecs.capability.docker-plugin.local");
     }
+    if (!definition_.task_role_arn().empty() || !changes.task_role_arn().empty()) {
+      const bool host = definition_.network_mode() == "host";
+      require(std::string("com.amazonaws.ecs.capability.task-iam-role") + (host ? "-network-host" : ""));
+    }
     for (const auto& container : definition_.container_definitions()) {
       add_attributes_of_options(container);
+      for (const auto& secret : container.secrets()) {
+        const bool asm_secret = secret.value_from().find(":secretsmanager:") != std::string::npos;
+        require(std::string("ecs.capability.secrets.") + (asm_secret ? "asm" : "ssm") + ".environment-variables");
+      }
+      if (container.environment_files_size() > 0 || override_of(container).environment_files_size() > 0) {
+        require("ecs.capability.env-files.s3");
+      }
       if (container.has_log_configuration()) {
         require("com.amazonaws.ecs.capability.logging-driver." + container.log_configuration().log_driver());
       }

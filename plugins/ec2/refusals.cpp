@@ -49,8 +49,6 @@ bool has_other_options(const ContainerDefinition& c) {
 }
 
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
-    {"environmentFiles", [](const ContainerDefinition& c) { return c.environment_files_size() > 0; }},
-    {"secrets", [](const ContainerDefinition& c) { return c.secrets_size() > 0; }},
     {"logConfiguration.logDriver",
      [](const ContainerDefinition& c) {
        return c.has_log_configuration() && c.log_configuration().log_driver() != "json-file";
@@ -69,7 +67,6 @@ constexpr Member<TaskOverride> kOverrideMembers[] = {
     {"overrides.ephemeralStorage", [](const TaskOverride& o) { return o.has_ephemeral_storage(); }},
 };
 constexpr Member<ContainerOverride> kContainerOverrideMembers[] = {
-    {"environmentFiles", [](const ContainerOverride& o) { return o.environment_files_size() > 0; }},
     {"resourceRequirements", [](const ContainerOverride& o) { return o.resource_requirements_size() > 0; }},
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's end of a fleet: dials, joins once, comes back for ever, says what it offers, takes calls, delivers reports.
 //
-// Invariants: 1. The join secret and the agent's own are said only to a server that showed the pinned certificate.
-// 2. The identity is on disk before the agent uses it. 3. A report is repeated on each connection until it is acknowledged;
+// Invariants: 1. The join secret is said only to a server that showed the pinned certificate, and the private key to nobody.
+// 2. The identity (key and certificate) is on disk before the agent uses it. 3. A report is repeated on each connection until it is acknowledged;
 // of one task only the newest matters, and with it no older one is sent.
 // Threads: any, but write_chunk() not on the loop; events come on the loop's thread, one at a time, and must not block.
 #pragma once
@@ -26,7 +26,7 @@ namespace berth::fleet {
 struct ClientConfig {
   Endpoint server;
   std::string join_token;                 // needed until there is an identity; a token of another server joins anew
-  std::filesystem::path identity_file;    // 0600
+  std::filesystem::path identity_file;    // 0600: node id, key, certificate
   std::string
       host_address{};  // IPv4 where other hosts reach this one; empty: as the server sees it
   std::chrono::milliseconds dial_timeout{10'000};
@@ -53,6 +53,8 @@ struct ClientEvents {
   // What the other hosts have; `server` is the peer of this connection, "ADDRESS:PORT".
   std::function<void(const v1::Peers&, const std::string& server)> peers{};
   std::function<void(const std::string& why)> disconnected;
+  // The fleet has removed this node: its tasks are nobody's any more. Told once in each process; nothing is dialled afterwards.
+  std::function<void(const std::string& node_id)> removed;
   std::function<void(int level, const std::string& message)> log;
 };
 

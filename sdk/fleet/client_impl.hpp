@@ -61,10 +61,8 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void dial_now();
   void dialled(sdk::Result<std::shared_ptr<Connection>> result);
   void frame(v1::Frame&& frame);
-  void joined(const v1::Joined& joined);
   void say_hello();
   void welcome(const v1::Welcome& welcome);
-  void goodbye(const v1::Goodbye& goodbye);
   void heartbeat();
   void lost(const std::string& why);
   void retry(const std::string& why);
@@ -72,6 +70,18 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void log(int level, const std::string& message);
   template <typename Work>
   void on_loop(Work work);
+
+  // client_identity.cpp: who this agent is
+  [[nodiscard]] bool must_join() const { return identity_.node_id().empty() || expired_; }
+  void join();
+  void joined(const v1::Joined& joined);
+  void renew();
+  void renewed(const v1::Certificate& certificate);
+  // On disk first, then in use.
+  sdk::Result<void> keep(const v1::StoredIdentity& identity);
+  void goodbye(const v1::Goodbye& goodbye);
+  // The fleet has let this node go: nothing is dialled any more.
+  void let_go();
 
   // client_reports.cpp: what goes over it
   void call(const v1::Call& call);
@@ -100,6 +110,9 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   std::shared_ptr<Connection> connection_;
   bool live_ = false;
   bool ended_ = false;
+  bool expired_ = false;       // the certificate has, so the server says
+  bool dial_again_ = false;    // at once, when this connection is gone: it has joined
+  std::string new_key_;        // PKCS#8 in DER, while a certificate for it is asked for
   bool refused_ = false;       // the last good-bye was one that only a person can mend
   std::string last_complaint_; // logged once, not each time
   std::chrono::milliseconds backoff_{0};

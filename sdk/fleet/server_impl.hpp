@@ -8,8 +8,10 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 
+#include "sdk/fleet/agent_certificate.hpp"
 #include "sdk/fleet/credentials.hpp"
 #include "sdk/fleet/node_store.hpp"
 #include "sdk/fleet/peer_book.hpp"
@@ -55,7 +57,9 @@ class Server::Impl {
     std::string node_id;      // once it has said a valid Hello
     std::string incarnation;
     bool live = false;        // is the node's
-    bool joined = false;      // has got an identity on this connection
+    std::int64_t certificate_expires_ms = 0;  // of the newest that this connection's agent has
+    std::int64_t renew_at_ms = 0;             // when it is asked to take a new one
+    bool asked_to_renew = false;
     Clock::time_point heard{};
     Clock::time_point due{};  // of the next heartbeat
     Loop::Timer timer;        // for the Hello, then the heartbeat
@@ -78,8 +82,6 @@ class Server::Impl {
   void make_room_for_strangers();
   void frame(Session& session, v1::Frame&& frame);
   void stranger_frame(Session& session, v1::Frame&& frame);
-  void join(Session& session, const v1::Join& join);
-  void hello(Session& session, const v1::Hello& hello);
   void challenge(Session& owner, Session& newcomer);
   void admit(Session& session, const v1::Registration& registration);
   sdk::Result<void> remember(const std::string& id, const v1::Registration& registration);
@@ -94,6 +96,16 @@ class Server::Impl {
   Session* find(std::uint64_t serial);
   Session* owner_of(const std::string& node_id);
   [[nodiscard]] berth::v1::Node node_of(const v1::StoredNode& stored) const;
+
+  // server_identity.cpp
+  void join(Session& session, const v1::Join& join);
+  void hello(Session& session, const v1::Hello& hello);
+  void renewal(Session& session, const v1::Renewal& renewal);
+  // False: it has expired, and the session with it.
+  bool look_at_certificate(Session& session);
+  // Issues, and remembers the key beside those that the agent may still have.
+  sdk::Result<Authority::Issued> issue(v1::StoredNode& node, const std::string& request, const std::string& session_key);
+  void plan_renewal(Session& session, std::int64_t expires_ms) const;
 
   // server_calls.cpp
   void begin_call(std::uint64_t id, NewCall wish);
@@ -117,6 +129,7 @@ class Server::Impl {
   ServerEvents events_;
   NodeStore store_;
   JoinToken token_;
+  std::optional<Authority> authority_;
   std::unique_ptr<Listener> listener_;
   std::map<std::uint64_t, Session> sessions_;
   std::map<std::string, std::uint64_t> live_;  // node id -> serial

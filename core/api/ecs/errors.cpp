@@ -38,6 +38,10 @@ std::string client_fault(const Error& error) {
     case Subject::Platform:
       return missing ? "PlatformUnknownException"
                      : "PlatformTaskDefinitionIncompatibilityException";
+    case Subject::Target:
+      return missing ? "TargetNotFoundException" : "InvalidParameterException";
+    case Subject::AttributeLimit:
+      return "AttributeLimitExceededException";
     case Subject::Task:
     case Subject::ContainerInstance:
     case Subject::Request:

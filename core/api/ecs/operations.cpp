@@ -10,7 +10,14 @@ namespace {
 struct Entry {
   std::string_view name;
   Operation operation;
+  std::string_view instead{};
 };
+
+// Amazon's agent speaks these; Berth's has a protocol of its own.
+constexpr std::string_view kAgents =
+    "hosts join with berth-agent and a join token, and report by it.";
+constexpr std::string_view kAgentUpdate =
+    "install the new berth-agent on the host and restart it; its tasks run on.";
 
 // All operations of the API model 2014-11-13, by name.
 constexpr Entry kOperations[] = {
@@ -22,7 +29,7 @@ constexpr Entry kOperations[] = {
     {"CreateService", nullptr},
     {"CreateTaskSet", nullptr},
     {"DeleteAccountSetting", nullptr},
-    {"DeleteAttributes", nullptr},
+    {"DeleteAttributes", delete_attributes},
     {"DeleteCapacityProvider", nullptr},
     {"DeleteCluster", delete_cluster},
     {"DeleteDaemon", nullptr},
@@ -47,11 +54,11 @@ constexpr Entry kOperations[] = {
     {"DescribeTaskDefinition", describe_task_definition},
     {"DescribeTaskSets", nullptr},
     {"DescribeTasks", describe_tasks},
-    {"DiscoverPollEndpoint", nullptr},
+    {"DiscoverPollEndpoint", nullptr, kAgents},
     {"ExecuteCommand", execute_command},
     {"GetTaskProtection", nullptr},
     {"ListAccountSettings", nullptr},
-    {"ListAttributes", nullptr},
+    {"ListAttributes", list_attributes},
     {"ListClusters", list_clusters},
     {"ListContainerInstances", list_container_instances},
     {"ListDaemonDeployments", nullptr},
@@ -66,24 +73,24 @@ constexpr Entry kOperations[] = {
     {"ListTasks", list_tasks},
     {"PutAccountSetting", nullptr},
     {"PutAccountSettingDefault", nullptr},
-    {"PutAttributes", nullptr},
+    {"PutAttributes", put_attributes},
     {"PutClusterCapacityProviders", nullptr},
-    {"RegisterContainerInstance", nullptr},
+    {"RegisterContainerInstance", nullptr, kAgents},
     {"RegisterDaemonTaskDefinition", nullptr},
     {"RegisterTaskDefinition", register_task_definition},
     {"RunTask", run_task},
     {"StartTask", start_task},
     {"StopServiceDeployment", nullptr},
     {"StopTask", stop_task},
-    {"SubmitAttachmentStateChanges", nullptr},
-    {"SubmitContainerStateChange", nullptr},
-    {"SubmitTaskStateChange", nullptr},
+    {"SubmitAttachmentStateChanges", nullptr, kAgents},
+    {"SubmitContainerStateChange", nullptr, kAgents},
+    {"SubmitTaskStateChange", nullptr, kAgents},
     {"TagResource", nullptr},
     {"UntagResource", nullptr},
     {"UpdateCapacityProvider", nullptr},
     {"UpdateCluster", nullptr},
     {"UpdateClusterSettings", nullptr},
-    {"UpdateContainerAgent", nullptr},
+    {"UpdateContainerAgent", nullptr, kAgentUpdate},
     {"UpdateContainerInstancesState", nullptr},
     {"UpdateDaemon", nullptr},
     {"UpdateExpressGatewayService", nullptr},
@@ -100,7 +107,7 @@ static_assert(std::ranges::is_sorted(kOperations, {}, &Entry::name));
 Lookup find_ecs_operation(std::string_view name) {
   const auto* it = std::ranges::lower_bound(kOperations, name, {}, &Entry::name);
   if (it == std::end(kOperations) || it->name != name) return {};
-  return {.operation = it->operation, .known = true};
+  return {.operation = it->operation, .known = true, .instead = it->instead};
 }
 
 }  // namespace berth::api

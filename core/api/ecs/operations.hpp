@@ -32,6 +32,9 @@ void list_tasks(const Call& call);
 void list_container_instances(const Call& call);
 void describe_container_instances(const Call& call);
 
+void put_attributes(const Call& call);
+void delete_attributes(const Call& call);
+void list_attributes(const Call& call);
 // Refuses, and names what does it instead (berth/exec.cpp).
 void execute_command(const Call& call);
 
@@ -39,11 +42,14 @@ void execute_command(const Call& call);
 void watch_task(const Call& call);
 void plan_task(const Call& call);
 void explain_task(const Call& call);
+void list_agents(const Call& call);
+void remove_agent(const Call& call);
 
 // Which operation a name stands for, of those of the pinned API model.
 struct Lookup {
   Operation operation = nullptr;  // null: not served
   bool known = false;
+  std::string_view instead{};  // for one that never will be: what to do in its place, a sentence
 };
 [[nodiscard]] Lookup find_ecs_operation(std::string_view name);
 

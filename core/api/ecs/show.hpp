@@ -48,6 +48,8 @@ struct InstanceView {
 };
 [[nodiscard]] InstanceView instance_view(const control::State& state,
                                          ContainerInstancePtr instance);
+// What its agent reports and what was put; of one name, the latter.
+[[nodiscard]] std::vector<ecs::Attribute> attributes_of(const ContainerInstance& instance);
 struct InstanceParts {
   bool tags = false;
   bool health = false;

@@ -10,8 +10,10 @@
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
 #include "sdk/runtime/agent/call_errors.hpp"
+#include "sdk/runtime/agent/claims.hpp"
 #include "sdk/runtime/agent/peer_link.hpp"
 #include "sdk/runtime/agent/registration.hpp"
+#include "sdk/runtime/agent/role_link.hpp"
 #include "sdk/runtime/oci/runtime_program.hpp"
 
 namespace berth::runtime {
@@ -32,8 +34,9 @@ sdk::Result<std::string> read_token(const AgentConfig& config, bool has_identity
 
 Agent::Agent() : registry_(kRegistryPatience) {}
 
-sdk::Result<std::unique_ptr<Agent>> Agent::open(const AgentConfig& config) {
+sdk::Result<std::unique_ptr<Agent>> Agent::open(const AgentConfig& config, std::function<void()> let_go) {
   std::unique_ptr<Agent> agent(new Agent);
+  agent->let_go_ = std::move(let_go);
   if (auto begun = agent->begin(config); !begun) return begun.error();
   return agent;
 }
@@ -55,12 +58,16 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                            .host_address = config.address},
                           make_registration(config, HostFacts::detect(), *version), events());
   if (!client) return client.error();
+  if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
   client_ = std::move(*client);
   registry_.connect(*client_);
-  auto tasks = Tasks::open(
-      config.tasks, {.report = [this](const v1::TaskReport& report) { client_->report(report); },
-                     .registry = registry_,
-                     .interfaces = interface_listener(*client_)});
+  TasksConfig settings = config.tasks;
+  settings.instance_tags = config.tags;
+  auto tasks = Tasks::open(std::move(settings),
+                           {.report = [this](const v1::TaskReport& report) { reported(report); },
+                            .registry = registry_,
+                            .credentials = ask_for_roles(*client_, kRegistryPatience),
+                            .interfaces = interface_listener(*client_)});
   if (!tasks) return tasks.error();
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
@@ -103,6 +110,12 @@ fleet::ClientEvents Agent::events() {
             close_door(*tasks_, server);
           },
       .disconnected = {},
+      .removed =
+          [this](const std::string&) {
+            const std::lock_guard lock(mutex_);
+            removed_ = look_again_ = true;
+            changed_.notify_one();
+          },
       .log =
           [](int level, const std::string& line) {
             const auto at = level == BERTH_LOG_ERROR ? spdlog::level::err
@@ -126,14 +139,45 @@ void Agent::call(fleet::AgentCall call) {
 void Agent::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return ending_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return ending_ || !queue_.empty() || look_again_; });
     if (ending_) return;
+    if (std::exchange(look_again_, false)) {
+      lock.unlock();
+      end_tasks();
+      lock.lock();
+      continue;
+    }
     const fleet::AgentCall next = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
     carry_out(next);
     lock.lock();
   }
+}
+
+void Agent::reported(const v1::TaskReport& report) {
+  client_->report(report);
+  const std::lock_guard lock(mutex_);
+  if (!removed_) return;
+  look_again_ = true;
+  changed_.notify_one();
+}
+
+// Nobody will ever ask for these tasks to be stopped, nor hear that they have.
+void Agent::end_tasks() {
+  bool any = false;
+  for (const auto& report : tasks_->list()) {
+    if (report.phase() == v1::TASK_PHASE_STOPPED) continue;
+    any = true;
+    v1::StopTaskRequest request;
+    request.set_task_id(report.task_id());
+    request.set_reason("The container instance was removed from its cluster");
+    if (auto stopped = tasks_->stop(request); !stopped) {
+      spdlog::error("task {} cannot be stopped: {}", report.task_id(), stopped.error().message);
+    }
+  }
+  if (any) return;
+  if (auto done = std::exchange(let_go_, nullptr)) done();
 }
 
 void Agent::carry_out(const fleet::AgentCall& call) {

@@ -153,7 +153,9 @@ bool Monitor::create() {
   created.add("monitor_pid", ::getpid());
   created.add("boot_id", state::boot_id());
   created.add("at_ns", now_ns());
-  if (!state::write_file(path(state::kCreated), created.print())) {
+  // The end must be told also where the disk is full by then.
+  if (!state::reserve_file(path(state::kExit)) ||
+      !state::write_file(path(state::kCreated), created.print())) {
     reply(sync_fd_,
           std::string("failed state could not be written: ") + std::strerror(errno) + "\n");
     return false;
@@ -385,9 +387,9 @@ void Monitor::record_exit() {
   exit.add("oom_kills", count_oom_kills(config_.text("oom_file")));
   exit.add("started_at_ns", started_at_ns_);
   exit.add("finished_at_ns", finished_at_ns_);
-  // A full disk must not turn an end into a mystery: try once more without the wish to survive a
-  // power cut.
-  if (!state::write_file(path(state::kExit), exit.print(), state::Sync::Yes)) {
+  // A full disk must not turn an end into a mystery: its room was set aside, and where even that
+  // fails, try once more without the wish to survive a power cut.
+  if (!state::write_reserved(path(state::kExit), exit.print())) {
     state::write_file(path(state::kExit), exit.print());
   }
 }

@@ -152,6 +152,34 @@ inline bool write_file(const std::string& path, std::string_view text, Sync sync
   return true;
 }
 
+// Sets room aside for a file that must not fail to be written when the disk is full: as long as the
+// text of write_reserved is no longer than this.
+inline constexpr std::size_t kReserved = 512;
+inline bool reserve_file(const std::string& path) {
+  const int fd = ::open((path + ".tmp").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  const bool good = write_all(fd, std::string(kReserved, '\n'));
+  return ::close(fd) == 0 && good;
+}
+
+// As write_file with Sync::Yes, into that room.
+inline bool write_reserved(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".tmp";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  bool good = write_all(fd, text) && ::ftruncate(fd, static_cast<off_t>(text.size())) == 0;
+  good = ::fsync(fd) == 0 && good;
+  good = ::close(fd) == 0 && good;
+  if (!good || ::rename(temporary.c_str(), path.c_str()) != 0) return false;
+  const int dir =
+      ::open(path.substr(0, path.rfind('/')).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir >= 0) {
+    ::fsync(dir);
+    ::close(dir);
+  }
+  return true;
+}
+
 // Field 22 of /proc/PID/stat; 0 where there is no such process. A zombie counts as none.
 inline std::uint64_t start_ticks(pid_t pid) {
   const auto text = read_file("/proc/" + std::to_string(pid) + "/stat");

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/network/conntrack.hpp"
 #include "sdk/runtime/network/endpoint_files.hpp"
@@ -297,6 +298,7 @@ void TaskNetwork::Impl::give_back(const Endpoint& endpoint) {
 sdk::Result<void> TaskNetwork::Impl::connect(const Endpoint& endpoint) {
   auto netns = make_netns(endpoint.netns_path);
   if (!netns) return netns.error();
+  BERTH_FAILPOINT("network.after_netns");
   const auto address = parse_address(endpoint.address);
   if (!address) return {};  // mode none
   auto host = Netlink::open();
@@ -313,6 +315,7 @@ sdk::Result<void> TaskNetwork::Impl::connect(const Endpoint& endpoint) {
     added = host->add_veth(veth);
   }
   if (!added) return added;
+  BERTH_FAILPOINT("network.after_veth");
   Netlink& inside = netns->netlink;
   if (auto done = inside.add_address("eth0", *address, endpoint.prefix_length); !done) return done;
   if (auto done = inside.set_up("eth0"); !done) return done;
@@ -339,11 +342,13 @@ sdk::Result<Endpoint> TaskNetwork::Impl::attach(const std::string& id, bool brid
     if (!reserved) return reserved.error();
     record = *reserved;
   }
+  BERTH_FAILPOINT("network.after_reserve");
   auto connected = connect(record->endpoint);
   if (connected) {
     const std::lock_guard lock(mutex_);
     record->whole = true;
     connected = bridged ? nat_->add(publications_of(record->endpoint)) : sdk::Result<void>();
+    BERTH_FAILPOINT("network.after_rules");
     if (connected) connected = files_.save(*record);
     if (connected) endpoints_[id] = *record;
   }
@@ -370,6 +375,7 @@ sdk::Result<void> TaskNetwork::Impl::detach(const std::string& id) {
   }
   if (!endpoint.address.empty()) forget_udp_flows(endpoint, endpoint.address);
   if (auto removed = remove_netns(endpoint.netns_path); !removed) return removed;
+  BERTH_FAILPOINT("network.after_removal");
   const std::lock_guard lock(mutex_);
   give_back(endpoint);
   files_.drop(id);

@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "sdk/runtime/network/name_files.hpp"
 #include "sdk/runtime/options/container_options.hpp"
 #include "sdk/runtime/options/names.hpp"
+#include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_process.hpp"
 #include "sdk/runtime/task/task_limits.hpp"
 
@@ -40,6 +43,11 @@ std::string default_hostname(const std::string& task_id, std::size_t container) 
   return task_id.substr(0, 12 - std::min<std::size_t>(index.size(), 11)) + index;
 }
 
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 // A reason in ECS's form: "Name: text".
 std::string reason_of(const char* name, const sdk::Error& error) {
   const auto colon = error.message.find("Error: ");
@@ -52,7 +60,8 @@ Result<void> write_file(const fs::path& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << text;
   file.close();
-  if (!file) return sdk::fail(BERTH_INTERNAL, "cannot write " + path.string());
+  const int why = errno;
+  if (!file) return sdk::fail(BERTH_INTERNAL, "cannot write " + path.string() + ": " + std::strerror(why));
   std::error_code error;
   fs::permissions(path, fs::perms{0644}, error);
   return {};
@@ -129,7 +138,8 @@ LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
 
 Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
                                                    image::RegistryAccess& registry,
-                                                   InterfaceListener interfaces) {
+                                                   InterfaceListener interfaces,
+                                                   Roles::Source credentials) {
   std::unique_ptr<LocalHost> host(new LocalHost(config, registry));
   host->listener_ = std::move(interfaces);
   const fs::path& data = config.data_dir;
@@ -139,6 +149,13 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
   auto images = image::ImageStore::open(data / "images");
   if (!images) return images.error();
   host->images_ = std::move(*images);
+  host->cleaner_ = std::make_unique<image::Cleaner>(
+      *host->images_,
+      image::CleaningOptions{.interval = config.image_cleanup_interval,
+                             .minimum_age = config.image_minimum_age,
+                             .most = config.images_per_cleanup,
+                             .free_percent = config.image_free_percent},
+      [directory = (data / "images").string()] { return image::free_percent_of(directory); });
   auto network = TaskNetwork::open({.state_dir = data / "network",
                                     .bridge = config.bridge,
                                     .subnet = config.subnet,
@@ -165,6 +182,13 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
   host->namespaces_ = std::make_unique<TaskNamespaces>(
       *host->runtime_, *host->volumes_,
       TaskNamespaces::Config{.tasks_dir = data / "tasks", .init_program = host->init_program_});
+  auto identity = TaskIdentity::open(
+      {.directory = data / "endpoints", .instance_tags = config.instance_tags}, config.secret_settings, std::move(credentials),
+      [raw = host.get()](const std::string& task_id, const std::string& container, const std::string& id) {
+        return raw->stats(task_id, container, id);
+      });
+  if (!identity) return identity.error();
+  host->identity_ = std::move(*identity);
   host->runtime_->end_leftover_execs();
   return host;
 }
@@ -177,7 +201,14 @@ std::string LocalHost::cgroup_of(const std::string& task_id) const {
   return "/" + config_.cgroup_parent + "/" + task_id;
 }
 
-Result<void> LocalHost::check(const TaskSpec& task) { return check_supported(task.request); }
+Result<void> LocalHost::check(const TaskSpec& task) {
+  const auto& containers = task.request.definition().container_definitions();
+  for (int i = 0; i < containers.size(); ++i) {
+    const std::string member = "containerDefinitions[" + std::to_string(i) + "].";
+    if (auto fine = check_secrets(containers[i], member); !fine) return fine;
+  }
+  return check_supported(task.request);
+}
 
 // ---- Pull
 
@@ -187,6 +218,7 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
   const auto& wanted = definition.container_definitions(static_cast<int>(container));
   const auto& overrides = task.request.overrides();
   const std::string holder = container_id(task.request.task_id(), container);
+  if (auto had = identity_->await_role(task.request, cancel); !had) return had.error();
   image::PullOptions options;
   options.behaviour = behaviour_of(config_.pull);
   options.execution_role_arn =
@@ -207,6 +239,10 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
     progress(told);
   };
   auto image = images_->pull(wanted.image(), registry_, options);
+  // A full disk may hold images that nobody uses: without them it may fit.
+  if (!image && image.error().status == BERTH_NO_CAPACITY && images_->remove_unused(std::chrono::seconds{0}, 1'000) > 0) {
+    image = images_->pull(wanted.image(), registry_, options);
+  }
   if (!image) return sdk::fail(image.error().status, reason_of("CannotPullContainerError", image.error()));
   if (cancel.stop_requested()) {
     // The task's clean-up may be over already, and would not come back for this.
@@ -392,6 +428,16 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   made.spec.netns_path = made.endpoint.netns_path;
   made.spec.hostname = hostname_of(task, container, !made.spec.netns_path.empty());
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
+  if (auto given = identity_->give_secrets(task.request, container, directory / "secret", made.spec); !given) {
+    return given.error();
+  }
+  if (auto served = identity_->attach(task.request, container, made.endpoint, *image, wall_ms()); !served) {
+    return served.error();
+  }
+  for (const std::string& entry : identity_->environment(task.request, container, made.endpoint)) {
+    const auto equals = entry.find('=');
+    put_env(made.spec.env, entry.substr(0, equals), entry.substr(equals + 1));
+  }
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
   return made;
 }
@@ -439,10 +485,19 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     if (!out.notice.empty()) spdlog::warn("tasks: container {}: {}", id, out.notice);
     endpoint = std::move(made->endpoint);
   }
+  // The runtime keeps a copy of the configuration, on disk.
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  const fs::path copy = config_.data_dir / "runtime/runtime" / id / "config.json";
+  if (const auto hidden = secret_variables(definition); !hidden.empty()) {
+    if (auto done = secrets::blot_out(copy, hidden); !done) {
+      return launch_failed(reason_of("CannotCreateContainerError", done.error()));
+    }
+  }
   auto started = runtime_->start(id);
   if (!started) return launch_failed(reason_of("CannotStartContainerError", started.error()));
   out.outcome = LaunchEnded::Outcome::Started;
   out.started_ms = *started / 1'000'000;
+  identity_->started(task.request.task_id(), container, out.started_ms);
   for (const PublishedPort& port : endpoint.ports) out.network_bindings.push_back(binding_of(port));
   return out;
 }
@@ -503,8 +558,10 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
   const fs::path directory = container_dir(task_id, container);
   if (!succeeded(runtime_->remove(id), "remove " + id)) return false;
   BERTH_FAILPOINT("task.after_runtime_remove");
+  identity_->detach(task_id, container);
   if (!succeeded(network_->detach(id), "detach " + id)) return false;
   if (!succeeded(image::remove_rootfs(directory / "fs"), "root file system of " + id)) return false;
+  if (!succeeded(secrets::close_place(directory / "secret"), "secrets of " + id)) return false;
   std::error_code error;
   fs::remove_all(directory, error);
   if (error) spdlog::warn("tasks: {}: {}", directory.string(), error.message());
@@ -514,6 +571,7 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
 
 bool LocalHost::cleanup(const TaskSpec& task) {
   const std::string& task_id = task.request.task_id();
+  identity_->forget(task_id);
   // Also of containers that got no farther than their image.
   for (std::size_t i = 0; i < task.plan.containers.size(); ++i) images_->release(container_id(task_id, i));
   if (!succeeded(namespaces_->remove(task_id), "namespaces of " + task_id)) return false;
@@ -562,6 +620,33 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   }
   volumes_->sweep(task_ids);
   sweep_files(task_ids, with_logs);
+  find_again(tasks);
+}
+
+// Containers that ran on without us go on being served.
+void LocalHost::find_again(const std::vector<TaskSpecPtr>& tasks) {
+  for (const TaskSpecPtr& task : tasks) {
+    for (std::size_t i = 0; i < task->plan.containers.size(); ++i) {
+      const std::string id = container_id(task->request.task_id(), i);
+      const auto view = runtime_->inspect(id);
+      if (!view || view->phase == ContainerPhase::Stopped) continue;
+      const auto image = images_->held(id);
+      auto endpoint = attach(*task, i);
+      if (!image || !endpoint) continue;
+      if (auto served = identity_->attach(task->request, i, *endpoint, *image, view->created_at_ns / 1'000'000);
+          !served) {
+        spdlog::warn("tasks: endpoints of container {}: {}", id, served.error().message);
+      }
+      if (view->started_at_ns != 0) {
+        identity_->started(task->request.task_id(), i, view->started_at_ns / 1'000'000);
+      }
+    }
+  }
+}
+
+void LocalHost::close() {
+  watcher_.stop();
+  if (identity_) identity_->close();
 }
 
 void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs) {
@@ -570,6 +655,7 @@ void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::se
     if (task_ids.contains(task.path().filename())) continue;
     for (const auto& container : fs::directory_iterator(task.path(), error)) {
       (void)succeeded(image::remove_rootfs(container.path() / "fs"), "files in " + container.path().string());
+      (void)succeeded(secrets::close_place(container.path() / "secret"), "secrets in " + container.path().string());
     }
     fs::remove_all(task.path(), error);
   }

@@ -121,9 +121,7 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
-      {{"environmentFiles", container.environment_files_size() > 0},
-       {"secrets", container.secrets_size() > 0},
-       {"resourceRequirements", container.resource_requirements_size() > 0},
+      {{"resourceRequirements", container.resource_requirements_size() > 0},
        {"firelensConfiguration", container.has_firelens_configuration()},
        {"credentialSpecs", container.credential_specs_size() > 0}},
       member(index, ""));
@@ -148,9 +146,7 @@ Result<void> check_overrides(const v1::StartTaskRequest& task) {
     if (!names.contains(changes.name())) {
       return wrong(field + "name", "There is no container '" + changes.name() + "'.");
     }
-    if (auto fine = refuse_any({{"environmentFiles", changes.environment_files_size() > 0},
-                                {"resourceRequirements", changes.resource_requirements_size() > 0}},
-                               field);
+    if (auto fine = refuse_any({{"resourceRequirements", changes.resource_requirements_size() > 0}}, field);
         !fine) {
       return fine;
     }

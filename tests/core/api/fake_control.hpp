@@ -85,6 +85,7 @@ class FakeControl final : public control::Frontend {
   // What was asked last, and what is answered.
   model::StartTaskRequest started;
   model::PlanTaskRequest planned;
+  std::vector<ecs::Attribute> put;
   control::PlanTaskAnswer plan;
   control::ExplainTaskAnswer why;
 
@@ -160,6 +161,19 @@ class FakeControl final : public control::Frontend {
       answer.instances.push_back(instance);
     }
     return answer;
+  }
+  Answer run(const control::PutAttributes& command) {
+    put = command.attributes;
+    return control::AttributesAnswer{command.attributes};
+  }
+  Answer run(const control::RemoveAgent& command) {
+    if (!command.force) {
+      return fail(Errc::Precondition, "It has a task.", Subject::ContainerInstance);
+    }
+    return control::RemoveAgentAnswer{NodeId(command.agent)};
+  }
+  Answer run(const control::DeleteAttributes& command) {
+    return control::AttributesAnswer{command.attributes};
   }
   Answer run(const control::PlanTask& command) {
     planned = command.request;

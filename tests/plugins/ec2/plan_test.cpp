@@ -139,6 +139,20 @@ TEST_F(Ec2Plan, RequiresTheCapabilitiesThatTheTaskUses) {
                                    "com.amazonaws.ecs.capability.logging-driver.json-file"));
 }
 
+TEST_F(Ec2Plan, RequiresTheCapabilitiesOfRolesAndSecrets) {
+  auto& a = container("a", 0, 64);
+  definition().set_task_role_arn("arn:aws:iam::000000000000:role/t");
+  EXPECT_THAT(attributes(), ::testing::Contains("com.amazonaws.ecs.capability.task-iam-role"));
+  definition().set_network_mode("host");
+  EXPECT_THAT(attributes(), ::testing::Contains("com.amazonaws.ecs.capability.task-iam-role-network-host"));
+  a.add_secrets()->set_value_from("/app/db");
+  a.add_secrets()->set_value_from("arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf");
+  a.add_environment_files()->set_value("arn:aws:s3:::bucket/key");
+  EXPECT_THAT(attributes(), ::testing::IsSupersetOf({"ecs.capability.secrets.ssm.environment-variables",
+                                                     "ecs.capability.secrets.asm.environment-variables",
+                                                     "ecs.capability.env-files.s3"}));
+}
+
 TEST_F(Ec2Plan, RequiresTheCapabilitiesOfContainersThatAskForMore) {
   auto& a = container("a", 0, 64);
   a.set_privileged(true);

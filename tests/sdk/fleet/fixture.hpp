@@ -109,6 +109,7 @@ struct TestAgent : Heard {
   std::vector<std::pair<std::uint64_t, berth::v1::StreamWrite>> inputs;
   int connected = 0;
   int disconnected = 0;
+  int removed = 0;
   std::vector<std::string> lines;
   std::unique_ptr<Client> client;
 
@@ -122,6 +123,7 @@ struct TestAgent : Heard {
     };
     events.connected = [this](const std::string&) { with([&] { ++connected; }); };
     events.disconnected = [this](const std::string&) { with([&] { ++disconnected; }); };
+    events.removed = [this](const std::string&) { with([&] { ++removed; }); };
     events.log = [this](int, const std::string& line) { with([&] { lines.push_back(line); }); };
     auto opened = Client::open(std::move(config), std::move(registration), std::move(events), std::move(loop));
     if (!opened) return opened.error();
