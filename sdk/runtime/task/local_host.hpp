@@ -17,10 +17,14 @@
 #include "sdk/runtime/network/interface_network.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
+#include "sdk/runtime/task/container_mounts.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
 #include "sdk/runtime/task/host.hpp"
+#include "sdk/runtime/task/links.hpp"
 #include "sdk/runtime/task/task_identity.hpp"
+#include "sdk/runtime/task/task_namespaces.hpp"
 #include "sdk/runtime/task/tasks.hpp"
+#include "sdk/runtime/volume/volume_store.hpp"
 
 namespace berth::runtime {
 
@@ -83,6 +87,10 @@ class LocalHost : public Host {
                               ContainerSpec& spec);
   sdk::Result<void> fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
                               ContainerSpec& spec);
+  sdk::Result<void> fill_options(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                 ContainerSpec& spec);
+  sdk::Result<std::vector<LinkedContainer>> linked_by(const TaskSpec& task, std::size_t container) const;
+  [[nodiscard]] std::string hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const;
   void find_again(const std::vector<TaskSpecPtr>& tasks);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
@@ -95,6 +103,10 @@ class LocalHost : public Host {
   InterfaceListener listener_;
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
+  std::unique_ptr<volume::VolumeStore> volumes_;
+  std::unique_ptr<ContainerMounts> mounts_;
+  std::unique_ptr<TaskNamespaces> namespaces_;
+  std::filesystem::path init_program_;  // berth-init, beside the monitor
   std::unique_ptr<TaskIdentity> identity_;
   ExitWatcher watcher_;
   // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.

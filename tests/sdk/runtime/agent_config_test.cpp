@@ -112,14 +112,21 @@ TEST(AgentRegistration, OffersTheMachine) {
                                     "ecs.os-type=linux", "ecs.os-family=LINUX", "ecs.cpu-architecture=arm64",
                                     "ecs.instance-type=m7g.large", "com.amazonaws.ecs.capability.ecr-auth",
                                     "com.amazonaws.ecs.capability.logging-driver.json-file",
+                                    "com.amazonaws.ecs.capability.privileged-container",
                                     "com.amazonaws.ecs.capability.task-iam-role",
                                     "com.amazonaws.ecs.capability.task-iam-role-network-host",
-                                    "ecs.capability.container-health-check", "ecs.capability.container-ordering",
-                                    "ecs.capability.container-restart-policy", "ecs.capability.env-files.s3",
+                                    "ecs.capability.container-health-check",
+                                    "ecs.capability.container-ordering",
+                                    "ecs.capability.container-restart-policy",
+                                    "ecs.capability.docker-plugin.local",
+                                    "ecs.capability.env-files.s3",
                                     "ecs.capability.execution-role-ecr-pull",
+                                    "ecs.capability.network.container-port-range",
+                                    "ecs.capability.pid-ipc-namespace-sharing",
                                     "ecs.capability.private-registry-authentication.secretsmanager",
                                     "ecs.capability.secrets.asm.environment-variables",
-                                    "ecs.capability.secrets.ssm.environment-variables", "ecs.capability.task-cpu-mem-limit"));
+                                    "ecs.capability.secrets.ssm.environment-variables",
+                                    "ecs.capability.task-cpu-mem-limit"));
   ASSERT_EQ(made.node().resources_size(), 4);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
@@ -128,6 +135,12 @@ TEST(AgentRegistration, OffersTheMachine) {
   EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
   EXPECT_EQ(made.node().runtime_version(), "crun 1.8.1");
   EXPECT_EQ(made.node().agent_version(), agent_version());
+}
+
+TEST(AgentRegistration, OffersAppArmorWhereTheHostHasIt) {
+  const auto config = parse_agent_config(kLeast, "agent.toml");
+  EXPECT_THAT(attributes(make_registration(*config, {.architecture = "arm64", .instance_type = "", .apparmor = true}, "crun")),
+              Contains("com.amazonaws.ecs.capability.apparmor"));
 }
 
 TEST(AgentRegistration, OffersWhatTheOperatorSays) {
