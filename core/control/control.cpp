@@ -19,6 +19,7 @@
 #include "core/control/retention.hpp"
 #include "core/control/routes.hpp"
 #include "core/control/runs.hpp"
+#include "core/control/services/commands.hpp"
 #include "core/control/starts.hpp"
 #include "core/control/tasks.hpp"
 #include "core/control/unplaced.hpp"
@@ -47,11 +48,20 @@ class Control::Impl {
         launches(desk, plugins, tasks, delivery, unplaced),
         runs({desk, routes, placer, launches, retention}),
         starts({desk, plugins, routes, placer, launches}),
-        questions({desk, plugins, routes, placer, unplaced}) {
+        questions({desk, plugins, routes, placer, unplaced}),
+        rollouts(desk),
+        services({desk, plugins, routes, placer, tasks, delivery, launches, rollouts}),
+        service_commands({desk, routes, tasks, nodes, rollouts, services}) {
     tasks.on_stopped([this](const TaskId& id) {
       delivery.forget(id);
       retention.task_stopped(id);
     });
+    tasks.on_changed([this](const Task& task) { services.task_changed(task); });
+    nodes.on_changed([this](const ClusterName& cluster, const NodeId& node) {
+      services.node_changed(cluster, node);
+    });
+    placer.on_room([this](const ClusterName& cluster) { services.room_made(cluster); });
+    services.on_inactive([this](const ServiceId& id) { service_commands.service_ended(id); });
   }
 
   Result<void> restore(const store::Loaded& loaded, Instant now) {
@@ -59,6 +69,8 @@ class Control::Impl {
     if (auto ok = desk.restore(loaded); !ok) return ok;
     watches.begin(loaded.epoch);
     clusters.make_default();
+    services.restore();
+    service_commands.restore();
     nodes.restore();
     retention.restore();
     for (const auto& [id, task] : desk.state().tasks()) {
@@ -75,6 +87,7 @@ class Control::Impl {
     reports.plugin_up(name);
     retention.plugin_up(name);
     delivery.plugin_up(name);
+    services.plugin_up();
   }
 
   void down(const PluginName& name) {
@@ -134,6 +147,21 @@ class Control::Impl {
       void operator()(PlanTask& c) const { impl.questions.plan(c, std::move(reply)); }
       void operator()(ExplainTask& c) const { impl.questions.explain(c, std::move(reply)); }
       void operator()(WatchTask& c) const { impl.watch(c, std::move(reply)); }
+      void operator()(CreateService& c) const {
+        impl.service_commands.create(std::move(c), std::move(reply));
+      }
+      void operator()(UpdateService& c) const {
+        impl.service_commands.update(std::move(c), std::move(reply));
+      }
+      void operator()(DeleteService& c) const { impl.service_commands.remove(c, reply); }
+      void operator()(StopServiceDeployment& c) const {
+        impl.service_commands.stop_deployment(c, reply);
+      }
+      void operator()(TagService& c) const { impl.service_commands.tag(c, reply); }
+      void operator()(UpdateTaskProtection& c) const { impl.service_commands.protect(c, reply); }
+      void operator()(UpdateInstancesState& c) const {
+        impl.service_commands.set_instances(c, reply);
+      }
     };
     std::visit(Visitor{*this, reply}, command);
   }
@@ -149,6 +177,7 @@ class Control::Impl {
         work();
       }
       desk.alarms().ring(desk.now());
+      services.bring_on();
       if (queue->empty()) desk.outbox().flush();
     } while (!queue->empty());
     if (const auto next = desk.alarms().next()) ports_.timers.wake_at(*next);
@@ -186,6 +215,9 @@ class Control::Impl {
   Runs runs;
   Starts starts;
   Questions questions;
+  Rollouts rollouts;
+  Services services;
+  ServiceCommands service_commands;
 };
 
 Control::Control(Config config, Ports ports)

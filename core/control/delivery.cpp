@@ -43,6 +43,8 @@ v1::StartTaskRequest start_request(const Task& task, const Realm& realm) {
   request.set_started_by(launch.started_by);
   request.set_launch_type(launch.launch_type);
   request.set_enable_execute_command(launch.enable_execute_command);
+  request.mutable_pinned_digests()->insert(launch.pinned_digests.begin(),
+                                           launch.pinned_digests.end());
   return request;
 }
 

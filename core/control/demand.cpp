@@ -38,6 +38,7 @@ Result<placement::Constraint> constraint_of(const model::PlacementConstraint& co
 Result<placement::Request> request_of(const Demand& demand) {
   placement::Request request;
   request.group = demand.group;
+  request.service = demand.service;
   request.capacity_provider = demand.capacity_provider;
   for (const auto& [plugin, requirement] : demand.needs) {
     request.needs.push_back({.owner = plugin.str(), .needs = needs_of(requirement)});
@@ -62,6 +63,7 @@ std::string key_of(const Demand& demand) {
   std::string key;
   append(key, demand.cluster.str());
   append(key, demand.group);
+  append(key, demand.service);
   append(key, demand.capacity_provider);
   append(key, std::to_string(demand.needs.size()));
   for (const auto& [plugin, requirement] : demand.needs) {

@@ -241,6 +241,7 @@ Result<ExplainTaskAnswer> Questions::survey(const Why& why) {
   out.place.capacity_provider = task.launch->capacity_provider;
   out.place.tasks = 1;
   Demand demand = demand_of(*why.cluster, task.definition.get(), why.request, why.routes->front());
+  demand.service = task.launch->service.str();
   // What it holds is a fact, whatever its plugin would plan today.
   const auto own = std::find_if(demand.needs.begin(), demand.needs.end(),
                                 [&](const auto& one) { return one.first == task.plugin; });

@@ -100,7 +100,9 @@ class ControlPlane {
              .stream = [this](std::string_view chunk) { logs_.chunk(chunk); }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
-                              .stopped_task_retention = config.stopped_task_retention},
+                              .stopped_task_retention = config.stopped_task_retention,
+                              .service_healthy_after = config.service_healthy_after,
+                              .early_exits_fail_deployments = config.early_exits_fail_deployments},
               control::Ports{
                   .store = *store_,
                   .plugins = plugins_,

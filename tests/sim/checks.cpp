@@ -32,7 +32,7 @@ const std::string* Simulation::durable(const std::string& task) const {
 }
 
 // Effects leave only after their cause is durable.
-void Simulation::check_call(std::uint32_t method, const std::string& request) const {
+void Simulation::check_call(std::uint32_t method, const std::string& request) {
   if (method == v1::METHOD_LAUNCH_START) {
     v1::StartTaskRequest start;
     start.ParseFromString(request);
@@ -45,6 +45,8 @@ void Simulation::check_call(std::uint32_t method, const std::string& request) co
     require(!task.start_acknowledged(),
             "a start left for a task that was taken over: " + task.id());
     require(task.node() == start.node_id(), "a start left for another node than the recorded one");
+    ledger_.start_leaves(start.task_id(),
+                         {start.pinned_digests().begin(), start.pinned_digests().end()}, now_);
   } else if (method == v1::METHOD_LAUNCH_STOP) {
     v1::StopTaskRequest stop;
     stop.ParseFromString(request);
@@ -176,6 +178,13 @@ void Simulation::check_converged() {
   for (const auto& [id, task] : core_->state().tasks()) {
     const auto there = phases.find(id.str());
     const int phase = there == phases.end() ? kStopped : there->second;
+    // Services go on replacing what cannot run: what began a moment ago is on its way.
+    const Instant moment = now_ - std::chrono::minutes(2);
+    if (!task->launch->service.empty() &&
+        (task->launch->created_at > moment || task->stopping_at.value_or(moment) > moment)) {
+      phases.erase(id.str());
+      continue;
+    }
     const TaskStatus wanted =
         task->desired_status == DesiredStatus::Running ? TaskStatus::Running : TaskStatus::Stopped;
     require(task->last_status == wanted, "a task never became what it should: " + id.str() +
