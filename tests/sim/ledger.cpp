@@ -16,6 +16,7 @@ constexpr int kStopped = static_cast<int>(TaskStatus::Stopped);
 constexpr int kFailedToStart = static_cast<int>(StopCode::TaskFailedToStart);
 constexpr int kByScheduler = static_cast<int>(StopCode::ServiceSchedulerInitiated);
 constexpr std::int64_t kHealthyAfterMs = 40'000;
+constexpr std::int64_t kLeastRetentionMs = 59 * 60'000;
 constexpr const char* kForHealth = "Task failed container health checks";
 
 void require(bool holds, const std::string& what) {
@@ -60,6 +61,8 @@ void Ledger::begin(const test::MemoryDisk& disk) {
   tasks_of_.clear();
   wanted_.clear();
   draining_.clear();
+  cpu_on_.clear();
+  ports_on_.clear();
   failed_starts_.clear();
   have_run_.clear();
   for (const auto& [key, value] : disk.records) {
@@ -120,8 +123,13 @@ void Ledger::read_task(const store::Change& change, Check check) {
   if (change.erase) {
     if (known == tasks_.end()) return;
     require(known->second.status == kStopped, "a task was erased before it was STOPPED: " + id);
+    const auto stopped = stopped_ms_.find(id);
+    require(stopped != stopped_ms_.end() &&
+                now_.time_since_epoch().count() - stopped->second >= kLeastRetentionMs,
+            "a stopped task was pruned too early: " + id);
     tasks_.erase(known);
     protected_until_.erase(id);
+    world_.erased(id);
     return;
   }
   model::StoredTask in;
@@ -137,6 +145,9 @@ void Ledger::read_task(const store::Change& change, Check check) {
   task.created_ms = in.created_at().ms();
   task.started_ms = in.has_started_at() ? in.started_at().ms() : 0;
 
+  task.cpu = in.requirement().cpu();
+  for (const auto& port : in.requirement().ports()) task.ports.push_back(port.number());
+
   const bool first = known == tasks_.end();
   const Task before = first ? Task() : known->second;
   if (check == Check::Yes) {
@@ -150,6 +161,9 @@ void Ledger::read_task(const store::Change& change, Check check) {
             name_of(task.status));
     }
   }
+  if (task.status == kStopped) stopped_ms_.emplace(id, now_.time_since_epoch().count());
+  if (first && task.status != kStopped) hold(task, check);
+  if (!first && before.status != kStopped && task.status == kStopped) give_back(before);
   if (!task.service.empty()) {
     const bool counted = !first && before.status != kStopped;
     const bool counts = task.status != kStopped;
@@ -166,6 +180,24 @@ void Ledger::read_task(const store::Change& change, Check check) {
     }
   }
   tasks_[id] = std::move(task);
+}
+
+void Ledger::hold(const Task& task, Check check) {
+  std::int64_t& cpu = cpu_on_[task.node];
+  cpu += task.cpu;
+  for (const std::uint32_t port : task.ports) {
+    const bool fresh = ports_on_[task.node].insert(port).second;
+    require(fresh, "a port was given twice on node " + task.node);
+  }
+  if (check == Check::No) return;
+  const auto capacity = world_.capacity.find(task.node);
+  if (capacity == world_.capacity.end()) return;  // gone, and the core has not heard of it yet
+  require(cpu <= capacity->second, "more CPU was given away than node " + task.node + " has");
+}
+
+void Ledger::give_back(const Task& task) {
+  cpu_on_[task.node] -= task.cpu;
+  for (const std::uint32_t port : task.ports) ports_on_[task.node].erase(port);
 }
 
 bool Ledger::is_healthy(const Task& task) const {

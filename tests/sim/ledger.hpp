@@ -7,10 +7,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "berth/model/stored.pb.h"
 #include "core/model/instant.hpp"
@@ -26,6 +28,14 @@ struct Violation : std::runtime_error {
 
 class Ledger {
  public:
+  // Both outlive it. `capacity`: node -> CPU, as the world has it; `erased` is told of each task
+  // whose record goes.
+  struct World {
+    const std::map<std::string, std::int64_t>& capacity;
+    std::function<void(const std::string& task)> erased;
+  };
+  explicit Ledger(World world) : world_(std::move(world)) {}
+
   // Begins anew with what is durable.
   void begin(const test::MemoryDisk& disk);
   void read(const store::Batch& batch, Instant now);
@@ -57,6 +67,8 @@ class Ledger {
     std::string health;
     std::int64_t created_ms = 0;
     std::int64_t started_ms = 0;  // 0: not yet
+    std::int64_t cpu = 0;
+    std::vector<std::uint32_t> ports{};
   };
   [[nodiscard]] const std::map<std::string, Task>& tasks() const { return tasks_; }
   [[nodiscard]] const std::set<std::string>& tasks_of(const std::string& service) const;
@@ -70,6 +82,8 @@ class Ledger {
   void read_task(const store::Change& change, Check check);
   void read_deployment(const store::Change& change, Check check);
   void read_service(const store::Change& change, Check check);
+  void hold(const Task& task, Check check);
+  void give_back(const Task& task);
   void check_made(const std::string& id, const Task& task) const;
   void check_stopped(const std::string& id, const Task& before, const model::StoredTask& now) const;
   void check_completed(const model::StoredServiceDeployment& deployment) const;
@@ -79,7 +93,11 @@ class Ledger {
   [[nodiscard]] int wanted_of(const std::string& service) const;
   void count(const std::string& what) { ++histogram_[what]; }
 
+  World world_;
   Instant now_{};
+  std::map<std::string, std::int64_t> cpu_on_;  // of tasks that are not STOPPED, by node
+  std::map<std::string, std::set<std::uint32_t>> ports_on_;
+  std::map<std::string, std::int64_t> stopped_ms_;  // when tasks were first seen STOPPED
   std::map<std::string, model::StoredService> services_;
   std::map<std::string, model::StoredServiceDeployment> deployments_;  // by key
   std::map<std::string, Task> tasks_;

@@ -180,7 +180,8 @@ class Simulation : private Timers, private control::PluginCalls {
   // ---- Checks
   void check_call(std::uint32_t method, const std::string& request);
   void check_answer(const Ask& ask, const control::RunTaskAnswer& answer);
-  void check_state();
+  void check_state();  // all of it
+  void task_erased(const TaskId& id);
   void check_world();
   void check_converged();
   void check_services_converged();
@@ -204,7 +205,6 @@ class Simulation : private Timers, private control::PluginCalls {
   Instant wake_{};
 
   test::MemoryDisk disk_;
-  Ledger ledger_;
   control::ServiceRules rules_;
   std::unique_ptr<FaultyStore> store_;
   SimPlugin plugin_;
@@ -217,10 +217,10 @@ class Simulation : private Timers, private control::PluginCalls {
   bool healing_ = false;
 
   std::map<std::string, std::int64_t> capacity_;  // node -> CPU, as the world has it
+  Ledger ledger_{{capacity_, [this](const std::string& id) { task_erased(TaskId(id)); }}};
   std::set<std::string> away_;
   int next_node_ = 0;
   std::map<TaskId, Shown> shown_;
-  std::map<TaskId, Instant> seen_stopped_;
   std::set<TaskId> pruned_;
   std::map<std::string, std::set<TaskId>> made_by_token_;
   std::uint64_t open_replies_ = 0;
@@ -228,6 +228,7 @@ class Simulation : private Timers, private control::PluginCalls {
   std::map<std::string, std::string> last_reports_;  // for StaleReports
   std::uint64_t forged_sequence_ = 1'000'000;
   std::uint64_t steps_ = 0;
+  std::uint64_t drains_ = 0;
   Tally tally_;
   std::deque<std::string> history_;
 };

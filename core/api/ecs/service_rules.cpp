@@ -42,6 +42,10 @@ Result<void> check_features(const Request& request) {
         "capacityProviderStrategy",
         "capacity provider strategies are not supported for services yet: name a launchType.");
   }
+  if (request.availability_zone_rebalancing() == "ENABLED") {
+    return unsupported_member("availabilityZoneRebalancing",
+                              "Availability Zone rebalancing is not supported yet.");
+  }
   const std::string& controller = request.deployment_controller().type();
   if (!controller.empty() && controller != "ECS") {
     return unsupported_member("deploymentController.type",
@@ -108,10 +112,6 @@ Result<void> check_daemon(const model::CreateServiceRequest& request) {
     return refuse("maximumPercent must be 100 for a service with the DAEMON strategy.",
                   "deploymentConfiguration.maximumPercent");
   }
-  if (request.availability_zone_rebalancing() == "ENABLED") {
-    return refuse("Availability Zone rebalancing is not valid with the DAEMON strategy.",
-                  "availabilityZoneRebalancing");
-  }
   return {};
 }
 
@@ -127,10 +127,6 @@ Result<void> check_replica(const model::CreateServiceRequest& request) {
   if (minimum > maximum) {
     return refuse("minimumHealthyPercent must not be above maximumPercent.",
                   "deploymentConfiguration.minimumHealthyPercent");
-  }
-  if (request.availability_zone_rebalancing() == "ENABLED" && maximum <= 100) {
-    return refuse("Availability Zone rebalancing needs a maximumPercent above 100.",
-                  "availabilityZoneRebalancing");
   }
   return {};
 }

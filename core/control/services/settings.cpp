@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/control/services/settings.hpp"
 
-#include <algorithm>
-#include <cctype>
 #include <map>
 #include <string>
 
@@ -13,27 +11,6 @@ namespace berth::control {
 namespace {
 
 constexpr std::size_t kMaxTags = 50;
-constexpr const char* kZone = "attribute:ecs.availability-zone";
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-// Where ECS balances zones unless told otherwise; where it refuses to.
-bool can_rebalance(const model::StoredService& service) {
-  if (service.daemon() || service.launch_type() == "EXTERNAL") return false;
-  if (service.deployment_configuration().maximum_percent() <= 100) return false;
-  for (const auto& constraint : service.placement_constraints()) {
-    if (lower(constraint.expression()).find("ecs.availability-zone") != std::string::npos) {
-      return false;
-    }
-  }
-  if (service.placement_strategy().empty()) return true;
-  const auto& first = service.placement_strategy(0);
-  return first.type() == "spread" && lower(first.field()) == kZone;
-}
 
 void fill_in(model::StoredService& service) {
   model::DeploymentConfiguration& configuration = *service.mutable_deployment_configuration();
@@ -93,8 +70,6 @@ model::StoredService service_of(const model::CreateServiceRequest& request,
   service.set_client_token(request.client_token());
   service.set_role(request.role());
   fill_in(service);
-  const std::string& zones = request.availability_zone_rebalancing();
-  service.set_rebalance_zones(zones.empty() ? can_rebalance(service) : zones == "ENABLED");
   return service;
 }
 
@@ -123,12 +98,6 @@ Result<void> check_update(const Service& service, const UpdateService& command) 
   if (configuration.minimum_healthy_percent() > configuration.maximum_percent()) {
     return refuse("minimumHealthyPercent must not be above maximumPercent.",
                   "deploymentConfiguration.minimumHealthyPercent");
-  }
-  if (request.availability_zone_rebalancing() == "ENABLED" && !can_rebalance(next)) {
-    return refuse(
-        "Availability Zone rebalancing needs the REPLICA strategy, a maximumPercent above 100, and "
-        "a placement that begins with spread over attribute:ecs.availability-zone.",
-        "availabilityZoneRebalancing");
   }
   return {};
 }
@@ -168,11 +137,6 @@ model::StoredService updated(const model::StoredService& before, const UpdateSer
     next.set_enable_ecs_managed_tags(request.enable_ecs_managed_tags());
   }
   if (request.has_propagate_tags()) next.set_propagate_tags(request.propagate_tags());
-  if (request.has_availability_zone_rebalancing()) {
-    next.set_rebalance_zones(request.availability_zone_rebalancing() == "ENABLED");
-  } else if (next.rebalance_zones() && !can_rebalance(next)) {
-    next.set_rebalance_zones(false);
-  }
   return next;
 }
 
