@@ -76,11 +76,12 @@ std::string key_of(const Demand& demand) {
   return key;
 }
 
-std::vector<model::PlacementStrategy> strategies_in_force(
-    const std::vector<model::PlacementStrategy>& asked) {
-  if (!asked.empty()) return asked;
+std::vector<model::PlacementStrategy> strategies_in_force(const Demand& demand) {
+  if (!demand.strategies.empty()) return demand.strategies;
   std::vector<model::PlacementStrategy> out;
-  for (const placement::Strategy& strategy : placement::run_task_default_strategies()) {
+  for (const placement::Strategy& strategy : demand.service.empty()
+                                                 ? placement::run_task_default_strategies()
+                                                 : placement::service_default_strategies()) {
     model::PlacementStrategy& one = out.emplace_back();
     one.set_type(std::string(placement::strategy_type(strategy)));
     const std::string field = placement::strategy_field(strategy);

@@ -33,9 +33,9 @@ struct Demand {
 // overrides are in it by the needs that follow from them.
 [[nodiscard]] std::string key_of(const Demand& demand);
 
-// The strategies in force, as ECS spells them: the default where none is asked for.
-[[nodiscard]] std::vector<model::PlacementStrategy> strategies_in_force(
-    const std::vector<model::PlacementStrategy>& asked);
+// The strategies in force, as ECS spells them: the default where none is asked for, which for the
+// tasks of services is another.
+[[nodiscard]] std::vector<model::PlacementStrategy> strategies_in_force(const Demand& demand);
 
 // The engine's refusal of a request as the caller gets it.
 [[nodiscard]] Error refused_request(const placement::Error& error);

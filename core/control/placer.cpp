@@ -259,8 +259,11 @@ Result<Placer::Survey> Placer::survey(const Demand& demand, const Task& task) {
     place.held_memory_mib = task.launch->requirement.memory_mib();
     place.counted = task.desired_status != DesiredStatus::Stopped;
   }
-  const auto strategies =
-      form->strategies.empty() ? placement::run_task_default_strategies() : form->strategies;
+  auto strategies = form->strategies;
+  if (strategies.empty()) {
+    strategies = demand.service.empty() ? placement::run_task_default_strategies()
+                                        : placement::service_default_strategies();
+  }
   survey.terms = weigh(engine, demand.group, strategies, explanation.fitting, place);
   return survey;
 }

@@ -45,7 +45,6 @@ enum class Subject {
   Task,
   ContainerInstance,
   Service,
-  ServiceDeployment,
   Request,          // a member of the request: InvalidParameterException
   Definition,       // a member of a task definition: ClientException
   ClientToken,      // ConflictException, `ids` holds the resources made with it
@@ -54,6 +53,7 @@ enum class Subject {
   Platform,
   Store,
   Plugin,
+  ServiceDeployment,
 };
 
 struct Error {
