@@ -40,9 +40,14 @@ class ApiClient {
   [[nodiscard]] bool healthy();
 
   [[nodiscard]] const std::string& url() const { return options_.url; }
+  // With the keys that are in use.
+  [[nodiscard]] const ApiOptions& options() const { return options_; }
 
  private:
   ApiOptions options_;
 };
+
+// What an answer other than 200 says.
+[[nodiscard]] tl::unexpected<Error> refusal(long status, const std::string& body);
 
 }  // namespace berth::cli

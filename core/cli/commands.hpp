@@ -2,8 +2,9 @@
 // What `berth` can do: one function a command, each giving the exit code of the program.
 //
 // Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 wrong usage, 125 `run` could
-// not start the container or lost the control plane while the task goes on; else `run` gives the
-// container's own. `plan` gives 1 where not all tasks fit.
+// not start the container or lost the control plane while the task goes on, and where `exec` could
+// not run the command or lost it; else these two give the container's or command's own. `plan`
+// gives 1 where not all tasks fit.
 #pragma once
 
 #include <optional>
@@ -44,6 +45,18 @@ struct LogsOptions {
   std::optional<long> tail;
   std::string since;  // "10m", "2h", RFC 3339 or seconds since the epoch
   bool timestamps = false;
+};
+struct ExecOptions {
+  std::string task;
+  std::string container;  // empty: the only one
+  std::vector<std::string> command;
+  bool input = false;
+  bool terminal = false;
+};
+struct TopOptions {
+  std::vector<std::string> tasks;  // none: all of the cluster
+  bool once = false;
+  double interval_seconds = 2;
 };
 struct PsOptions {
   bool all = false;
@@ -88,6 +101,8 @@ struct DoctorOptions {
 
 int run_task(const Context& context, const RunOptions& options);
 int show_logs(const Context& context, const LogsOptions& options);
+int exec_command(const Context& context, const ExecOptions& options);
+int show_usage(const Context& context, const TopOptions& options);
 int list_tasks(const Context& context, const PsOptions& options);
 int stop_tasks(const Context& context, const StopOptions& options);
 int plan_tasks(const Context& context, const PlanOptions& options);

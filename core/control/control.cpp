@@ -10,6 +10,7 @@
 #include "core/control/desk.hpp"
 #include "core/control/launches.hpp"
 #include "core/control/names.hpp"
+#include "core/control/networks.hpp"
 #include "core/control/nodes.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/plans.hpp"
@@ -45,14 +46,17 @@ class Control::Impl {
         definitions(desk),
         plans(desk, plugins),
         routes(plugins, plans),
-        launches(desk, plugins, tasks, delivery, unplaced),
-        runs({desk, routes, placer, launches, retention}),
-        starts({desk, plugins, routes, placer, launches}),
-        questions({desk, plugins, routes, placer, unplaced}),
+        networks(desk),
+        launches({desk, plugins, placer, networks, tasks, delivery, unplaced}),
+        runs({desk, routes, placer, networks, launches, retention}),
+        starts({desk, plugins, routes, placer, networks, launches}),
+        questions({desk, plugins, routes, placer, networks, unplaced}),
         rollouts(desk),
-        services({desk, plugins, routes, placer, tasks, delivery, launches, rollouts}),
-        service_commands({desk, routes, tasks, nodes, rollouts, services}) {
+        services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts}),
+        service_commands({desk, routes, networks, tasks, nodes, rollouts, services}) {
     tasks.on_stopped([this](const TaskId& id) {
+      const auto& interface = desk.state().task(id)->launch->task_interface;
+      if (interface) networks.give_back(*interface);
       delivery.forget(id);
       retention.task_stopped(id);
     });
@@ -69,6 +73,7 @@ class Control::Impl {
     if (auto ok = desk.restore(loaded); !ok) return ok;
     watches.begin(loaded.epoch);
     clusters.make_default();
+    networks.restore();
     services.restore();
     service_commands.restore();
     nodes.restore();
@@ -211,6 +216,7 @@ class Control::Impl {
   Plans plans;
   Routes routes;
   Unplaced unplaced;
+  Networks networks;
   Launches launches;
   Runs runs;
   Starts starts;

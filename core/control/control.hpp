@@ -21,8 +21,10 @@
 #include "core/control/commands.hpp"
 #include "core/control/frontend.hpp"
 #include "core/control/state.hpp"
+#include "core/control/strategies.hpp"
 #include "core/model/arn.hpp"
 #include "core/model/instant.hpp"
+#include "core/model/subnet.hpp"
 #include "core/store/store.hpp"
 
 namespace berth::control {
@@ -50,6 +52,8 @@ struct Config {
   bool early_exits_fail_deployments = true;
   // Null: kServiceRules. Outlives the Control.
   const ServiceRules* service_rules = nullptr;
+  StrategyRules strategies;  // checked
+  NetworkSettings networks;  // of tasks with the network mode awsvpc
 };
 
 // How the core reaches plugins. `done` is called later, on the loop, exactly once; never from

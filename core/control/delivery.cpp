@@ -38,6 +38,7 @@ v1::StartTaskRequest start_request(const Task& task, const Realm& realm) {
   if (launch.network_configuration) {
     *request.mutable_network_configuration() = *launch.network_configuration;
   }
+  if (launch.task_interface) *request.mutable_task_interface() = *launch.task_interface;
   request.mutable_tags()->Assign(launch.tags.begin(), launch.tags.end());
   request.set_group(launch.group);
   request.set_started_by(launch.started_by);

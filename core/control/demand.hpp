@@ -10,6 +10,7 @@
 
 #include "berth/model/ecs_operations.pb.h"
 #include "berth/v1/resources.pb.h"
+#include "core/control/strategies.hpp"
 #include "core/model/error.hpp"
 #include "core/model/ids.hpp"
 #include "core/placement/types.hpp"
@@ -25,17 +26,15 @@ struct Demand {
   std::vector<std::pair<PluginName, v1::Requirement>> needs;
   std::vector<model::PlacementConstraint> constraints;
   std::vector<model::PlacementStrategy> strategies;
+  std::vector<std::string> zones{};  // those of the subnets named; empty: any
 };
 
 // Errors: Invalid, Subject::Request, for a constraint or strategy; `what` names the member.
-[[nodiscard]] Result<placement::Request> request_of(const Demand& demand);
+[[nodiscard]] Result<placement::Request> request_of(const Demand& demand,
+                                                    const StrategyRules& rules);
 // Equal bytes for demands that mean the same request, and for no others. A definition and its
 // overrides are in it by the needs that follow from them.
 [[nodiscard]] std::string key_of(const Demand& demand);
-
-// The strategies in force, as ECS spells them: the default where none is asked for, which for the
-// tasks of services is another.
-[[nodiscard]] std::vector<model::PlacementStrategy> strategies_in_force(const Demand& demand);
 
 // The engine's refusal of a request as the caller gets it.
 [[nodiscard]] Error refused_request(const placement::Error& error);

@@ -25,7 +25,9 @@ class Placer {
  public:
   // `meter` may be null.
   Placer(Desk& desk, DecisionMeter* meter)
-      : desk_(desk), meter_(meter), compilations_(desk.config().compiled_requests) {}
+      : desk_(desk),
+        meter_(meter),
+        compilations_(desk.config().compiled_requests, desk.config().strategies) {}
 
   struct NodeView {
     ClusterName cluster;
@@ -85,6 +87,9 @@ class Placer {
   // Told when something may fit in a cluster that did not before.
   void on_room(std::function<void(const ClusterName&)> listener) { room_ = std::move(listener); }
 
+  // Where the node is, as placement sees it; empty for one that says nothing. Requires: it is
+  // known.
+  [[nodiscard]] std::string zone_of(const ClusterName& cluster, const NodeId& node) const;
   // Whether this node is known to placement, as one of this cluster.
   [[nodiscard]] bool knows(const ClusterName& cluster, const NodeId& node) const;
 
@@ -126,6 +131,8 @@ class Placer {
   void tell_room(const ClusterName& cluster) const {
     if (room_) room_(cluster);
   }
+  // The cluster's, made where there is none yet.
+  [[nodiscard]] placement::Engine& engine_for(const ClusterName& cluster);
   [[nodiscard]] const placement::Engine& engine_of(const ClusterName& cluster) const {
     return engines_.at(cluster);
   }

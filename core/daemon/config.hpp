@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/model/error.hpp"
+#include "core/model/subnet.hpp"
 
 namespace berth::daemon {
 
@@ -34,6 +35,25 @@ struct PluginSection {
 struct AgentSection {
   std::string fleet;  // the plugin whose agent runs here; empty: the first that has a fleet
   std::string settings_json = "{}";  // all other keys, for the agent's own configuration
+};
+
+// [placement]
+struct PlacementSection {
+  struct Strategy {
+    std::string type;
+    std::string field;
+  };
+  // A class of tasks that are expected, for the strategy fragmentation.
+  struct ExpectedTask {
+    std::int64_t cpu = 0;
+    std::int64_t gpus = 0;       // whole ones, or
+    std::int64_t gpu_milli = 0;  // thousandths of one
+    std::vector<std::string> models;
+    std::int64_t weight = 1;
+  };
+  std::vector<std::string> strategies;       // beyond ECS's, that requests may name
+  std::vector<Strategy> default_strategies;  // where a request names none; none: ECS's
+  std::vector<ExpectedTask> expected_tasks;
 };
 
 // [[access_key]]
@@ -59,11 +79,17 @@ struct Config {
   std::string log_level = "info";
   std::map<std::string, PluginSection> plugins;
   AgentSection agent;
+  PlacementSection placement;
+  NetworkSettings networks;  // [[subnet]], [[security_group]]; see complete_networks
 };
 
 // Errors: Invalid, with file, line and key.
 [[nodiscard]] Result<Config> read_config(const std::filesystem::path& file);
 [[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
+// Fills in what no table says: the zone of a subnet; sg-default; and where there is no subnet at
+// all subnet-default, whose range follows from the data directory, so that several control planes
+// on one host do not meet.
+void complete_networks(Config& config);
 // "HOST:PORT", "[::1]:PORT". Errors: Invalid.
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
 enum class Secrets {

@@ -14,10 +14,13 @@
 #include "core/api/server.hpp"
 #include "core/control/control.hpp"
 #include "core/daemon/checkpoint.hpp"
+#include "core/daemon/config_placement.hpp"
+#include "core/daemon/exec_streams.hpp"
 #include "core/daemon/log_streams.hpp"
 #include "core/daemon/loop.hpp"
 #include "core/daemon/placement_metrics.hpp"
 #include "core/daemon/plugin_set.hpp"
+#include "core/daemon/stats_calls.hpp"
 #include "core/store/sqlite_store.hpp"
 
 namespace berth::daemon {
@@ -77,6 +80,17 @@ class LoopFrontend final : public control::Frontend {
   control::Control& core_;
 };
 
+control::StrategyRules rules_of(const PlacementSection& placement) {
+  control::StrategyRules rules{
+      .allowed = placement.strategies, .defaults = {}, .expected_tasks = expected_tasks(placement)};
+  for (const auto& strategy : placement.default_strategies) {
+    auto& one = rules.defaults.emplace_back();
+    one.set_type(strategy.type);
+    if (!strategy.field.empty()) one.set_field(strategy.field);
+  }
+  return rules;
+}
+
 [[noreturn]] void halt(const Error& error) {
   spdlog::critical("the store failed, nothing more can be acknowledged: {}", error.message);
   spdlog::shutdown();
@@ -97,12 +111,14 @@ class ControlPlane {
              .event = [this](
                           const PluginName& plugin, std::uint32_t event,
                           std::string_view payload) { core_.plugin_event(plugin, event, payload); },
-             .stream = [this](std::string_view chunk) { logs_.chunk(chunk); }}),
+             .stream = [this](std::string_view chunk) { streams_.chunk(chunk); }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
                               .stopped_task_retention = config.stopped_task_retention,
                               .service_healthy_after = config.service_healthy_after,
-                              .early_exits_fail_deployments = config.early_exits_fail_deployments},
+                              .early_exits_fail_deployments = config.early_exits_fail_deployments,
+                              .strategies = rules_of(config.placement),
+                              .networks = config.networks},
               control::Ports{
                   .store = *store_,
                   .plugins = plugins_,
@@ -111,7 +127,8 @@ class ControlPlane {
                   .halt = &halt,
                   .post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
                   .meter = &placement_}),
-        logs_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        streams_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        stats_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         frontend_(loop_, core_) {}
 
   ~ControlPlane() {
@@ -157,6 +174,8 @@ class ControlPlane {
     auto server = api::Server::start(
         std::move(api), api::Ports{.control = frontend_,
                                    .logs = logs_,
+                                   .execs = execs_,
+                                   .stats = stats_,
                                    .rng = request_ids_,
                                    .now = [this] { return loop_.now(); },
                                    .plugins = [this] { return plugins_.describe_all(); },
@@ -176,7 +195,10 @@ class ControlPlane {
   std::unique_ptr<store::Store> store_;
   PluginSet plugins_;
   control::Control core_;
-  LogStreams logs_;
+  PluginStreams streams_;
+  LogStreams logs_{streams_};
+  ExecStreams execs_{streams_};
+  StatsCalls stats_;
   LoopFrontend frontend_;
   std::unique_ptr<api::Server> server_;
   std::thread thread_;

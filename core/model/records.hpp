@@ -60,6 +60,7 @@ struct Launch {
   std::string started_by;
   ecs::TaskOverride overrides;
   std::optional<ecs::NetworkConfiguration> network_configuration;
+  std::optional<v1::TaskInterface> task_interface;  // with the network mode awsvpc
   std::vector<ecs::Tag> tags;
   bool enable_execute_command = false;
   v1::Requirement requirement;

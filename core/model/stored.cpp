@@ -86,6 +86,7 @@ void write_launch(const Launch& launch, model::StoredTask& out) {
   if (launch.network_configuration) {
     *out.mutable_network_configuration() = *launch.network_configuration;
   }
+  if (launch.task_interface) *out.mutable_task_interface() = *launch.task_interface;
   write_all(launch.tags, out.mutable_tags());
   out.set_enable_execute_command(launch.enable_execute_command);
   *out.mutable_requirement() = launch.requirement;
@@ -111,6 +112,7 @@ Launch launch_of(const model::StoredTask& in) {
   launch.started_by = in.started_by();
   launch.overrides = in.overrides();
   if (in.has_network_configuration()) launch.network_configuration = in.network_configuration();
+  if (in.has_task_interface()) launch.task_interface = in.task_interface();
   launch.tags = all_of(in.tags());
   launch.enable_execute_command = in.enable_execute_command();
   launch.requirement = in.requirement();

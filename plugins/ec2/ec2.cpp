@@ -297,26 +297,54 @@ void Ec2::forget(v1::ForgetTasksRequest request, sdk::Completion<v1::Empty> done
   }
 }
 
-void Ec2::logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::LogsResponse> done) {
+// A stream is bound to its connection: an agent that goes takes it along.
+template <typename Request, typename Response>
+void Ec2::route_stream(v1::Method method, const Request& request, const sdk::Stream& stream,
+                       const sdk::Completion<Response>& done) {
   fleet::Server* const fleet = server();
   if (!fleet) return done.fail(sdk::fail(BERTH_UNAVAILABLE, "the launch type EC2 is not ready yet"));
   const std::uint64_t call = fleet->call(
-      request.node_id(), v1::METHOD_LAUNCH_LOGS, request.SerializeAsString(),
+      request.node_id(), method, request.SerializeAsString(),
       {.timeout = done.timeout(), .stream_id = request.stream_id(), .credit = request.credit_bytes()},
       [done](berth_status status, const std::string& payload) {
         if (status == BERTH_OK) return done.ok_bytes(payload);
         done.fail(error_of(status, payload));
       },
-      [stream](const v1::StreamChunk& chunk) { stream.send(chunk.channel(), chunk.data()); });
-  // The agent has the host's credit, so nothing piles up here.
+      [stream](const v1::StreamChunk& chunk) {
+        if (chunk.input_credit_bytes() > 0) stream.grant_input(chunk.input_credit_bytes());
+        stream.send(chunk.channel(), chunk.data());
+      });
+  // The agent has the host's credit, and the host the agent's, so nothing piles up here.
   stream.on_credit([door = door_, call](std::uint32_t bytes) {
     const std::lock_guard lock(door->mutex);
     if (door->server) door->server->credit(call, bytes);
+  });
+  stream.on_input([door = door_, call](const v1::StreamWrite& write) {
+    const std::lock_guard lock(door->mutex);
+    if (door->server) door->server->write(call, write);
   });
   done.on_cancel([door = door_, call] {
     const std::lock_guard lock(door->mutex);
     if (door->server) door->server->cancel(call);
   });
+}
+
+void Ec2::exec(v1::ExecRequest request, sdk::Stream stream, sdk::Completion<v1::ExecResponse> done) {
+  route_stream(v1::METHOD_LAUNCH_EXEC, request, stream, done);
+}
+
+void Ec2::logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::LogsResponse> done) {
+  route_stream(v1::METHOD_LAUNCH_LOGS, request, stream, done);
+}
+
+void Ec2::stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) {
+  fleet::Server* const fleet = server();
+  if (!fleet) return done.fail(sdk::fail(BERTH_UNAVAILABLE, "the launch type EC2 is not ready yet"));
+  fleet->call(request.node_id(), v1::METHOD_LAUNCH_STATS, request.SerializeAsString(), {.timeout = done.timeout()},
+              [done](berth_status status, const std::string& payload) {
+                if (status == BERTH_OK) return done.ok_bytes(payload);
+                done.fail(error_of(status, payload));
+              });
 }
 
 // Draining is the host's affair: nothing more is placed on such a node.

@@ -51,6 +51,16 @@ class Planner {
       refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "networkConfiguration",
              "Network Configuration is not valid for the given networkMode of this task definition.");
     }
+    if (!request_.has_network_configuration() && definition_.network_mode() == "awsvpc") {
+      refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "networkConfiguration",
+             "Network Configuration must be provided when networkMode 'awsvpc' is specified.");
+    }
+    // There is no way from outside to a task's own interface on hosts of one's own.
+    if (request_.network_configuration().awsvpc_configuration().assign_public_ip() == "ENABLED") {
+      refuse(v1::Refusal::ERROR_INVALID_PARAMETER,
+             "networkConfiguration.awsvpcConfiguration.assignPublicIp",
+             "Assign public IP is not supported for this launch type.");
+    }
     if (!request_.platform_version().empty()) {
       refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "platformVersion", "The platform version must be null when specifying an EC2 launch type.");
     }
@@ -122,6 +132,8 @@ class Planner {
   void add_ports() {
     std::set<std::pair<bool, std::uint32_t>> taken;
     const bool host = definition_.network_mode() == "host";
+    const bool own_interface = definition_.network_mode() == "awsvpc";
+    if (own_interface) response_.mutable_requirement()->set_eni_slots(1);
     for (int i = 0; i < definition_.container_definitions_size(); ++i) {
       const auto& container = definition_.container_definitions(i);
       for (int p = 0; p < container.port_mappings_size(); ++p) {
@@ -135,11 +147,13 @@ class Planner {
           refuse(member, "A task without a network has no portMappings.");
           continue;
         }
-        if (host && mapping.host_port() != 0 && mapping.host_port() != mapping.container_port()) {
-          refuse(member + ".hostPort", "With the network mode host, hostPort is containerPort or absent.");
+        if ((host || own_interface) && mapping.host_port() != 0 &&
+            mapping.host_port() != mapping.container_port()) {
+          refuse(member + ".hostPort", "With the network mode " + definition_.network_mode() +
+                                           ", hostPort is containerPort or absent.");
           continue;
         }
-        const int number = host ? mapping.container_port() : mapping.host_port();
+        const int number = host || own_interface ? mapping.container_port() : mapping.host_port();
         if (number == 0) continue;
         if (number < 0 || number > 65535) {
           refuse(member, "A port is a number from 1 to 65535.");
@@ -150,6 +164,7 @@ class Planner {
           refuse(member + ".hostPort", "The host port " + std::to_string(number) + " is mapped twice in this task.");
           continue;
         }
+        if (own_interface) continue;  // its ports are its own
         auto& port = *response_.mutable_requirement()->add_ports();
         port.set_protocol(udp ? v1::Port::PROTOCOL_UDP : v1::Port::PROTOCOL_TCP);
         port.set_number(static_cast<std::uint32_t>(number));
@@ -167,6 +182,7 @@ class Planner {
   // The capabilities that agents of Berth register, where the task uses them.
   void add_attributes() {
     require("ecs.os-type", "linux");
+    if (definition_.network_mode() == "awsvpc") require("ecs.capability.task-eni");
     const auto& architecture = definition_.runtime_platform().cpu_architecture();
     if (architecture == "X86_64") require("ecs.cpu-architecture", "x86_64");
     if (architecture == "ARM64") require("ecs.cpu-architecture", "arm64");
@@ -179,6 +195,8 @@ class Planner {
         require("com.amazonaws.ecs.capability.logging-driver." + container.log_configuration().log_driver());
       }
       if (container.depends_on_size() > 0) require("ecs.capability.container-ordering");
+      if (container.has_health_check()) require("ecs.capability.container-health-check");
+      if (container.restart_policy().enabled()) require("ecs.capability.container-restart-policy");
       const std::string host = container.image().substr(0, container.image().find('/'));
       if (host.find(".dkr.ecr") != std::string::npos && host.find(".amazonaws.com") != std::string::npos) {
         require("com.amazonaws.ecs.capability.ecr-auth");

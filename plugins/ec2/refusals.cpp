@@ -30,11 +30,11 @@ bool is_other_architecture(const TaskDefinition& d) {
 }
 
 constexpr Member<TaskDefinition> kTaskMembers[] = {
-    {"networkMode", [](const TaskDefinition& d) { return d.network_mode() == "awsvpc"; }},
     {"volumes", [](const TaskDefinition& d) { return d.volumes_size() > 0; }},
     {"runtimePlatform.operatingSystemFamily", is_other_system},
     {"runtimePlatform.cpuArchitecture", is_other_architecture},
-    {"inferenceAccelerators", [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
+    {"inferenceAccelerators",
+     [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
     {"pidMode", [](const TaskDefinition& d) { return d.has_pid_mode(); }},
     {"ipcMode", [](const TaskDefinition& d) { return d.has_ipc_mode(); }},
     {"proxyConfiguration", [](const TaskDefinition& d) { return d.has_proxy_configuration(); }},
@@ -51,10 +51,6 @@ bool has_other_options(const ContainerDefinition& c) {
 
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
     {"links", [](const ContainerDefinition& c) { return c.links_size() > 0; }},
-    {"restartPolicy",
-     [](const ContainerDefinition& c) {
-       return c.has_restart_policy() && (!c.restart_policy().has_enabled() || c.restart_policy().enabled());
-     }},
     {"environmentFiles", [](const ContainerDefinition& c) { return c.environment_files_size() > 0; }},
     {"mountPoints", [](const ContainerDefinition& c) { return c.mount_points_size() > 0; }},
     {"volumesFrom", [](const ContainerDefinition& c) { return c.volumes_from_size() > 0; }},
@@ -74,7 +70,6 @@ constexpr Member<ContainerDefinition> kContainerMembers[] = {
     {"logConfiguration.options", has_other_options},
     {"logConfiguration.secretOptions",
      [](const ContainerDefinition& c) { return c.log_configuration().secret_options_size() > 0; }},
-    {"healthCheck", [](const ContainerDefinition& c) { return c.has_health_check(); }},
     {"systemControls", [](const ContainerDefinition& c) { return c.system_controls_size() > 0; }},
     {"resourceRequirements", [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
     {"firelensConfiguration", [](const ContainerDefinition& c) { return c.has_firelens_configuration(); }},
@@ -124,10 +119,6 @@ std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request) {
     for (int p = 0; p < containers[i].port_mappings_size(); ++p) {
       if (!containers[i].port_mappings(p).has_container_port_range()) continue;
       refusals.add(at(path + "portMappings", p) + ".containerPortRange");
-    }
-    for (int d = 0; d < containers[i].depends_on_size(); ++d) {
-      if (containers[i].depends_on(d).condition() != "HEALTHY") continue;
-      refusals.add(at(path + "dependsOn", d) + ".condition");
     }
   }
   refusals.check(kOverrideMembers, request.overrides(), "");

@@ -138,8 +138,12 @@ void Client::Impl::frame(v1::Frame&& frame) {
     case v1::Frame::kCall: return call(frame.call());
     case v1::Frame::kCancel: return cancel(frame.cancel());
     case v1::Frame::kCredit: return credit(frame.credit());
+    case v1::Frame::kInput: return input(std::move(*frame.mutable_input()));
     case v1::Frame::kReportAck: return acknowledged(frame.report_ack());
     case v1::Frame::kAnswer: return answered(frame.answer());
+    case v1::Frame::kPeers:
+      if (events_.peers) events_.peers(frame.peers(), connection_->peer());
+      return;
     case v1::Frame::BODY_NOT_SET: return;  // of a newer server
     default: return fault("a " + frame_name(frame) + " frame is not a server's to send now");
   }
@@ -174,6 +178,8 @@ void Client::Impl::welcome(const v1::Welcome& welcome) {
   heartbeat();
   log(BERTH_LOG_INFO, "connected to " + config_.server.text() + " as node " + identity_.node_id());
   if (events_.connected) events_.connected(identity_.node_id());
+  // Before reports: a task that others are to reach is reported only after.
+  send_interfaces();
   send_asks();
   queue_reports();
 }
@@ -271,12 +277,19 @@ void Client::update(v1::Registration registration) { impl_->update(std::move(reg
 void Client::report(berth::v1::TaskReport report) { impl_->report(std::move(report), true); }
 void Client::restore(berth::v1::TaskReport report) { impl_->report(std::move(report), false); }
 void Client::forget_reports(const std::vector<std::string>& task_ids) { impl_->forget_reports(task_ids); }
+void Client::put_interface(v1::Interface interface) {
+  impl_->put_interface(std::move(interface));
+}
+void Client::drop_interface(const std::string& address) {
+  impl_->drop_interface(address);
+}
 void Client::done(std::uint64_t call, berth_status status, std::string payload) {
   impl_->done(call, status, std::move(payload));
 }
 sdk::Result<void> Client::write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop) {
   return impl_->write_chunk(call, std::move(chunk), std::move(stop));
 }
+void Client::grant_input(std::uint64_t call, std::uint32_t bytes) { impl_->grant_input(call, bytes); }
 void Client::ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered) {
   impl_->ask(std::move(question), timeout, std::move(answered));
 }

@@ -27,6 +27,8 @@ struct ClientConfig {
   Endpoint server;
   std::string join_token;                 // needed until there is an identity; a token of another server joins anew
   std::filesystem::path identity_file;    // 0600
+  std::string
+      host_address{};  // IPv4 where other hosts reach this one; empty: as the server sees it
   std::chrono::milliseconds dial_timeout{10'000};
   std::chrono::milliseconds backoff_first{200};
   std::chrono::milliseconds backoff_most{15'000};
@@ -45,7 +47,11 @@ struct ClientEvents {
   std::function<void(AgentCall)> call;
   // The call is no longer wanted (also because the connection is gone). It may still be answered: that is ignored.
   std::function<void(std::uint64_t call)> cancel;
+  // Input of a call that streams, within what grant_input() allows.
+  std::function<void(std::uint64_t call, berth::v1::StreamWrite)> input;
   std::function<void(const std::string& node_id)> connected;
+  // What the other hosts have; `server` is the peer of this connection, "ADDRESS:PORT".
+  std::function<void(const v1::Peers&, const std::string& server)> peers{};
   std::function<void(const std::string& why)> disconnected;
   std::function<void(int level, const std::string& message)> log;
 };
@@ -76,11 +82,19 @@ class Client {
   // Stops repeating the reports of these tasks.
   void forget_reports(const std::vector<std::string>& task_ids);
 
+  // A task's interface is here from now on, or no more: said to the server now and on each
+  // connection.
+  void put_interface(v1::Interface interface);
+  void drop_interface(const std::string& address);
+
   void done(std::uint64_t call, berth_status status, std::string payload = {});
 
   // Sends a piece of a call's stream; waits until there is credit for it.
   // Errors: CANCELLED where the call or the client has ended, or by `stop`.
   sdk::Result<void> write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop = {});
+
+  // Lets so many more bytes of input come; at first none may.
+  void grant_input(std::uint64_t call, std::uint32_t bytes);
 
   // Asks the control plane; `question.ask_id` is the client's to set. Asked again after a reconnect; DEADLINE after `timeout`.
   void ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered);

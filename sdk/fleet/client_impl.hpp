@@ -27,8 +27,11 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void update(v1::Registration registration);
   void report(berth::v1::TaskReport report, bool news);
   void forget_reports(const std::vector<std::string>& task_ids);
+  void put_interface(v1::Interface interface);
+  void drop_interface(const std::string& address);
   void done(std::uint64_t call, berth_status status, std::string payload);
   sdk::Result<void> write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop);
+  void grant_input(std::uint64_t call, std::uint32_t bytes);
   void ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered);
   std::string node_id() const;
 
@@ -50,6 +53,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
     std::uint64_t remote = 0;  // the server's number for it, on this connection
     std::uint64_t credit = 0;
     std::uint64_t window = 0;  // the most credit there ever was
+    std::uint64_t input_credit = 0;
     bool news = false;         // starts or stops a task
   };
 
@@ -73,7 +77,9 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void call(const v1::Call& call);
   void cancel(const v1::Cancel& cancel);
   void credit(const v1::Credit& credit);
+  void input(v1::Input&& input);
   void drop_calls();
+  void send_interfaces();
   void queue_reports();
   void pump_reports();
   void acknowledged(const v1::ReportAck& ack);
@@ -106,6 +112,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   std::map<std::string, Pending> reports_;
   std::deque<std::string> outbox_;  // tasks whose report is Queued
   std::size_t in_flight_ = 0;
+  std::map<std::string, v1::Interface> interfaces_;  // by address
   std::map<std::uint64_t, OpenAsk> asks_;
   std::uint64_t next_ask_ = 1;
   std::uint64_t next_call_ = 1;

@@ -27,6 +27,7 @@ Server::Impl::~Impl() {
   loop_.run([this] {
     ending_ = true;
     listener_.reset();
+    peers_timer_.reset();
     while (!calls_.empty()) fail_call(calls_.begin()->first, BERTH_CANCELLED, "the fleet server ends");
     for (auto& [serial, session] : sessions_) {
       session.timer.reset();
@@ -103,6 +104,7 @@ sdk::Result<void> Server::Impl::remove(const std::string& node_id) {
     if (!result) return;
     if (Session* session = owner_of(node_id)) refuse(*session, v1::Goodbye::CODE_DEREGISTERED, "the node was deregistered");
     while (calls_of_.contains(node_id)) fail_call(*calls_of_[node_id].begin(), BERTH_NOT_FOUND, "the node was deregistered");
+    forget_peer(node_id);
     if (events_.removed) events_.removed(node_id);
   });
   return result;
@@ -151,6 +153,8 @@ void Server::Impl::frame(Session& session, v1::Frame&& frame) {
     case v1::Frame::kDone: return agent_done(session, std::move(*frame.mutable_done()));
     case v1::Frame::kChunk: return agent_chunk(session, std::move(*frame.mutable_chunk()));
     case v1::Frame::kAsk: return ask(session, frame.ask());
+    case v1::Frame::kInterfaces:
+      return interfaces(session, frame.interfaces());
     case v1::Frame::kRegistration: return registration(session, frame.registration());
     case v1::Frame::kGoodbye: return session.connection->close("the agent leaves: " + frame.goodbye().message());
     case v1::Frame::BODY_NOT_SET: return;  // of a newer agent
@@ -247,6 +251,7 @@ void Server::Impl::admit(Session& session, const v1::Registration& registration)
   heartbeat(session);
   log(BERTH_LOG_INFO, "node " + node_id + " is connected from " + session.connection->peer());
   if (events_.node) events_.node(node_of(store_.nodes().at(node_id)));
+  greet(session);
   if (Session* still = owner_of(node_id)) send_waiting_calls(*still);
 }
 
@@ -406,6 +411,7 @@ std::uint64_t Server::call(const std::string& node_id, std::uint32_t method, std
 }
 void Server::cancel(std::uint64_t call) { impl_->cancel(call); }
 void Server::credit(std::uint64_t call, std::uint32_t bytes) { impl_->credit(call, bytes); }
+void Server::write(std::uint64_t call, berth::v1::StreamWrite input) { impl_->write(call, std::move(input)); }
 void Server::answer(AskHandle to, berth_status status, std::string response) {
   impl_->answer(to, status, std::move(response));
 }

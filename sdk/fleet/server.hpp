@@ -96,6 +96,8 @@ class Server {
                      CallOptions options, Done done, OnChunk chunk = {});
   void cancel(std::uint64_t call);
   void credit(std::uint64_t call, std::uint32_t bytes);
+  // Input of a call that streams, in order; the chunks' input_credit_bytes say how much. Dropped where the agent is away.
+  void write(std::uint64_t call, berth::v1::StreamWrite input);
 
   void answer(AskHandle to, berth_status status, std::string response);
 

@@ -12,6 +12,7 @@
 
 #include "sdk/fleet/credentials.hpp"
 #include "sdk/fleet/node_store.hpp"
+#include "sdk/fleet/peer_book.hpp"
 #include "sdk/fleet/secret.hpp"
 #include "sdk/fleet/server.hpp"
 
@@ -42,6 +43,7 @@ class Server::Impl {
   std::uint64_t call(NewCall wish);
   void cancel(std::uint64_t id);
   void credit(std::uint64_t id, std::uint32_t bytes);
+  void write(std::uint64_t id, berth::v1::StreamWrite input);
   void answer(AskHandle to, berth_status status, std::string response);
 
  private:
@@ -103,6 +105,13 @@ class Server::Impl {
   void agent_done(Session& session, v1::Done&& done);
   void agent_chunk(Session& session, v1::Chunk&& chunk);
 
+  // server_peers.cpp
+  void greet(Session& session);
+  void interfaces(Session& session, const v1::Interfaces& news);
+  void forget_peer(const std::string& node_id);
+  void tell_peers_later();
+  void tell_peers();
+
   Loop loop_;  // first: all below lives on it
   ServerConfig config_;
   ServerEvents events_;
@@ -113,6 +122,9 @@ class Server::Impl {
   std::map<std::string, std::uint64_t> live_;  // node id -> serial
   std::map<std::uint64_t, OpenCall> calls_;
   std::map<std::string, std::set<std::uint64_t>> calls_of_;  // node id -> its open calls
+  PeerBook peers_;
+  Loop::Timer peers_timer_;
+  bool peers_due_ = false;
   std::uint64_t next_session_ = 1;
   std::atomic<std::uint64_t> next_call_{1};
   int stranger_lines_ = 0;

@@ -437,6 +437,10 @@ std::string frame_name(const v1::Frame& frame) {
     case v1::Frame::kReportAck: return "report-ack";
     case v1::Frame::kAsk: return "ask";
     case v1::Frame::kAnswer: return "answer";
+    case v1::Frame::kInterfaces:
+      return "interfaces";
+    case v1::Frame::kPeers:
+      return "peers";
     case v1::Frame::kCall: break;
     case v1::Frame::BODY_NOT_SET: return "unknown";
   }

@@ -106,6 +106,21 @@ ca_file = "{cls.secured.ca}"
         self.assertEqual(set(self.logs(task).split()), set(os.listdir("/sys/class/net")) & set(self.logs(task).split()))
         self.assertGreater(len(self.logs(task).split()), 1)
 
+    def test_network_mode_awsvpc_with_the_default_subnet_and_group(self):
+        self.stack.register("own", [self.sh("mkdir /tmp/w; echo own > /tmp/w/index.html; httpd -f -p 8080 -h /tmp/w", "web"),
+                                    self.sh("until nc -w 1 127.0.0.1 8080 </dev/null; do sleep 1; done; echo met; sleep 1000", "side",
+                                            stopTimeout=1)], networkMode="awsvpc")
+        arn = self.stack.run_task("own", networkConfiguration={"awsvpcConfiguration": {
+            "subnets": ["subnet-default"], "securityGroups": ["sg-default"]}})[0]
+        task = self.stack.await_status(arn, "RUNNING")
+        until("the containers meet on localhost", lambda: self.logs(task, "--container", "side") == "met\n")
+        address = task["containers"][0]["networkInterfaces"][0]["privateIpv4Address"]
+        self.assertEqual(task["containers"][1]["networkInterfaces"][0]["privateIpv4Address"], address)
+        with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as page:
+            self.assertEqual(page.read(), b"own\n", "from the host")
+        self.stack.aws("stop-task", "--task", arn)
+        self.assertEqual(self.stack.await_status(arn, "STOPPED")["attachments"][0]["status"], "DELETED")
+
     def test_environment_user_directory_and_entry_point(self):
         task = self.run_one("process", [{
             "name": "main", "image": self.image, "memory": 32, "entryPoint": ["/bin/sh", "-c"],
@@ -193,8 +208,8 @@ ca_file = "{cls.secured.ca}"
         self.assertEqual(self.logs(task, "--tail", "3").split(), ["19998", "19999", "20000"])
 
     def test_refuses_by_name_what_it_does_not_act_on(self):
-        self.stack.register("health", [self.sh("true", healthCheck={"command": ["CMD", "true"]})])
-        self.assertIn("healthCheck", self.stack.refused("run-task", "--task-definition", "health"))
+        self.stack.register("sysctls", [self.sh("true", systemControls=[{"namespace": "net.core.somaxconn", "value": "1"}])])
+        self.assertIn("systemControls", self.stack.refused("run-task", "--task-definition", "sysctls"))
         for operation in ("list-services", "describe-capacity-providers", "list-account-settings"):
             error = self.stack.refused(operation)
             self.assertIn("".join(word.title() for word in operation.split("-")), error)

@@ -48,7 +48,7 @@ constexpr Entry kOperations[] = {
     {"DescribeTaskSets", nullptr},
     {"DescribeTasks", describe_tasks},
     {"DiscoverPollEndpoint", nullptr},
-    {"ExecuteCommand", nullptr},
+    {"ExecuteCommand", execute_command},
     {"GetTaskProtection", get_task_protection},
     {"ListAccountSettings", nullptr},
     {"ListAttributes", nullptr},

@@ -63,6 +63,9 @@ Result<ServicePtr> ServiceCommands::find(const std::string& cluster,
 void ServiceCommands::check_runnable(const model::RunTaskRequest& request,
                                      const ClusterPtr& cluster, const TaskDefinitionPtr& definition,
                                      Then then) {
+  if (const auto zones = rooms_.networks.check(*definition, request); !zones) {
+    return then(tl::unexpected(zones.error()));
+  }
   auto routes = rooms_.routes.of_request(request, *cluster, definition.get());
   if (!routes) {
     // Instances may come later; a launch type that nobody serves will not.

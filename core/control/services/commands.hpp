@@ -19,6 +19,7 @@ class ServiceCommands {
   struct Rooms {
     Desk& desk;
     Routes& routes;
+    Networks& networks;
     Tasks& tasks;
     Nodes& nodes;
     Rollouts& rollouts;

@@ -38,6 +38,7 @@ class Services {
     Plugins& plugins;
     Routes& routes;
     Placer& placer;
+    Networks& networks;
     Tasks& tasks;
     Delivery& delivery;
     Launches& launches;

@@ -73,6 +73,12 @@ RoutesPtr Services::routes_for(const Current& now, Entry& entry, const Launches:
     hold(now, entry, event_text::cannot_run(routes.error().message));
     return nullptr;
   }
+  const auto zones = rooms_.networks.check(*call.definition, call.request);
+  if (!zones) {
+    hold(now, entry, event_text::cannot_run(zones.error().message));
+    return nullptr;
+  }
+  for (Route& route : **routes) route.zones = *zones;
   entry.planning = number;
   const ServiceId id = now.service->id;
   rooms_.routes.plan(*call.definition, call.request, *routes,
@@ -132,14 +138,15 @@ void Services::start(const Current& now, Entry& entry, int count) {
   std::vector<TaskId> started;
   for (const TaskPtr& task : taken.answer.tasks) started.push_back(task->id);
   launched(now, started);
-  if (outcome->missing == 0) {
+  // A place may be of no use for want of an address.
+  if (static_cast<int>(started.size()) >= count) {
     entry.said_why = false;
     return;
   }
   std::string why;
   if (explain == Placer::Explain::Yes) {
     rooms_.launches.close(*call, taken);
-    why = event_text::unplaced(outcome->refusals);
+    why = event_text::unplaced(taken.refusals);
   }
   hold(now, entry, why);
 }
@@ -171,6 +178,7 @@ void Services::start_on_posts(const Current& now, Entry& entry) {
     Launches::Taken taken;
     rooms_.launches.take(*call, route, *outcome, taken);
     for (const TaskPtr& task : taken.answer.tasks) started.push_back(task->id);
+    if (taken.answer.tasks.empty()) refusals = taken.refusals;
   }
   launched(now, started);
   if (!refusals.empty()) hold(now, entry, event_text::unplaced(refusals));
@@ -203,6 +211,7 @@ bool Services::eligible(const ServiceId& id, Entry& entry, const NodeId& node) {
     const auto plan = entry.routes->front().plans.find(instance->plugin);
     if (plan == entry.routes->front().plans.end()) return false;
     *bare.mutable_attributes() = plan->second->requirement().attributes();
+    demand.zones = entry.routes->front().zones;
   }
   demand.needs = {{instance->plugin, bare}};
   return rooms_.placer.would_take(demand, node).value_or(known);

@@ -40,10 +40,18 @@ class Agent {
   void call(fleet::AgentCall call);
   void carry_out(const fleet::AgentCall& call);
   void work();
-  void begin_logs(fleet::AgentCall call);
+  // agent_streams.cpp
+  void begin_stream(fleet::AgentCall call);
   void logs(const fleet::AgentCall& call, std::stop_token stop);
+  void exec(const fleet::AgentCall& call, ExecInput& input, std::stop_token stop);
+  void input(std::uint64_t call, v1::StreamWrite write);
   void cancel(std::uint64_t call);
   void answer(std::uint64_t call, const sdk::Result<void>& result);
+
+  struct Streaming {
+    std::shared_ptr<ExecInput> input;
+    std::jthread thread;
+  };
 
   RegistryLink registry_;
   std::unique_ptr<fleet::Client> client_;
@@ -52,7 +60,7 @@ class Agent {
   std::condition_variable changed_;
   std::deque<fleet::AgentCall> queue_;
   bool ending_ = false;
-  std::map<std::uint64_t, std::jthread> readers_;  // of logs, by call
+  std::map<std::uint64_t, Streaming> streams_;     // by call
   std::deque<std::jthread> finished_;              // of those, to be joined
   std::thread worker_;
 };

@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 
+#include <arpa/inet.h>
 #include <toml++/toml.h>
 
 #include "sdk/fleet/durable_file.hpp"
@@ -105,6 +106,15 @@ Reader word(std::function<Problem(const std::string&)> read) {
   };
 }
 
+Problem read_address(const std::string& value, std::string& out) {
+  in_addr parsed{};
+  if (::inet_pton(AF_INET, value.c_str(), &parsed) != 1 || value.starts_with("127.")) {
+    return "must be an IPv4 address at which other hosts reach this one";
+  }
+  out = value;
+  return {};
+}
+
 Problem read_level(const std::string& value, std::string& out) {
   for (const char* level : {"trace", "debug", "info", "warn", "error"}) {
     if (value == level) {
@@ -129,6 +139,11 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"join_token", text(c.join_token)},
       {"join_token_file", path(c.join_token_file)},
       {"pid_file", path(c.pid_file)},
+      {"address", word([&c](const std::string& v) { return read_address(v, c.address); })},
+      {"cni",
+       [](const toml::node&) -> Problem {
+         return "is not acted on by this agent: it makes the interfaces of tasks itself";
+       }},
       {"cluster", text(c.cluster)},
       {"log_level", word([&c](const std::string& v) { return read_level(v, c.log_level); })},
       {"cpu", number({.min = 1, .max = 1 << 30}, [&c](std::int64_t n) { c.cpu = n; })},
@@ -139,6 +154,7 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"instance_type", text(c.instance_type)},
       {"ec2_instance_id", text(c.ec2_instance_id)},
       {"capacity_provider", text(c.capacity_provider)},
+      {"eni_slots", number({.min = 0, .max = 16'384}, [&c](std::int64_t n) { c.eni_slots = n; })},
       {"reserved_ports", ports(c.reserved_ports)},
       {"reserved_ports_udp", ports(c.reserved_ports_udp)},
       {"data_dir", path(t.data_dir)},
@@ -147,12 +163,15 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"bridge", text(t.bridge)},
       {"subnet", text(t.subnet)},
       {"cgroup_parent", text(t.cgroup_parent)},
-      {"dynamic_ports", word([&t](const std::string& v) { return read_range(v, t.dynamic_ports); })},
+      {"dynamic_ports",
+       word([&t](const std::string& v) { return read_range(v, t.dynamic_ports); })},
       {"stop_timeout_seconds", seconds(t.stop_timeout)},
       {"cleanup_wait_seconds", seconds(t.cleanup_wait)},
       {"remember_forgotten_seconds", seconds(t.remember_forgotten)},
       {"image_pull_behavior", word([&t](const std::string& v) { return read_pull(v, t.pull); })},
-      {"cpu_period_ms", number({.min = 8, .max = 100}, [&t](std::int64_t n) { t.cpu_period = std::chrono::milliseconds(n); })},
+      {"cpu_period_ms",
+       number({.min = 8, .max = 100},
+              [&t](std::int64_t n) { t.cpu_period = std::chrono::milliseconds(n); })},
       {"concurrent_starts", count(t.concurrent_starts, 256)},
       {"concurrent_pulls", count(t.concurrent_pulls, 256)},
       {"log_followers", count(t.log_followers, 4096)},

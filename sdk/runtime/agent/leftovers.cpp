@@ -3,6 +3,7 @@
 
 #include "sdk/runtime/agent/registry_link.hpp"
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
+#include "sdk/runtime/network/interface_network.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 
 namespace berth::runtime {
@@ -29,6 +30,9 @@ sdk::Result<void> remove_leftovers(const AgentConfig& config) {
                                     .dynamic_last = config.tasks.dynamic_ports.last});
   if (!network) return network.error();
   if (auto torn = (*network)->tear_down(); !torn) return torn;
+  auto interfaces = InterfaceNetwork::open({.bridge = config.tasks.bridge});
+  if (!interfaces) return interfaces.error();
+  if (auto torn = (*interfaces)->tear_down(); !torn) return torn;
   auto cgroups = Cgroups::open();
   if (!cgroups) return cgroups.error();
   cgroups->remove_escapes();

@@ -19,8 +19,11 @@ constexpr std::uint16_t kReservedPorts[] = {22, 2375, 2376, 51678, 51679};
 constexpr const char* kCapabilities[] = {
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.logging-driver.json-file",
+    "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
+    "ecs.capability.container-restart-policy",
     "ecs.capability.task-cpu-mem-limit",
+    "ecs.capability.task-eni",
 };
 
 void add_attribute(Node& node, const std::string& name, const std::string& value = {}) {
@@ -106,6 +109,7 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
 
   add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));
   add_counter(node, "MEMORY", config.memory_mib.value_or(host.memory_mib));
+  add_counter(node, "ENI", config.eni_slots);
   std::vector<std::uint16_t> reserved(std::begin(kReservedPorts), std::end(kReservedPorts));
   reserved.insert(reserved.end(), config.reserved_ports.begin(), config.reserved_ports.end());
   add_ports(node, "PORTS", reserved);

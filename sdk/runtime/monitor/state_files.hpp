@@ -8,6 +8,10 @@
 //   monitor's socket (SOCK_SEQPACKET): commands "start", "kill"; news "exit" pid, runtime.log  by
 //   the OCI runtime
 //
+// An exec'd process has a directory of its own: `exec` is what `container` is here, process.json is
+// the agent's order to the runtime, `console` its socket for the terminal, `session` is the
+// one of the process, `exit` says that the process ended by itself.
+//
 // Threads: any. Errors: false with errno, or nothing.
 #pragma once
 
@@ -33,6 +37,10 @@ inline constexpr const char* kStarted = "started";
 inline constexpr const char* kExit = "exit";
 inline constexpr const char* kControl = "control";
 inline constexpr const char* kPid = "pid";
+inline constexpr const char* kExec = "exec";
+inline constexpr const char* kSession = "session";
+inline constexpr const char* kProcess = "process.json";
+inline constexpr const char* kConsole = "console";
 inline constexpr const char* kRuntimeLog = "runtime.log";
 
 // Lines of such a file in order; a key may come several times.

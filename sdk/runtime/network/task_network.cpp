@@ -24,6 +24,7 @@
 #include "sdk/runtime/network/netns.hpp"
 #include "sdk/runtime/network/port_allocator.hpp"
 #include "sdk/runtime/network/subnet.hpp"
+#include "sdk/runtime/network/sysctl.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -43,26 +44,12 @@ sdk::Error networking(sdk::Error error) {
   return error;
 }
 
-bool write_sysctl(const std::string& name, const char* value) {
-  const std::string path = "/proc/sys/" + name;
-  if (state::read_file(path).value_or("") == std::string(value) + "\n") return true;
-  const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return fd && state::write_all(fd.get(), value);
-}
-
 // As Docker's: made of the address, so that a reused address does not meet stale neighbour entries.
 MacAddress mac_of(std::uint32_t address) {
   const auto part = [address](unsigned shift) {
     return static_cast<unsigned char>(address >> shift);
   };
   return {0x02, 0x42, part(24), part(16), part(8), part(0)};
-}
-
-// FNV-1a: the same in every run, unlike std::hash.
-std::uint32_t hash_of(const std::string& text) {
-  std::uint32_t hash = 2166136261u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return hash;
 }
 
 // A host whose flows cannot be listed still has its containers: clients that send on meanwhile find the new one later.
@@ -96,7 +83,7 @@ class TaskNetwork::Impl {
   Impl(NetworkConfig config, EndpointFiles files, std::pair<std::uint16_t, std::uint16_t> range)
       : config_(std::move(config)), files_(std::move(files)), ports_(range.first, range.second) {
     char prefix[16];
-    std::snprintf(prefix, sizeof prefix, "bv%06x", hash_of(config_.bridge) & 0xFFFFFFu);
+    std::snprintf(prefix, sizeof prefix, "bv%06x", mark_of(config_.bridge) & 0xFFFFFFu);
     veth_prefix_ = prefix;
   }
 

@@ -35,6 +35,7 @@ struct EtcFiles {
 // default is looked up any more.
 struct ContainerSpec {
   std::string id;  // of [A-Za-z0-9][A-Za-z0-9_.-]{0,199}; unique in the runtime's state root
+  std::uint32_t run = 0;   // kept with the container: which start of it by a restart policy this is
   std::string bundle_dir;  // made where missing; config.json is written here
   std::string rootfs;  // absolute; mounted for as long as the container exists, writable also with
                        // readonly_rootfs: mount points are made in it
@@ -92,6 +93,7 @@ enum class ContainerPhase {
 // What is known of a container, also by another process after a restart.
 struct ContainerView {
   ContainerHandle handle;
+  std::uint32_t run = 0;  // of its spec
   ContainerPhase phase = ContainerPhase::Creating;
   bool monitor_alive =
       false;  // false while Running: output and exit code are lost, its end is still seen

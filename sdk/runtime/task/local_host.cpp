@@ -109,8 +109,11 @@ fs::path log_path(const fs::path& data_dir, const std::string& task_id, const st
 LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
     : config_(std::move(config)), registry_(registry) {}
 
-Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, image::RegistryAccess& registry) {
+Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
+                                                   image::RegistryAccess& registry,
+                                                   InterfaceListener interfaces) {
   std::unique_ptr<LocalHost> host(new LocalHost(config, registry));
+  host->listener_ = std::move(interfaces);
   const fs::path& data = config.data_dir;
   auto cgroups = Cgroups::open();
   if (!cgroups) return cgroups.error();
@@ -125,6 +128,9 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, im
                                     .dynamic_last = config.dynamic_ports.last});
   if (!network) return network.error();
   host->network_ = std::move(*network);
+  auto own = InterfaceNetwork::open({.bridge = config.bridge, .peers_file = data / "network/peers"});
+  if (!own) return own.error();
+  host->interfaces_ = std::move(*own);
   std::error_code error;
   const fs::path monitor = !config.monitor.empty()
                                ? config.monitor
@@ -133,6 +139,7 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, im
       {.runtime = config.runtime, .state_root = data / "runtime", .monitor = monitor});
   if (!runtime) return runtime.error();
   host->runtime_ = std::move(*runtime);
+  host->runtime_->end_leftover_execs();
   return host;
 }
 
@@ -193,6 +200,7 @@ Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) 
   const std::string id = container_id(task.request.task_id(), container);
   if (*mode == NetworkMode::Bridge) return network_->attach_bridge(id, *ports);
   if (*mode == NetworkMode::None) return network_->attach_none(id);
+  if (*mode == NetworkMode::Awsvpc) return attach_interface(task);
   Endpoint host;
   host.id = id;
   for (const PortRequest& port : *ports) host.ports.push_back({port.container_port, port.host_port, port.protocol});
@@ -209,6 +217,12 @@ Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, c
   dns.search.assign(definition.dns_search_domains().begin(), definition.dns_search_domains().end());
   HostsOptions hosts{.hostname = spec.hostname, .address = endpoint.address, .extra = {}};
   for (const auto& entry : definition.extra_hosts()) hosts.extra.emplace_back(entry.hostname(), entry.ip_address());
+  // Containers of one interface find each other where ECS says they do: on localhost.
+  if (task.request.has_task_interface()) {
+    for (const auto& other : task.request.definition().container_definitions()) {
+      if (other.name() != spec.hostname) hosts.extra.emplace_back(other.name(), "127.0.0.1");
+    }
+  }
   const bool own_namespace = !endpoint.netns_path.empty();
   const std::pair<const char*, std::string> files[] = {
       {"resolv.conf", resolv_conf(read_host_resolv_conf(), dns, own_namespace)},
@@ -260,7 +274,7 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   return {};
 }
 
-Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState&) {
+Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state) {
   const std::string& task_id = task.request.task_id();
   const std::string id = container_id(task_id, container);
   const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
@@ -282,12 +296,15 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   if (!rootfs) return rootfs.error();
   Made made{.spec = {}, .endpoint = std::move(*endpoint)};
   made.spec.id = id;
+  made.spec.run = state.restart_count();
   made.spec.bundle_dir = directory / "bundle";
   made.spec.rootfs = std::move(*rootfs);
   made.spec.netns_path = made.endpoint.netns_path;
   if (!made.spec.netns_path.empty()) {
-    made.spec.hostname =
-        !definition.hostname().empty() ? definition.hostname() : default_hostname(task_id, container);
+    made.spec.hostname = task.request.has_task_interface()
+                             ? task.request.task_interface().private_dns_name()
+                         : !definition.hostname().empty() ? definition.hostname()
+                                                          : default_hostname(task_id, container);
   }
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
@@ -306,18 +323,21 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     // Not known whether it ran, so it is not begun (again).
     return launch_failed(reason_of("CannotInspectContainerError", view.error()));
   }
-  const bool has_run = found && (found->phase == ContainerPhase::Running || found->started_at_ns != 0);
+  // What an earlier run left is no answer about this one.
+  const bool is_this_run = found && found->run == state.restart_count();
+  const bool has_run = is_this_run && (found->phase == ContainerPhase::Running || found->started_at_ns != 0);
   if (find_only && !has_run) {
     out.outcome = LaunchEnded::Outcome::NotStarted;
     return out;
   }
   Endpoint endpoint;
   // One whose monitor died can be begun by nobody any more.
-  const bool waits = found && found->phase == ContainerPhase::Created && found->monitor_alive;
+  const bool waits = is_this_run && found->phase == ContainerPhase::Created && found->monitor_alive;
   if (has_run || waits) {
     if (auto again = attach(task, container)) endpoint = std::move(*again);
   } else {
-    // A half-made one goes first. Its program never ran: the mark of a start is set before that.
+    // A half-made one goes first. Its program never ran: the mark of a start is set before that. So does one that ended and is to
+    // be started again: its end is on disk before this is asked for.
     if (found) {
       if (auto removed = runtime_->remove(id); !removed) {
         return launch_failed(reason_of("CannotCreateContainerError", removed.error()));
@@ -341,6 +361,27 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
 }
 
 // ---- While it runs
+
+HealthResult LocalHost::check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) {
+  const HealthPlan& plan = *task.plan.containers[container].health;
+  HealthResult out;
+  auto ran = runtime_->exec(container_id(task.request.task_id(), container),
+                            {.args = plan.args,
+                             .timeout = std::chrono::milliseconds(plan.timeout_ms),
+                             .max_output = kMostHealthOutput,
+                             .cancel = std::move(cancel)});
+  if (!ran) {
+    out.output = ran.error().message;
+    return out;
+  }
+  out.exit_code = ran->exit_code;
+  out.output = std::move(ran->output);
+  if (ran->timed_out) {
+    out.output = "it took longer than its timeout of " + std::to_string(plan.timeout_ms / 1000) + " s" +
+                 (out.output.empty() ? "" : ": " + out.output);
+  }
+  return out;
+}
 
 void LocalHost::watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) {
   const std::string id = container_id(task.request.task_id(), container);
@@ -392,6 +433,7 @@ bool LocalHost::cleanup(const TaskSpec& task) {
     const std::lock_guard lock(cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
     if (!succeeded(cgroups_->remove(cgroup_of(task_id), kKillTimeout), "cgroup of " + task_id)) return false;
   }
+  if (!detach_interface(task)) return false;
   std::error_code error;
   fs::remove_all(config_.data_dir / "tasks" / task_id, error);
   if (error) spdlog::warn("tasks: files of {}: {}", task_id, error.message());
@@ -423,6 +465,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   if (const auto swept = network_->sweep(live); !swept) {
     spdlog::warn("tasks: sweep of the network: {}", swept.error().message);
   }
+  sweep_interfaces(tasks);
   for (const std::string& holder : images_->holders()) {
     if (!live.contains(holder)) images_->release(holder);
   }

@@ -13,6 +13,7 @@
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/image/image_store.hpp"
+#include "sdk/runtime/network/interface_network.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
@@ -27,7 +28,9 @@ namespace berth::runtime {
 
 class LocalHost : public Host {
  public:
-  static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config, image::RegistryAccess& registry);
+  static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config,
+                                                      image::RegistryAccess& registry,
+                                                      InterfaceListener interfaces = {});
   ~LocalHost() override { watcher_.stop(); }
 
   sdk::Result<void> check(const TaskSpec& task) override;
@@ -35,6 +38,7 @@ class LocalHost : public Host {
                            std::stop_token cancel) override;
   LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
                      bool find_only) override;
+  HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) override;
   void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) override;
   bool signal(const TaskSpec& task, std::size_t container, int number) override;
   bool remove(const TaskSpec& task, std::size_t container) override;
@@ -42,6 +46,20 @@ class LocalHost : public Host {
   bool drop_logs(const std::string& task_id) override;
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
   void close() override { watcher_.stop(); }
+
+  // Runs a command in a running container, whose runtime_id is its id here. Errors: those of ContainerRuntime::open_exec.
+  sdk::Result<std::unique_ptr<ExecSession>> exec(const std::string& id, const ExecSpec& spec) {
+    return runtime_->open_exec(id, spec);
+  }
+  // Counters of a running container, read from its cgroup and its namespace: some fifteen small files, no process.
+  // Errors: NOT_FOUND where it does not run.
+  [[nodiscard]] sdk::Result<v1::ContainerStats> stats(const std::string& task_id, const std::string& container,
+                                                      const std::string& id) const;
+  // News of other hosts' interfaces; and the control plane's door, which tasks must not reach.
+  void take(const PeerNews& news);
+  void close_door(const std::string& address, std::uint16_t port) {
+    interfaces_->close(address, port);
+  }
 
   [[nodiscard]] const std::string& runtime_version() const { return runtime_->version(); }
 
@@ -52,6 +70,9 @@ class LocalHost : public Host {
   [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
   sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state);
   sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
+  sdk::Result<Endpoint> attach_interface(const TaskSpec& task);
+  bool detach_interface(const TaskSpec& task);
+  void sweep_interfaces(const std::vector<TaskSpecPtr>& tasks);
   sdk::Result<void> write_etc(const TaskSpec& task, std::size_t container, const Endpoint& endpoint,
                               ContainerSpec& spec);
   sdk::Result<void> fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
@@ -62,6 +83,8 @@ class LocalHost : public Host {
   image::RegistryAccess& registry_;
   std::unique_ptr<image::ImageStore> images_;
   std::unique_ptr<TaskNetwork> network_;
+  std::unique_ptr<InterfaceNetwork> interfaces_;
+  InterfaceListener listener_;
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
   ExitWatcher watcher_;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/interface_of.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -122,8 +123,6 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
       {{"links", container.links_size() > 0},
-       {"restartPolicy", container.has_restart_policy() && (!container.restart_policy().has_enabled() ||
-                                                            container.restart_policy().enabled())},
        {"environmentFiles", container.environment_files_size() > 0},
        {"mountPoints", container.mount_points_size() > 0},
        {"volumesFrom", container.volumes_from_size() > 0},
@@ -136,7 +135,6 @@ Result<void> check_container_members(const v1::ecs::ContainerDefinition& contain
        {"interactive", container.interactive()},
        {"pseudoTerminal", container.pseudo_terminal()},
        {"ulimits", container.ulimits_size() > 0},
-       {"healthCheck", container.has_health_check()},
        {"systemControls", container.system_controls_size() > 0},
        {"resourceRequirements", container.resource_requirements_size() > 0},
        {"firelensConfiguration", container.has_firelens_configuration()},
@@ -183,6 +181,7 @@ Result<NetworkMode> read_network_mode(const v1::StartTaskRequest& task) {
   if (mode.empty() || mode == "bridge") return NetworkMode::Bridge;
   if (mode == "host") return NetworkMode::Host;
   if (mode == "none") return NetworkMode::None;
+  if (mode == "awsvpc") return NetworkMode::Awsvpc;
   return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not make the network mode " + mode + " yet.",
                    "networkMode");
 }
@@ -258,9 +257,11 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
     PortRequest port{.container_port = static_cast<std::uint16_t>(mapping.container_port()),
                      .host_port = static_cast<std::uint16_t>(mapping.host_port()),
                      .protocol = protocol == "udp" ? Protocol::Udp : Protocol::Tcp};
-    if (*mode == NetworkMode::Host) {
+    if (*mode == NetworkMode::Host || *mode == NetworkMode::Awsvpc) {
       if (port.host_port != 0 && port.host_port != port.container_port) {
-        return wrong(field + ".hostPort", "With the network mode host, hostPort is containerPort.");
+        return wrong(field + ".hostPort", "With the network mode " +
+                                              task.definition().network_mode() +
+                                              ", hostPort is containerPort.");
       }
       port.host_port = port.container_port;
     }
@@ -309,7 +310,11 @@ Result<void> check_supported(const v1::StartTaskRequest& task) {
   if (auto fine = check_architecture(task.definition()); !fine) return fine;
   if (auto fine = check_overrides(task); !fine) return fine;
   if (auto limits = read_task_limits(task, std::chrono::milliseconds(100)); !limits) return limits.error();
-  if (auto mode = read_network_mode(task); !mode) return mode.error();
+  const auto mode = read_network_mode(task);
+  if (!mode) return mode.error();
+  if (*mode == NetworkMode::Awsvpc) {
+    if (auto interface = interface_of(task); !interface) return interface.error();
+  }
   for (std::size_t i = 0; i < static_cast<std::size_t>(task.definition().container_definitions_size()); ++i) {
     const auto& container = task.definition().container_definitions(static_cast<int>(i));
     if (container.image().empty()) return wrong(member(i, "image"), "A container needs an image.");

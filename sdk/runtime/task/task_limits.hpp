@@ -18,7 +18,7 @@
 
 namespace berth::runtime {
 
-enum class NetworkMode { None, Host, Bridge };
+enum class NetworkMode { None, Host, Bridge, Awsvpc };
 
 // Limits of one container, merged with its override. 0: none.
 struct ContainerLimits {

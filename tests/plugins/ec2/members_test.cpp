@@ -52,13 +52,12 @@ bool is_row_of(const std::string& row, const std::string& path) {
 
 // Values that mean something where any other word would not.
 const std::map<std::string, std::string> kRefusedValues = {
-    {"networkMode", "awsvpc"},
     {"runtimePlatform.operatingSystemFamily", "WINDOWS_SERVER_2022_CORE"},
     {"runtimePlatform.cpuArchitecture", "MIPS"},
     {"containerDefinitions[].logConfiguration.logDriver", "awslogs"},
-    {"containerDefinitions[].dependsOn[].condition", "HEALTHY"},
 };
 const std::map<std::string, std::string> kPlainValues = {
+    {"containerDefinitions[].dependsOn[].condition", "START"},
     {"cpu", "256"},
     {"memory", "512"},
     {"overrides.cpu", "256"},
@@ -171,6 +170,10 @@ class Ec2Members : public Ec2Test {
       dependency.set_container_name("other");
       dependency.set_condition("START");
     }
+    if (below("containerDefinitions[].healthCheck")) {
+      for (const char* word : {"CMD", "true"}) container.mutable_health_check()->add_command(word);
+    }
+    if (below("containerDefinitions[].restartPolicy")) container.mutable_restart_policy()->set_enabled(true);
     if (below("overrides.containerOverrides")) {
       auto& changes = *request.mutable_overrides()->add_container_overrides();
       changes.set_name("main");

@@ -106,6 +106,7 @@ struct TestServer : Heard {
 struct TestAgent : Heard {
   std::vector<AgentCall> calls;
   std::vector<std::uint64_t> cancelled;
+  std::vector<std::pair<std::uint64_t, berth::v1::StreamWrite>> inputs;
   int connected = 0;
   int disconnected = 0;
   std::vector<std::string> lines;
@@ -116,6 +117,9 @@ struct TestAgent : Heard {
     ClientEvents events;
     events.call = [this](AgentCall call) { with([&] { calls.push_back(std::move(call)); }); };
     events.cancel = [this](std::uint64_t call) { with([&] { cancelled.push_back(call); }); };
+    events.input = [this](std::uint64_t call, berth::v1::StreamWrite write) {
+      with([&] { inputs.emplace_back(call, std::move(write)); });
+    };
     events.connected = [this](const std::string&) { with([&] { ++connected; }); };
     events.disconnected = [this](const std::string&) { with([&] { ++disconnected; }); };
     events.log = [this](int, const std::string& line) { with([&] { lines.push_back(line); }); };

@@ -82,7 +82,8 @@ TEST(AgentRegistration, OffersTheMachine) {
                                     "ecs.os-type=linux", "ecs.os-family=LINUX", "ecs.cpu-architecture=arm64",
                                     "ecs.instance-type=m7g.large", "com.amazonaws.ecs.capability.ecr-auth",
                                     "com.amazonaws.ecs.capability.logging-driver.json-file",
-                                    "ecs.capability.container-ordering", "ecs.capability.task-cpu-mem-limit"));
+                                    "ecs.capability.container-health-check", "ecs.capability.container-ordering",
+                                    "ecs.capability.container-restart-policy", "ecs.capability.task-cpu-mem-limit"));
   ASSERT_EQ(made.node().resources_size(), 4);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);

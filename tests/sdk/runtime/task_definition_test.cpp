@@ -17,6 +17,15 @@ using ::testing::ElementsAre;
 using ::testing::Not;
 using testing::request_of;
 
+v1::TaskInterface an_interface() {
+  v1::TaskInterface interface;
+  interface.set_address("10.64.0.4");
+  interface.set_prefix_length(20);
+  interface.set_gateway("10.64.0.1");
+  interface.set_mac_address("02:be:0a:40:00:04");
+  return interface;
+}
+
 class TaskDefinition : public ::testing::Test {
  protected:
   v1::ecs::ContainerDefinition& definition() {
@@ -177,7 +186,14 @@ TEST_F(TaskDefinition, ReadsPortsByNetworkMode) {
   request.mutable_definition()->set_network_mode("none");
   EXPECT_FALSE(read_ports(request, 0));
   request.mutable_definition()->set_network_mode("awsvpc");
-  EXPECT_EQ(refused_member(), "networkMode");
+  EXPECT_EQ(refused_member(), "task_interface");
+  *request.mutable_task_interface() = an_interface();
+  EXPECT_EQ(refused_member(), "containerDefinitions[0].portMappings[0].hostPort")
+      << "8080, and not the container's 80";
+  mapping->clear_host_port();
+  EXPECT_EQ((*read_ports(request, 0))[0].host_port, 80);
+  request.mutable_task_interface()->set_address("10.0.0");
+  EXPECT_EQ(refused_member(), "task_interface.address");
 }
 
 TEST_F(TaskDefinition, ReadsTheOptionsOfJsonFile) {
@@ -201,9 +217,6 @@ TEST_F(TaskDefinition, ReadsTheOptionsOfJsonFile) {
 
 TEST_F(TaskDefinition, RefusesByNameWhatItDoesNotActOn) {
   EXPECT_EQ(refused_member(), "");
-  definition().mutable_health_check()->add_command("CMD");
-  EXPECT_EQ(refused_member(), "containerDefinitions[0].healthCheck");
-  definition().clear_health_check();
   definition().set_privileged(false);
   EXPECT_EQ(refused_member(), "") << "asking for nothing is fine";
   definition().set_privileged(true);

@@ -62,10 +62,33 @@ TEST(TaskPlan, RefusesToWaitForTheEndOfAnEssentialContainer) {
             "containerDefinitions[1].dependsOn[0].condition");
 }
 
-TEST(TaskPlan, RefusesHealthyByName) {
+TEST(TaskPlan, RefusesToWaitForTheHealthOfAContainerWithoutACheck) {
   const auto error = refusal({{.name = "a", .essential = false}, {.name = "b", .needs = {{"a", "HEALTHY"}}}});
-  EXPECT_EQ(error.status, BERTH_UNIMPLEMENTED);
-  EXPECT_THAT(error.message, HasSubstr("HEALTHY"));
+  EXPECT_EQ(error.status, BERTH_INVALID);
+  EXPECT_THAT(error.message, HasSubstr("no health check"));
+  EXPECT_EQ(error.field, "containerDefinitions[1].dependsOn[0].condition");
+}
+
+TEST(TaskPlan, MayWaitForTheHealthOfAnEssentialContainer) {
+  auto request = request_of({{.name = "db"}, {.name = "web", .needs = {{"db", "HEALTHY"}}}});
+  for (const char* word : {"CMD-SHELL", "true"}) {
+    request.mutable_definition()->mutable_container_definitions(0)->mutable_health_check()->add_command(word);
+  }
+  const auto plan = plan_task(request, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->containers[1].depends_on[0].condition, Condition::Healthy);
+  EXPECT_THAT(plan->containers[0].health->args, ::testing::ElementsAre("/bin/sh", "-c", "true"));
+}
+
+TEST(TaskPlan, RefusesARestartPolicyWithANegativePeriod) {
+  auto request = request_of({{.name = "a"}});
+  auto& policy = *request.mutable_definition()->mutable_container_definitions(0)->mutable_restart_policy();
+  policy.set_enabled(true);
+  EXPECT_EQ(plan_task(request, {})->containers[0].restart->attempt_period_ms, 300'000) << "ECS's default";
+  policy.set_restart_attempt_period(-1);
+  EXPECT_EQ(plan_task(request, {}).error().field, "containerDefinitions[0].restartPolicy.restartAttemptPeriod");
+  policy.set_enabled(false);
+  EXPECT_FALSE(plan_task(request, {})->containers[0].restart);
 }
 
 TEST(TaskPlan, RefusesATaskWithoutAnEssentialContainer) {

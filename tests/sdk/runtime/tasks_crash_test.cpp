@@ -273,6 +273,39 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
   EXPECT_THAT(place_.leftovers(), IsEmpty());
 }
 
+using TasksRestartCrash = TasksCrash;
+
+// A container that ends once and is started again by its policy: two starts, whatever dies in between.
+TEST_P(TasksRestartCrash, RestartsOnceAndRunsNothingTwice) {
+  auto request = request_of({{.name = "web", .restart_period = 0}});
+  auto& container = *request.mutable_definition()->mutable_container_definitions(0);
+  container.set_image(registry_->image());
+  container.set_memory(32);
+  request.mutable_definition()->set_network_mode("host");
+  const std::string where = "127.0.0.1 " + std::to_string(marks_.port());
+  const std::string script = "[ -e /tmp/ran ] || { touch /tmp/ran; echo first | nc " + where +
+                             "; exit 1; }; trap 'exit 7' TERM; (echo web; exec sleep 1000) | nc " + where + " & wait";
+  for (const std::string& word : {std::string("/bin/sh"), std::string("-c"), script}) container.add_command(word);
+  std::ofstream(file_, std::ios::binary) << request.SerializeAsString();
+  {
+    Agent agent(place_, *registry_, point_);
+    agent.tell("start " + file_.string());
+    ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
+  }
+  Agent agent(place_, *registry_, "");
+  ASSERT_TRUE(agent.await("open")) << agent.transcript();
+  ASSERT_TRUE(marks_.await_living(1));
+  agent.tell(std::string("stop ") + kTaskId);
+  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
+  EXPECT_EQ(marks_.starts("first"), 1);
+  EXPECT_EQ(marks_.starts("web"), 1);
+  EXPECT_TRUE(marks_.await_living(0));
+  agent.tell(std::string("forget ") + kTaskId);
+  agent.tell("quit");
+  EXPECT_FALSE(agent.was_killed());
+  EXPECT_THAT(place_.leftovers(), IsEmpty());
+}
+
 std::vector<pid_t> monitors_of(const Place& place) {
   auto pids = place.processes();
   std::erase_if(pids, [](pid_t pid) {
@@ -338,6 +371,12 @@ INSTANTIATE_TEST_SUITE_P(
                       "bridge task.after_create", "bridge task.after_launch:2", "bridge task.after_runtime_remove:2",
                       "bridge task.before_cleanup"),
     test_name);
+INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksRestartCrash,
+                         ::testing::Values("task.before_commit:4", "task.after_commit:4", "task.before_commit:5",
+                                           "task.after_commit:5", "task.before_launch:2", "task.before_attach:2",
+                                           "task.after_attach:2", "task.before_create:2", "task.after_create:2",
+                                           "task.after_launch:2"),
+                         test_name);
 INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksMonitorCrash,
                          ::testing::Values("task.after_create", "bridge task.after_create:2"), test_name);
 
