@@ -56,6 +56,8 @@ v1::StartTaskRequest start_request(const Task& task, const Realm& realm, const S
     request.add_container_arns(realm.container_arn(task.cluster, task.id, id));
   }
   request.set_availability_zone(zone_of(state.instance(task.node)));
+  request.mutable_pinned_digests()->insert(launch.pinned_digests.begin(),
+                                           launch.pinned_digests.end());
   return request;
 }
 

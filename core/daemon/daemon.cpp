@@ -120,6 +120,8 @@ class ControlPlane {
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
                               .stopped_task_retention = config.stopped_task_retention,
+                              .service_healthy_after = config.service_healthy_after,
+                              .early_exits_fail_deployments = config.early_exits_fail_deployments,
                               .strategies = rules_of(config.placement),
                               .networks = config.networks},
               control::Ports{
