@@ -107,11 +107,11 @@ Finding program(const std::string& name, const std::string& package, const std::
   return {name, Verdict::Fail, "not in PATH", "`apt-get install " + package + "`: " + why};
 }
 
-Finding monitor() {
-  const auto path = program_dir() / "berth-monitor";
-  if (::access(path.c_str(), X_OK) == 0) return {"berth-monitor", Verdict::Ok, path.string(), ""};
-  return {"berth-monitor", Verdict::Fail, "missing beside this program",
-          "build or install Berth again: each container has one"};
+Finding beside(const std::string& name, const std::string& why) {
+  const auto path = program_dir() / name;
+  if (::access(path.c_str(), X_OK) == 0) return {name, Verdict::Ok, path.string(), ""};
+  return {name, Verdict::Fail, "missing beside this program",
+          "build or install Berth again: " + why};
 }
 
 Finding forwarding() {
@@ -199,7 +199,8 @@ std::vector<Finding> examine(const LocalStack& stack) {
                                 cgroups(),
                                 filesystem("overlay", "image layers are shared by it"),
                                 program("crun", "crun", "runs the containers"),
-                                monitor(),
+                                beside("berth-monitor", "each container has one"),
+                                beside("berth-init", "containers with initProcessEnabled run it"),
                                 forwarding()};
   for (auto& finding : networks()) findings.push_back(std::move(finding));
   for (auto& finding : {disk(data), overlay_possible(data), control_plane(stack), agent(stack)}) {

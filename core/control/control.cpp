@@ -22,6 +22,7 @@
 #include "core/control/retention.hpp"
 #include "core/control/routes.hpp"
 #include "core/control/runs.hpp"
+#include "core/control/services/commands.hpp"
 #include "core/control/starts.hpp"
 #include "core/control/tasks.hpp"
 #include "core/control/unplaced.hpp"
@@ -53,13 +54,22 @@ class Control::Impl {
         launches({desk, plugins, placer, networks, tasks, delivery, unplaced}),
         runs({desk, routes, placer, networks, launches, retention}),
         starts({desk, plugins, routes, placer, networks, launches}),
-        questions({desk, plugins, routes, placer, networks, unplaced}) {
+        questions({desk, plugins, routes, placer, networks, unplaced}),
+        rollouts(desk),
+        services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts}),
+        service_commands({desk, routes, networks, tasks, nodes, rollouts, services}) {
     tasks.on_stopped([this](const TaskId& id) {
       const auto& interface = desk.state().task(id)->launch->task_interface;
       if (interface) networks.give_back(*interface);
       delivery.forget(id);
       retention.task_stopped(id);
     });
+    tasks.on_changed([this](const Task& task) { services.task_changed(task); });
+    nodes.on_changed([this](const ClusterName& cluster, const NodeId& node) {
+      services.node_changed(cluster, node);
+    });
+    placer.on_room([this](const ClusterName& cluster) { services.room_made(cluster); });
+    services.on_inactive([this](const ServiceId& id) { service_commands.service_ended(id); });
   }
 
   Result<void> restore(const store::Loaded& loaded, Instant now) {
@@ -68,6 +78,8 @@ class Control::Impl {
     watches.begin(loaded.epoch);
     clusters.make_default();
     networks.restore();
+    services.restore();
+    service_commands.restore();
     nodes.restore();
     retention.restore();
     for (const auto& [id, task] : desk.state().tasks()) {
@@ -84,6 +96,7 @@ class Control::Impl {
     reports.plugin_up(name);
     retention.plugin_up(name);
     delivery.plugin_up(name);
+    services.plugin_up();
   }
 
   void down(const PluginName& name) {
@@ -146,6 +159,21 @@ class Control::Impl {
       void operator()(PutAttributes& c) const { impl.attributes.put(c, reply); }
       void operator()(DeleteAttributes& c) const { impl.attributes.remove(c, reply); }
       void operator()(RemoveAgent& c) const { impl.removals.remove(c, std::move(reply)); }
+      void operator()(CreateService& c) const {
+        impl.service_commands.create(std::move(c), std::move(reply));
+      }
+      void operator()(UpdateService& c) const {
+        impl.service_commands.update(std::move(c), std::move(reply));
+      }
+      void operator()(DeleteService& c) const { impl.service_commands.remove(c, reply); }
+      void operator()(StopServiceDeployment& c) const {
+        impl.service_commands.stop_deployment(c, reply);
+      }
+      void operator()(TagService& c) const { impl.service_commands.tag(c, reply); }
+      void operator()(UpdateTaskProtection& c) const { impl.service_commands.protect(c, reply); }
+      void operator()(UpdateInstancesState& c) const {
+        impl.service_commands.set_instances(c, reply);
+      }
     };
     std::visit(Visitor{*this, reply}, command);
   }
@@ -161,6 +189,7 @@ class Control::Impl {
         work();
       }
       desk.alarms().ring(desk.now());
+      services.bring_on();
       if (queue->empty()) desk.outbox().flush();
     } while (!queue->empty());
     if (const auto next = desk.alarms().next()) ports_.timers.wake_at(*next);
@@ -201,6 +230,9 @@ class Control::Impl {
   Runs runs;
   Starts starts;
   Questions questions;
+  Rollouts rollouts;
+  Services services;
+  ServiceCommands service_commands;
 };
 
 Control::Control(Config config, Ports ports)

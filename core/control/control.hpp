@@ -29,6 +29,8 @@
 
 namespace berth::control {
 
+struct ServiceRules;  // services/rules.hpp
+
 struct Config {
   Realm realm;
   std::string default_cluster = "default";  // made at first start, as ECS accounts have it
@@ -42,6 +44,14 @@ struct Config {
   // How many placement requests are kept compiled, and how long one stays that nobody uses.
   std::size_t compiled_requests = 1024;  // at least 1
   milliseconds compiled_request_idle = std::chrono::minutes(10);
+  // A service's task without health checks is healthy once it has been RUNNING for so long (ECS: 40
+  // s).
+  milliseconds service_healthy_after = std::chrono::seconds(40);
+  // A service's task that exits before it is healthy counts as failed for the circuit breaker (ECS:
+  // no).
+  bool early_exits_fail_deployments = true;
+  // Null: kServiceRules. Outlives the Control.
+  const ServiceRules* service_rules = nullptr;
   StrategyRules strategies;  // checked
   NetworkSettings networks;  // of tasks with the network mode awsvpc
 };

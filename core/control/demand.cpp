@@ -38,6 +38,7 @@ Result<placement::Constraint> constraint_of(const model::PlacementConstraint& co
 Result<placement::Request> request_of(const Demand& demand, const StrategyRules& rules) {
   placement::Request request;
   request.group = demand.group;
+  request.service = demand.service;
   request.capacity_provider = demand.capacity_provider;
   request.zones = demand.zones;
   for (const auto& [plugin, requirement] : demand.needs) {
@@ -58,6 +59,7 @@ std::string key_of(const Demand& demand) {
   std::string key;
   append(key, demand.cluster.str());
   append(key, demand.group);
+  append(key, demand.service);
   append(key, demand.capacity_provider);
   append(key, std::to_string(demand.zones.size()));
   for (const std::string& zone : demand.zones) append(key, zone);

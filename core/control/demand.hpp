@@ -21,6 +21,7 @@ namespace berth::control {
 struct Demand {
   ClusterName cluster;
   std::string group;
+  std::string service;  // of a service's tasks: spread and distinctInstance count these
   std::string capacity_provider;
   std::vector<std::pair<PluginName, v1::Requirement>> needs;
   std::vector<model::PlacementConstraint> constraints;

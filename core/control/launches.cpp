@@ -91,6 +91,9 @@ TaskPtr Launches::make_task(const Call& call, const Route& route, const Placer::
   launch->client_token_key = call.token_key;
   launch->created_at = rooms_.desk.now();
   launch->placed_by = call.operation;
+  launch->service = call.service;
+  launch->deployment = call.deployment;
+  launch->pinned_digests = call.pinned_digests;
   for (int i = 0; i < call.definition->message.container_definitions_size(); ++i) {
     launch->container_ids.push_back(rooms_.desk.rng().uuid());
   }

@@ -5,6 +5,7 @@
 // Threads: loop.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -33,12 +34,16 @@ class Launches {
 
   // What one call makes tasks of.
   struct Call {
-    std::string operation;  // "RunTask", "StartTask"
+    std::string operation;  // "RunTask", "StartTask", "service"
     model::RunTaskRequest request;
     ClusterPtr cluster;
     TaskDefinitionPtr definition;
     std::string token_key;  // empty: no clientToken
     int count = 0;
+    // Of a service's tasks.
+    ServiceName service{};
+    DeploymentNumber deployment{};
+    std::map<std::string, std::string> pinned_digests{};  // by container
   };
 
   // What has come of a call so far.

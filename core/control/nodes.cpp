@@ -45,6 +45,7 @@ void Nodes::plugin_down(const PluginName& plugin) {
     if (node.joined) {
       record(node);
       placer_.disconnect(id);
+      tell(node);
     }
   }
 }
@@ -139,6 +140,19 @@ void Nodes::offer(const Node& node) {
                         .connected = node.message.connected(),
                         .hidden = node.hidden});
   if (!offered) reports_.count_fault();
+  tell(node);
+}
+
+void Nodes::set_status(const NodeId& id, InstanceStatus status) {
+  const ContainerInstancePtr before = desk_.state().instance(id);
+  BERTH_ASSERT(before && before->status != InstanceStatus::Inactive);
+  if (before->status == status) return;
+  ContainerInstance after = *before;
+  after.status = status;
+  after.version += 1;
+  desk_.save(std::move(after));
+  const auto node = nodes_.find(id);
+  if (node != nodes_.end()) offer(node->second);
 }
 
 void Nodes::record(const Node& node) {
@@ -188,6 +202,7 @@ void Nodes::gone(const NodeId& id) {
   }
   placer_.remove_node(id);
   end_tasks(id, reason);
+  tell(node);
 }
 
 void Nodes::end_tasks(const NodeId& id, const std::string& reason) {

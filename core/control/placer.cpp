@@ -28,11 +28,13 @@ Result<void> Placer::put_node(const NodeView& view) {
       disconnect(id);
       return tl::unexpected(refused_request(changed.error()));
     }
+    tell_room(view.cluster);
     return {};
   }
   auto added = engine.add_node(std::move(spec));
   if (!added) return tl::unexpected(refused_request(added.error()));
   adopt_tasks(view.cluster, id, *added);
+  tell_room(view.cluster);
   return {};
 }
 
@@ -46,6 +48,7 @@ void Placer::adopt_tasks(const ClusterName& cluster, const NodeId& node,
         engine_for(cluster).adopt({.node = index,
                                    .needs = needs_of(requirement),
                                    .group = task->launch->group,
+                                   .service = task->launch->service.str(),
                                    .devices = grants_of(requirement, task->launch->allocation)});
     if (!adopted) continue;  // amounts were checked when it was placed
     reservations_[id] = {cluster, *adopted};
@@ -100,7 +103,8 @@ void Placer::drop_idle_later() {
   });
 }
 
-Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint64_t dice) {
+Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint64_t dice,
+                                      Explain explain_it) {
   auto request = compile(demand);
   if (!request) return tl::unexpected(request.error());
   placement::Engine& engine = engine_for(demand.cluster);
@@ -113,7 +117,7 @@ Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint
     outcome.places.push_back(place_of(demand, *placed));
   }
   outcome.missing = count - static_cast<int>(outcome.places.size());
-  if (outcome.missing > 0) explain(demand, *request, outcome);
+  if (outcome.missing > 0 && explain_it == Explain::Yes) explain(demand, *request, outcome);
   if (meter_ == nullptr) return outcome;
   for (const RefusalCount& one : outcome.refusals) meter_->refused(one.reason, one.instances);
   return outcome;
@@ -140,6 +144,38 @@ Result<Placer::Outcome> Placer::place_on(const Demand& demand, const NodeId& nod
   outcome.refusals = std::move(refusals.counts);
   if (meter_ != nullptr) meter_->refused(outcome.failures.front().reason, 1);
   return outcome;
+}
+
+Result<bool> Placer::would_take(const Demand& demand, const NodeId& node) {
+  auto request = compile(demand);
+  if (!request) return tl::unexpected(request.error());
+  placement::Engine& engine = engine_for(demand.cluster);
+  const auto index = engine.find_node(node.str());
+  BERTH_ASSERT(index.has_value());
+  const auto placed = engine.place_on(*request, *index);
+  if (placed) engine.release(placed->reservation);
+  return placed.has_value();
+}
+
+Result<std::vector<TaskId>> Placer::choose_to_stop(const Demand& demand,
+                                                   const StopQuestion& question) {
+  auto request = compile(demand);
+  if (!request) return tl::unexpected(request.error());
+  std::vector<placement::ReservationId> candidates;
+  std::map<placement::ReservationId, TaskId> tasks;
+  for (const TaskId& id : question.candidates) {
+    const auto at = reservations_.find(id);
+    if (at == reservations_.end()) continue;
+    candidates.push_back(at->second.reservation);
+    tasks.emplace(at->second.reservation, id);
+  }
+  const placement::StopQuestion asked{
+      .candidates = candidates, .count = question.count, .dice = question.dice};
+  std::vector<TaskId> chosen;
+  for (const auto reservation : engine_for(demand.cluster).choose_to_stop(*request, asked)) {
+    chosen.push_back(tasks.at(reservation));
+  }
+  return chosen;
 }
 
 Result<Placer::Outcome> Placer::try_out(const Demand& demand, int count, std::uint64_t dice) {
@@ -246,8 +282,11 @@ Result<Placer::Survey> Placer::survey(const Demand& demand, const Task& task) {
     place.held_memory_mib = task.launch->requirement.memory_mib();
     place.counted = task.desired_status != DesiredStatus::Stopped;
   }
-  const auto strategies =
-      form->strategies.empty() ? placement::run_task_default_strategies() : form->strategies;
+  auto strategies = form->strategies;
+  if (strategies.empty()) {
+    strategies = demand.service.empty() ? placement::run_task_default_strategies()
+                                        : placement::service_default_strategies();
+  }
   survey.terms = weigh(engine, demand.group, strategies, explanation.fitting, place);
   return survey;
 }
@@ -265,14 +304,18 @@ void Placer::book(const Task& task, const Place& place) {
 
 void Placer::retire(const TaskId& task) {
   const auto at = reservations_.find(task);
-  if (at != reservations_.end()) engine_for(at->second.cluster).retire(at->second.reservation);
+  if (at == reservations_.end()) return;
+  engine_for(at->second.cluster).retire(at->second.reservation);
+  tell_room(at->second.cluster);
 }
 
 void Placer::release(const TaskId& task) {
   const auto at = reservations_.find(task);
   if (at == reservations_.end()) return;
-  engine_for(at->second.cluster).release(at->second.reservation);
+  const ClusterName cluster = at->second.cluster;
+  engine_for(cluster).release(at->second.reservation);
   reservations_.erase(at);
+  tell_room(cluster);
 }
 
 }  // namespace berth::control

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "core/control/demand.hpp"
+
 namespace berth::control {
 namespace {
 
@@ -93,12 +95,14 @@ Result<void> add_strategies(const StrategyRules& rules,
   return {};
 }
 
-std::vector<model::PlacementStrategy> strategies_in_force(
-    const StrategyRules& rules, const std::vector<model::PlacementStrategy>& asked) {
-  if (!asked.empty()) return asked;
+std::vector<model::PlacementStrategy> strategies_in_force(const StrategyRules& rules,
+                                                          const Demand& demand) {
+  if (!demand.strategies.empty()) return demand.strategies;
   if (!rules.defaults.empty()) return rules.defaults;
   std::vector<model::PlacementStrategy> out;
-  for (const Strategy& strategy : placement::run_task_default_strategies()) {
+  for (const Strategy& strategy : demand.service.empty()
+                                      ? placement::run_task_default_strategies()
+                                      : placement::service_default_strategies()) {
     model::PlacementStrategy& one = out.emplace_back();
     one.set_type(std::string(placement::strategy_type(strategy)));
     const std::string field = placement::strategy_field(strategy);

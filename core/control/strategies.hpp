@@ -30,8 +30,11 @@ struct StrategyRules {
                                           const std::vector<model::PlacementStrategy>& asked,
                                           placement::Request& request);
 
-// The strategies in force, as ECS spells them: the default where none is asked for.
-[[nodiscard]] std::vector<model::PlacementStrategy> strategies_in_force(
-    const StrategyRules& rules, const std::vector<model::PlacementStrategy>& asked);
+struct Demand;
+
+// The strategies in force, as ECS spells them: the default where none is asked for, which for the
+// tasks of services is another.
+[[nodiscard]] std::vector<model::PlacementStrategy> strategies_in_force(const StrategyRules& rules,
+                                                                        const Demand& demand);
 
 }  // namespace berth::control

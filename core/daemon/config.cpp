@@ -166,6 +166,17 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
       config.stopped_task_retention = std::chrono::seconds(v);
     });
   };
+  const auto healthy_after = [&](const toml::node& node, const std::string& key) {
+    return read_positive(file, node, key, 0, [&](std::int64_t v) {
+      config.service_healthy_after = std::chrono::seconds(v);
+    });
+  };
+  const auto early_exits = [&](const toml::node& node, const std::string& key) -> Refusal {
+    const auto value = node.value_exact<bool>();
+    if (!value) return refuse(file, node, key, "must be true or false");
+    config.early_exits_fail_deployments = *value;
+    return {};
+  };
   const auto dirs = [&](const toml::node& node, const std::string& key) -> Refusal {
     const toml::array* list = node.as_array();
     if (!list) return refuse(file, node, key, "must be a list of directories");
@@ -197,6 +208,8 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
           .on("account", account)
           .on("api", api)
           .on("stopped_task_retention_seconds", retention)
+          .on("service_healthy_after_seconds", healthy_after)
+          .on("early_exits_fail_deployments", early_exits)
           .on("plugin_dirs", dirs)
           .on("plugins", plugins)
           .on("placement", [&](const toml::node& node, const std::string&) { return read_placement(file, node, config.placement); })
@@ -321,6 +334,8 @@ std::string describe(const Config& config, Secrets secrets) {
       {"account", config.account},
       {"default_cluster", config.default_cluster},
       {"stopped_task_retention_seconds", config.stopped_task_retention.count()},
+      {"service_healthy_after_seconds", config.service_healthy_after.count()},
+      {"early_exits_fail_deployments", config.early_exits_fail_deployments},
       {"tls", !config.tls_certificate.empty()},
       {"tls_certificate", config.tls_certificate},
       {"access_keys", config.access_keys.size()},

@@ -69,6 +69,8 @@ struct Config {
   std::string account = "000000000000";
   std::string default_cluster = "default";
   std::chrono::seconds stopped_task_retention{3600};  // at least an hour
+  std::chrono::seconds service_healthy_after{40};     // RUNNING for so long counts as healthy
+  bool early_exits_fail_deployments = true;           // see core/daemon/README.md
   std::string tls_certificate;                        // PEM files; both or none
   std::string tls_key;
   std::vector<AccessKey> access_keys;

@@ -21,6 +21,7 @@
 #include "core/daemon/placement_metrics.hpp"
 #include "core/daemon/plugin_set.hpp"
 #include "core/daemon/stats_calls.hpp"
+#include "core/daemon/task_roles.hpp"
 #include "core/store/sqlite_store.hpp"
 
 namespace berth::daemon {
@@ -111,10 +112,16 @@ class ControlPlane {
              .event = [this](
                           const PluginName& plugin, std::uint32_t event,
                           std::string_view payload) { core_.plugin_event(plugin, event, payload); },
-             .stream = [this](std::string_view chunk) { streams_.chunk(chunk); }}),
+             .stream = [this](std::string_view chunk) { streams_.chunk(chunk); },
+             .role_of =
+                 [this](const PluginName& plugin, const v1::TaskCredentialsRequest& request) {
+                   return role_of(core_.state(), plugin, request);
+                 }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
                               .stopped_task_retention = config.stopped_task_retention,
+                              .service_healthy_after = config.service_healthy_after,
+                              .early_exits_fail_deployments = config.early_exits_fail_deployments,
                               .strategies = rules_of(config.placement),
                               .networks = config.networks},
               control::Ports{

@@ -159,6 +159,14 @@ void Ec2::answer(fleet::AskHandle to, const v1::Ask& question) {
   };
   if (question.has_mirrors()) return host().mirrors_bytes(question.mirrors().request(), pass_on);
   if (question.has_authorize()) return host().authorize_bytes(question.authorize().request(), pass_on);
+  if (question.has_task_credentials()) {
+    v1::TaskCredentialsRequest request;
+    if (!request.ParseFromString(question.task_credentials().request())) {
+      return pass_on(sdk::fail(BERTH_INVALID, "the question cannot be read"));
+    }
+    request.set_node_id(to.node_id);  // whatever it says
+    return host().task_credentials(request, pass_on);
+  }
   pass_on(sdk::fail(BERTH_UNIMPLEMENTED, "this control plane does not know the question"));
 }
 

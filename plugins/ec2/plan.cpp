@@ -139,6 +139,7 @@ class Planner {
       for (int p = 0; p < container.port_mappings_size(); ++p) {
         const auto& mapping = container.port_mappings(p);
         const std::string member = path(i, "portMappings[" + std::to_string(p) + "]");
+        if (mapping.has_container_port_range()) continue;  // on dynamic host ports
         if (mapping.container_port() < 1 || mapping.container_port() > 65535) {
           refuse(member, "A port is a number from 1 to 65535.");
           continue;
@@ -179,6 +180,17 @@ class Planner {
     if (!value.empty()) attribute.set_value(value);
   }
 
+  void add_attributes_of_options(const ContainerDefinition& container) {
+    if (container.privileged()) require("com.amazonaws.ecs.capability.privileged-container");
+    for (const auto& mapping : container.port_mappings()) {
+      if (mapping.has_container_port_range()) require("ecs.capability.network.container-port-range");
+    }
+    for (const std::string& option : container.docker_security_options()) {
+      const bool profile = option.starts_with("apparmor") && !option.ends_with("unconfined");
+      if (profile) require("com.amazonaws.ecs.capability.apparmor");
+    }
+  }
+
   // The capabilities that agents of Berth register, where the task uses them.
   void add_attributes() {
     require("ecs.os-type", "linux");
@@ -190,7 +202,23 @@ class Planner {
     if (!definition_.cpu().empty() || !definition_.memory().empty() || changes.has_cpu() || changes.has_memory()) {
       require("ecs.capability.task-cpu-mem-limit");
     }
+    if (definition_.has_pid_mode() || definition_.has_ipc_mode()) require("ecs.capability.pid-ipc-namespace-sharing");
+    for (const auto& volume : definition_.volumes()) {
+      if (volume.has_docker_volume_configuration()) require("ecs.capability.docker-plugin.local");
+    }
+    if (!definition_.task_role_arn().empty() || !changes.task_role_arn().empty()) {
+      const bool host = definition_.network_mode() == "host";
+      require(std::string("com.amazonaws.ecs.capability.task-iam-role") + (host ? "-network-host" : ""));
+    }
     for (const auto& container : definition_.container_definitions()) {
+      add_attributes_of_options(container);
+      for (const auto& secret : container.secrets()) {
+        const bool asm_secret = secret.value_from().find(":secretsmanager:") != std::string::npos;
+        require(std::string("ecs.capability.secrets.") + (asm_secret ? "asm" : "ssm") + ".environment-variables");
+      }
+      if (container.environment_files_size() > 0 || override_of(container).environment_files_size() > 0) {
+        require("ecs.capability.env-files.s3");
+      }
       if (container.has_log_configuration()) {
         require("com.amazonaws.ecs.capability.logging-driver." + container.log_configuration().log_driver());
       }

@@ -266,7 +266,7 @@ void Server::Impl::ask(Session& session, const berth::v1::Ask& question) {
   if (question.ask_id() == 0 || question.question_case() == berth::v1::Ask::QUESTION_NOT_SET) {
     return refuse(session, v1::Goodbye::CODE_BROKEN, "a question that is not one");
   }
-  const AskHandle to{session.serial, question.ask_id()};
+  const AskHandle to{session.serial, question.ask_id(), session.node_id};
   if (session.asks.size() >= config_.max_open_asks || !session.asks.insert(question.ask_id()).second) {
     return refuse(session, v1::Goodbye::CODE_BROKEN, "too many open questions, or one asked twice");
   }

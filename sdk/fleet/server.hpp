@@ -51,6 +51,7 @@ struct ServerConfig {
 struct AskHandle {
   std::uint64_t session = 0;
   std::uint64_t ask = 0;
+  std::string node_id{};  // whose agent asks
 };
 
 struct ServerEvents {

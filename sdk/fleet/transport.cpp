@@ -474,6 +474,7 @@ std::string frame_name(const v1::Frame& frame) {
       return "interfaces";
     case v1::Frame::kPeers:
       return "peers";
+    case v1::Frame::kInput: return "input";
     case v1::Frame::kCall: break;
     case v1::Frame::BODY_NOT_SET: return "unknown";
   }

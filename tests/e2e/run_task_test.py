@@ -27,6 +27,9 @@ class RunTask(unittest.TestCase):
 username = "reader"
 password = "s3cret pass"
 ca_file = "{cls.secured.ca}"
+[plugins.roles.role."arn:aws:iam::000000000000:role/task"]
+access_key_id = "AKIDTASK"
+secret_access_key = "secret"
 ''')
 
     def sh(self, script, name="main", **members):
@@ -194,7 +197,6 @@ ca_file = "{cls.secured.ca}"
         described = self.stack.aws("describe-task-definition", "--task-definition", "roles")["taskDefinition"]
         self.assertEqual({k: described[k] for k in roles}, roles)
         self.assertIn("com.amazonaws.ecs.capability.task-iam-role", [a["name"] for a in described["requiresAttributes"]])
-        # An agent that serves no credentials still runs it: roles are kept, not acted on.
         task = self.stack.await_status(self.stack.run_task("roles", overrides=roles)[0], "STOPPED")
         self.assertEqual(task["containers"][0]["exitCode"], 0)
         self.assertEqual({k: task["overrides"][k] for k in roles}, roles)

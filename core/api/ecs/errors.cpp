@@ -26,6 +26,8 @@ std::string client_fault(const Error& error) {
       if (missing) return "ServiceNotFoundException";
       return error.code == Errc::Precondition ? "ServiceNotActiveException"
                                               : "InvalidParameterException";
+    case Subject::ServiceDeployment:
+      return missing ? "ServiceDeploymentNotFoundException" : "ConflictException";
     case Subject::TaskDefinition:
     case Subject::Definition:
       return "ClientException";

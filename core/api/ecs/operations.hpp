@@ -31,6 +31,24 @@ void list_tasks(const Call& call);
 
 void list_container_instances(const Call& call);
 void describe_container_instances(const Call& call);
+void update_container_instances_state(const Call& call);
+
+void create_service(const Call& call);
+void update_service(const Call& call);
+void delete_service(const Call& call);
+void describe_services(const Call& call);
+void list_services(const Call& call);
+void list_services_by_namespace(const Call& call);
+void describe_service_deployments(const Call& call);
+void describe_service_revisions(const Call& call);
+void list_service_deployments(const Call& call);
+void stop_service_deployment(const Call& call);
+void get_task_protection(const Call& call);
+void update_task_protection(const Call& call);
+
+void tag_resource(const Call& call);
+void untag_resource(const Call& call);
+void list_tags_for_resource(const Call& call);
 
 void put_attributes(const Call& call);
 void delete_attributes(const Call& call);

@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,9 @@ struct TaskView {
 struct ClusterView {
   ClusterPtr cluster;
   control::TaskCounts counts;
-  int instances = 0;  // ACTIVE and DRAINING
+  int instances = 0;                               // ACTIVE and DRAINING
+  std::map<std::string, int> active_services{};    // by launch type
+  std::map<std::string, int> draining_services{};  // likewise
 };
 [[nodiscard]] ClusterView cluster_view(const control::State& state, ClusterPtr cluster);
 struct ClusterParts {

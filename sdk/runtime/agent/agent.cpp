@@ -13,6 +13,7 @@
 #include "sdk/runtime/agent/claims.hpp"
 #include "sdk/runtime/agent/peer_link.hpp"
 #include "sdk/runtime/agent/registration.hpp"
+#include "sdk/runtime/agent/role_link.hpp"
 #include "sdk/runtime/oci/runtime_program.hpp"
 
 namespace berth::runtime {
@@ -60,10 +61,13 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
   client_ = std::move(*client);
   registry_.connect(*client_);
-  auto tasks = Tasks::open(
-      config.tasks, {.report = [this](const v1::TaskReport& report) { reported(report); },
-                     .registry = registry_,
-                     .interfaces = interface_listener(*client_)});
+  TasksConfig settings = config.tasks;
+  settings.instance_tags = config.tags;
+  auto tasks = Tasks::open(std::move(settings),
+                           {.report = [this](const v1::TaskReport& report) { reported(report); },
+                            .registry = registry_,
+                            .credentials = ask_for_roles(*client_, kRegistryPatience),
+                            .interfaces = interface_listener(*client_)});
   if (!tasks) return tasks.error();
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));

@@ -78,6 +78,49 @@ Reader texts(std::map<std::string, std::string>& out) {
   };
 }
 
+Reader absolute(std::filesystem::path& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<std::string>();
+    if (!node.is_string() || !value || !value->starts_with('/')) return "must be an absolute path";
+    out = *value;
+    return {};
+  };
+}
+
+Reader url(std::string& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<std::string>();
+    const bool good = node.is_string() && value && (value->starts_with("http://") || value->starts_with("https://"));
+    if (!good) return "must be a URL, http:// or https://";
+    out = *value;
+    while (out.ends_with('/')) out.pop_back();
+    return {};
+  };
+}
+
+Reader flag(bool& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<bool>();
+    if (!node.is_boolean() || !value) return "must be true or false";
+    out = *value;
+    return {};
+  };
+}
+
+// A table of its own, whose keys are all known.
+Reader section(std::map<std::string, Reader, std::less<>> known) {
+  return [known = std::move(known)](const toml::node& node) -> Problem {
+    const auto* table = node.as_table();
+    if (!table) return "must be a table";
+    for (const auto& [key, value] : *table) {
+      const auto reader = known.find(key.str());
+      if (reader == known.end()) return "has an unknown key '" + std::string(key.str()) + "'";
+      if (const Problem problem = reader->second(value); !problem.empty()) return "has " + std::string(key.str()) + ", which " + problem;
+    }
+    return {};
+  };
+}
+
 Problem read_range(const std::string& value, PortRange& out) {
   const auto dash = value.find('-');
   const auto first = fleet::Endpoint::parse("x:" + value.substr(0, dash));
@@ -158,6 +201,14 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"reserved_ports", ports(c.reserved_ports)},
       {"reserved_ports_udp", ports(c.reserved_ports_udp)},
       {"data_dir", path(t.data_dir)},
+      {"secrets", section({{"directory", absolute(t.secret_settings.directory)},
+                           {"environment_files", absolute(t.secret_settings.environment_files)},
+                           {"aws", flag(t.secret_settings.ask_aws)},
+                           {"region", text(t.secret_settings.region)},
+                           {"ssm_endpoint", url(t.secret_settings.aws.ssm_endpoint)},
+                           {"secretsmanager_endpoint", url(t.secret_settings.aws.secretsmanager_endpoint)},
+                           {"s3_endpoint", url(t.secret_settings.aws.s3_endpoint)},
+                           {"ca_file", text(t.secret_settings.aws.ca_file)}})},
       {"runtime", text(t.runtime)},
       {"monitor", path(t.monitor)},
       {"bridge", text(t.bridge)},

@@ -19,9 +19,20 @@ constexpr std::uint16_t kReservedPorts[] = {22, 2375, 2376, 51678, 51679};
 constexpr const char* kCapabilities[] = {
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.logging-driver.json-file",
+    "com.amazonaws.ecs.capability.privileged-container",
+    "com.amazonaws.ecs.capability.task-iam-role",
+    "com.amazonaws.ecs.capability.task-iam-role-network-host",
     "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
     "ecs.capability.container-restart-policy",
+    "ecs.capability.docker-plugin.local",
+    "ecs.capability.env-files.s3",
+    "ecs.capability.execution-role-ecr-pull",
+    "ecs.capability.network.container-port-range",
+    "ecs.capability.pid-ipc-namespace-sharing",
+    "ecs.capability.private-registry-authentication.secretsmanager",
+    "ecs.capability.secrets.asm.environment-variables",
+    "ecs.capability.secrets.ssm.environment-variables",
     "ecs.capability.task-cpu-mem-limit",
     "ecs.capability.task-eni",
 };
@@ -77,6 +88,7 @@ HostFacts HostFacts::detect() {
   ::uname(&name);
   facts.architecture = name.machine;
   if (facts.architecture == "aarch64") facts.architecture = "arm64";
+  facts.apparmor = first_line("/sys/module/apparmor/parameters/enabled") == "Y";
   if (first_line("/sys/class/dmi/id/sys_vendor") == "Amazon EC2") {
     facts.instance_type = first_line("/sys/class/dmi/id/product_name");
   }
@@ -105,6 +117,7 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
   const std::string& type = config.instance_type.empty() ? host.instance_type : config.instance_type;
   if (!type.empty()) add_attribute(node, "ecs.instance-type", type);
   for (const char* capability : kCapabilities) add_attribute(node, capability);
+  if (host.apparmor) add_attribute(node, "com.amazonaws.ecs.capability.apparmor");
   for (const auto& [name, value] : config.attributes) add_attribute(node, name, value);
 
   add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));

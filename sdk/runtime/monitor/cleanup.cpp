@@ -100,7 +100,7 @@ void kill_session(const ExecdProcess& leader, const std::string& directory) {
       const bool ours = doomed.count(process.pid) > 0 || doomed.count(process.parent) > 0 ||
                         (leader.pid > 0 && process.session == leader.pid) ||
                         (leader.session > 0 && process.session == leader.session) ||
-                        process.parent == ::getpid();
+                        (leader.adopter > 0 && process.parent == leader.adopter);
       if (!ours) continue;
       ::kill(process.pid, SIGKILL);
       doomed.insert(process.pid);

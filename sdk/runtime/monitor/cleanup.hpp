@@ -26,10 +26,11 @@ void kill_cgroup(const std::string& directory);
 struct ExecdProcess {
   pid_t pid = 0;      // 0: not known
   pid_t session = 0;  // which it was born in, its own or its runtime's; 0: not known
+  pid_t adopter = 0;  // who gets the runtime's orphans; 0: nobody whose children are to be ended
 };
 
 // SIGKILL to the processes of one cgroup that are this one, in either session, or descendants of
-// these or of the caller; again until none is left. Others of the cgroup are not touched.
+// these or of the adopter; again until none is left. Others of the cgroup are not touched.
 void kill_session(const ExecdProcess& leader, const std::string& directory);
 
 // A signal to the processes of one cgroup that are in the process group of `leader`.

@@ -167,6 +167,7 @@ void ExecMonitor::end_all() {
   ExecdProcess leader;
   leader.pid = leader_;
   leader.session = session_;
+  leader.adopter = ::getpid();
   kill_session(leader, cgroup());
 }
 

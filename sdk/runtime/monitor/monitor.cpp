@@ -74,6 +74,7 @@ int Monitor::run() {
   }
   if (kill_wanted_) kill_container();
   while (!ended_) step(-1);
+  kill_stragglers();
   record_exit();
   for (const int client : clients_) reply(client, "exit");
   // Clients stay connected to the very end: their end of file says that nothing is left.
@@ -99,6 +100,12 @@ bool Monitor::prepare() {
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pipe = {ends[0], ends[1]};
   }
+  if (config_.number("open_stdin") != 0) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+    stdin_ = {ends[0], ends[1]};
+  }
+  if (config_.number("terminal") != 0 && !console_.listen(dir_)) return false;
   log_ = std::make_unique<LogWriter>(LogWriterOptions{
       config_.text("log"), static_cast<std::uint64_t>(config_.number("log_max_bytes")),
       static_cast<std::uint32_t>(config_.number("log_max_files"))});
@@ -115,9 +122,12 @@ bool Monitor::create() {
   // Where cgroup2 is hidden from the runtime, the container stays in it where the monitor is now.
   const bool first = config_.number("hide_cgroup2") != 0;
   if (first) escape_cgroup(std::to_string(::getpid()));
-  const int status = call({"create", "--bundle", config_.text("bundle"), "--pid-file",
-                           path(state::kPid), config_.text("id")},
-                          true);
+  std::vector<std::string> arguments{"create", "--bundle", config_.text("bundle"), "--pid-file",
+                                     path(state::kPid)};
+  const bool terminal = config_.number("terminal") != 0;
+  if (terminal) arguments.insert(arguments.end(), {"--console-socket", console_.path()});
+  arguments.push_back(config_.text("id"));
+  const int status = call(std::move(arguments), true);
   for (auto& pipe : pipes_) {
     ::close(pipe.write);
     pipe.write = -1;
@@ -131,6 +141,10 @@ bool Monitor::create() {
       std::strtol(state::read_file(path(state::kPid)).value_or("0").c_str(), nullptr, 10));
   if (init_pid_ <= 0) {
     reply(sync_fd_, "failed the runtime wrote no pid\n");
+    return false;
+  }
+  if (terminal && !take_terminal()) {
+    reply(sync_fd_, "failed the runtime sent no terminal\n");
     return false;
   }
   state::Lines created;
@@ -152,6 +166,21 @@ bool Monitor::create() {
   reap();  // it may have ended while the runtime was still being waited for
   if (!first) escape_cgroup_meanwhile();
   return true;
+}
+
+// From here on all output comes from the terminal.
+bool Monitor::take_terminal() {
+  const int master = console_.receive();
+  if (master < 0) return false;
+  ::close(pipes_[0].read);
+  pipes_[0].read = master;
+  return true;
+}
+
+// Where the container's first process is not that of a pid namespace of its own, its end ends no other.
+void Monitor::kill_stragglers() {
+  if (config_.number("kill_all") == 0) return;
+  for (const auto& cgroup : config_.all("cgroup")) kill_cgroup(cgroup);
 }
 
 // A service manager ends what is in the agent's cgroup with the agent.
@@ -178,6 +207,7 @@ int Monitor::call(std::vector<std::string> arguments, bool with_output) {
   one.argv.insert(one.argv.end(), arguments.begin(), arguments.end());
   one.hide_cgroup2 = config_.number("hide_cgroup2") != 0;
   if (with_output) {
+    one.stdin_fd = stdin_.read;
     one.stdout_fd = pipes_[0].write;
     one.stderr_fd = pipes_[1].write;
   }
@@ -310,7 +340,8 @@ void Monitor::read_output(std::size_t stream) {
       continue;
     }
     if (n < 0 && (errno == EINTR)) continue;
-    if (n == 0) {
+    // A terminal tells its end so.
+    if (n == 0 || errno == EIO) {
       ::close(pipes_[stream].read);
       pipes_[stream].read = -1;
     }

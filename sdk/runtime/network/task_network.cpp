@@ -53,11 +53,22 @@ MacAddress mac_of(std::uint32_t address) {
   return {0x02, 0x42, part(24), part(16), part(8), part(0)};
 }
 
+std::vector<PublishedPort> each(const PublishedPort& range) {
+  std::vector<PublishedPort> out;
+  for (std::uint16_t i = 0; i < range.count; ++i) {
+    out.push_back({static_cast<std::uint16_t>(range.container_port + i),
+                   static_cast<std::uint16_t>(range.host_port + i), range.protocol});
+  }
+  return out;
+}
+
 // A host whose flows cannot be listed still has its containers: clients that send on meanwhile find the new one later.
 void forget_udp_flows(const Endpoint& endpoint, const std::string& address) {
   UdpFlows flows{.host_ports = {}, .address = address};
   for (const auto& port : endpoint.ports) {
-    if (port.protocol == Protocol::Udp) flows.host_ports.push_back(port.host_port);
+    for (const auto& one : each(port)) {
+      if (one.protocol == Protocol::Udp) flows.host_ports.push_back(one.host_port);
+    }
   }
   [[maybe_unused]] auto forgotten = forget_flows(flows);
 }
@@ -146,7 +157,9 @@ sdk::Result<void> TaskNetwork::Impl::load() {
   for (const auto& [id, record] : endpoints_) {
     const auto address = parse_address(record.endpoint.address);
     if (address && pool_) pool_->take(*address);
-    for (const auto& port : record.endpoint.ports) ports_.keep(port.protocol, port.host_port);
+    for (const auto& range : record.endpoint.ports) {
+      for (const auto& port : each(range)) ports_.keep(port.protocol, port.host_port);
+    }
   }
   // Whoever flushed the rules, or the machine's restart, took them away.
   return bridged && subnet_ ? ensure_bridge() : sdk::Result<void>();
@@ -209,7 +222,9 @@ sdk::Result<void> TaskNetwork::Impl::ensure_bridge() {
 
 std::vector<Publication> TaskNetwork::Impl::publications_of(const Endpoint& endpoint) {
   std::vector<Publication> out;
-  for (const auto& port : endpoint.ports) out.push_back({endpoint.address, port});
+  for (const auto& range : endpoint.ports) {
+    for (const auto& port : each(range)) out.push_back({endpoint.address, port});
+  }
   return out;
 }
 
@@ -248,7 +263,8 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
       return networking(
           sdk::fail(BERTH_INVALID, "containerPort 0 cannot be published", "containerPort"));
     }
-    auto port = ports_.take(wish.protocol, wish.host_port);
+    auto port = wish.is_range ? ports_.take_row(wish.protocol, wish.count)
+                               : ports_.take(wish.protocol, wish.host_port);
     if (!port) {
       give_back(endpoint);
       auto error = port.error();
@@ -260,7 +276,7 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
           " failed: port is already allocated";
       return error;
     }
-    endpoint.ports.push_back({wish.container_port, *port, wish.protocol});
+    endpoint.ports.push_back({wish.container_port, *port, wish.protocol, wish.count, wish.is_range});
   }
   // On disk before anything is made, so that a sweep after a crash knows of it.
   if (auto saved = files_.save(record); !saved) {
@@ -272,7 +288,9 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
 }
 
 void TaskNetwork::Impl::give_back(const Endpoint& endpoint) {
-  for (const auto& port : endpoint.ports) ports_.give_back(port.protocol, port.host_port);
+  for (const auto& range : endpoint.ports) {
+    for (const auto& port : each(range)) ports_.give_back(port.protocol, port.host_port);
+  }
   const auto address = parse_address(endpoint.address);
   if (address && pool_) pool_->give_back(*address);
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "berth/v1/host.pb.h"
+#include "sdk/runtime/oci/container_options.hpp"
 
 namespace berth::runtime {
 
@@ -47,6 +48,7 @@ struct ContainerSpec {
   std::vector<std::uint32_t> additional_gids;
   std::string hostname;     // empty with the host's network: the host's
   std::string netns_path;   // empty: the host's network
+  bool own_network = false;  // without netns_path: a network namespace with nothing in it
   std::string cgroup_path;  // "/berth/TASK/NAME": in every hierarchy; the container's own, the leaf
   std::uint64_t cpu_shares = 2;          // clamped to 2..262144, as ECS does
   std::uint64_t memory_limit = 0;        // 0: none but the task's
@@ -55,7 +57,8 @@ struct ContainerSpec {
   LogTarget log;
   EtcFiles etc;
   bool readonly_rootfs = false;
-  std::uint64_t shm_bytes = 64ull << 20;  // /dev/shm
+  ContainerOptions options;
+  std::string init_program;  // berth-init on this host; needed with options.with_init
   std::vector<v1::OciEdits>
       edits;  // of host plugins, applied in this order; `runtime` of the last that names one
   int stop_signal = 15;  // kept in the annotations; signal() sends what it is told

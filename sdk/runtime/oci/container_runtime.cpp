@@ -115,6 +115,10 @@ std::string ContainerRuntime::state_dir(const std::string& id) const {
   return config_.state_root + "/containers/" + id;
 }
 
+std::vector<std::string> ContainerRuntime::lowered_wishes(const ContainerSpec& spec) const {
+  return berth::runtime::lowered_wishes(spec, host_);
+}
+
 sdk::Result<ContainerHandle> ContainerRuntime::create(const ContainerSpec& spec) {
   // Checks the spec before anything is made of it.
   auto config = build_config(spec, host_);
@@ -165,6 +169,9 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
   lines.add("quick", is_crun && !has_late_hooks(spec));
   lines.add("hide_cgroup2", hide_cgroup2_);
   lines.add("call_timeout_ms", config_.call_timeout.count());
+  lines.add("terminal", spec.options.terminal);
+  lines.add("open_stdin", spec.options.open_stdin);
+  lines.add("kill_all", spec.options.pid.sharing != Sharing::Own);
   lines.add("log", spec.log.path);
   lines.add("log_max_bytes", static_cast<std::int64_t>(spec.log.max_bytes));
   lines.add("log_max_files", spec.log.max_files);

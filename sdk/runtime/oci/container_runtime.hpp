@@ -108,6 +108,9 @@ class ContainerRuntime {
   // caller's.
   [[nodiscard]] sdk::Result<void> remove(const std::string& id);
 
+  // What of the spec's wishes this host cannot give in full, a sentence each.
+  [[nodiscard]] std::vector<std::string> lowered_wishes(const ContainerSpec& spec) const;
+
   // "crun 1.8.1".
   [[nodiscard]] const std::string& version() const { return version_; }
   // The runtime's path.

@@ -14,6 +14,9 @@
 #include "sdk/runtime/image/rootfs.hpp"
 #include "sdk/runtime/image/user.hpp"
 #include "sdk/runtime/network/name_files.hpp"
+#include "sdk/runtime/options/container_options.hpp"
+#include "sdk/runtime/options/names.hpp"
+#include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_process.hpp"
 #include "sdk/runtime/task/task_limits.hpp"
 
@@ -38,6 +41,11 @@ std::string task_of(const std::string& id) {
 std::string default_hostname(const std::string& task_id, std::size_t container) {
   const std::string index = std::to_string(container);
   return task_id.substr(0, 12 - std::min<std::size_t>(index.size(), 11)) + index;
+}
+
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 // A reason in ECS's form: "Name: text".
@@ -81,13 +89,29 @@ image::PullBehaviour behaviour_of(PullBehaviour behaviour) {
   return image::PullBehaviour::Default;
 }
 
+std::string range_of(std::uint16_t first, std::uint16_t count) {
+  return std::to_string(first) + "-" + std::to_string(first + count - 1);
+}
+
 v1::ecs::NetworkBinding binding_of(const PublishedPort& port) {
   v1::ecs::NetworkBinding binding;
   binding.set_bind_ip("0.0.0.0");
-  binding.set_container_port(port.container_port);
-  binding.set_host_port(port.host_port);
+  if (port.is_range) {
+    binding.set_container_port_range(range_of(port.container_port, port.count));
+    binding.set_host_port_range(range_of(port.host_port, port.count));
+  } else {
+    binding.set_container_port(port.container_port);
+    binding.set_host_port(port.host_port);
+  }
   binding.set_protocol(port.protocol == Protocol::Udp ? "udp" : "tcp");
   return binding;
+}
+
+// A sentence for the container's reason.
+std::string notice_of(const std::vector<std::string>& lowered) {
+  std::string out;
+  for (const std::string& one : lowered) out += (out.empty() ? "" : "; ") + one;
+  return out;
 }
 
 LaunchEnded launch_failed(std::string reason) {
@@ -114,7 +138,8 @@ LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
 
 Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
                                                    image::RegistryAccess& registry,
-                                                   InterfaceListener interfaces) {
+                                                   InterfaceListener interfaces,
+                                                   Roles::Source credentials) {
   std::unique_ptr<LocalHost> host(new LocalHost(config, registry));
   host->listener_ = std::move(interfaces);
   const fs::path& data = config.data_dir;
@@ -149,6 +174,21 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
       {.runtime = config.runtime, .state_root = data / "runtime", .monitor = monitor});
   if (!runtime) return runtime.error();
   host->runtime_ = std::move(*runtime);
+  host->init_program_ = monitor.parent_path() / "berth-init";
+  auto volumes = volume::VolumeStore::open(data / "volumes");
+  if (!volumes) return volumes.error();
+  host->volumes_ = std::move(*volumes);
+  host->mounts_ = std::make_unique<ContainerMounts>(*host->volumes_, data / "tasks");
+  host->namespaces_ = std::make_unique<TaskNamespaces>(
+      *host->runtime_, *host->volumes_,
+      TaskNamespaces::Config{.tasks_dir = data / "tasks", .init_program = host->init_program_});
+  auto identity = TaskIdentity::open(
+      {.directory = data / "endpoints", .instance_tags = config.instance_tags}, config.secret_settings, std::move(credentials),
+      [raw = host.get()](const std::string& task_id, const std::string& container, const std::string& id) {
+        return raw->stats(task_id, container, id);
+      });
+  if (!identity) return identity.error();
+  host->identity_ = std::move(*identity);
   host->runtime_->end_leftover_execs();
   return host;
 }
@@ -161,7 +201,14 @@ std::string LocalHost::cgroup_of(const std::string& task_id) const {
   return "/" + config_.cgroup_parent + "/" + task_id;
 }
 
-Result<void> LocalHost::check(const TaskSpec& task) { return check_supported(task.request); }
+Result<void> LocalHost::check(const TaskSpec& task) {
+  const auto& containers = task.request.definition().container_definitions();
+  for (int i = 0; i < containers.size(); ++i) {
+    const std::string member = "containerDefinitions[" + std::to_string(i) + "].";
+    if (auto fine = check_secrets(containers[i], member); !fine) return fine;
+  }
+  return check_supported(task.request);
+}
 
 // ---- Pull
 
@@ -171,6 +218,7 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
   const auto& wanted = definition.container_definitions(static_cast<int>(container));
   const auto& overrides = task.request.overrides();
   const std::string holder = container_id(task.request.task_id(), container);
+  if (auto had = identity_->await_role(task.request, cancel); !had) return had.error();
   image::PullOptions options;
   options.behaviour = behaviour_of(config_.pull);
   options.execution_role_arn =
@@ -212,12 +260,16 @@ Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) 
   const auto ports = read_ports(task.request, container);
   if (!ports) return ports.error();
   const std::string id = container_id(task.request.task_id(), container);
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  if (definition.disable_networking()) return network_->attach_none(id);
   if (*mode == NetworkMode::Bridge) return network_->attach_bridge(id, *ports);
   if (*mode == NetworkMode::None) return network_->attach_none(id);
   if (*mode == NetworkMode::Awsvpc) return attach_interface(task);
   Endpoint host;
   host.id = id;
-  for (const PortRequest& port : *ports) host.ports.push_back({port.container_port, port.host_port, port.protocol});
+  for (const PortRequest& port : *ports) {
+    host.ports.push_back({port.container_port, port.host_port, port.protocol, port.count, port.is_range});
+  }
   return host;
 }
 
@@ -231,6 +283,9 @@ Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, c
   dns.search.assign(definition.dns_search_domains().begin(), definition.dns_search_domains().end());
   HostsOptions hosts{.hostname = spec.hostname, .address = endpoint.address, .extra = {}};
   for (const auto& entry : definition.extra_hosts()) hosts.extra.emplace_back(entry.hostname(), entry.ip_address());
+  const auto linked = linked_by(task, container);
+  if (!linked) return linked.error();
+  for (const LinkedContainer& other : *linked) hosts.extra.push_back(host_entry(other));
   // Containers of one interface find each other where ECS says they do: on localhost.
   if (task.request.has_task_interface()) {
     for (const auto& other : task.request.definition().container_definitions()) {
@@ -238,6 +293,7 @@ Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, c
     }
   }
   const bool own_namespace = !endpoint.netns_path.empty();
+  const bool own_name = !spec.hostname.empty();
   const std::pair<const char*, std::string> files[] = {
       {"resolv.conf", resolv_conf(read_host_resolv_conf(), dns, own_namespace)},
       {"hosts", hosts_file(hosts)},
@@ -248,9 +304,9 @@ Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, c
   }
   spec.etc.resolv_conf = directory / "resolv.conf";
   // With the host's network the container has the host's name, and its image's files fit that as well as ours would.
-  if (!own_namespace && hosts.extra.empty()) return {};
+  if (!own_name && hosts.extra.empty()) return {};
   spec.etc.hosts = directory / "hosts";
-  if (own_namespace) spec.etc.hostname = directory / "hostname";
+  if (own_name) spec.etc.hostname = directory / "hostname";
   return {};
 }
 
@@ -268,6 +324,12 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   if (!log) return log.error();
   spec.args = std::move(process->args);
   spec.env = std::move(process->env);
+  const auto linked = linked_by(task, container);
+  if (!linked) return linked.error();
+  for (const LinkedContainer& other : *linked) {
+    for (const auto& [name, value] : link_variables(definition.name(), other)) add_default(spec.env, name, value);
+  }
+  if (definition.pseudo_terminal()) add_default(spec.env, "TERM", "xterm");
   add_default(spec.env, "HOME", user->home);
   spec.cwd = process->cwd;
   spec.uid = user->uid;
@@ -285,13 +347,63 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   if (auto made = make_directory(path.parent_path()); !made) return made;
   spec.log = *log;
   spec.log.path = path;
-  return {};
+  return fill_options(task, container, image, spec);
+}
+
+Result<void> LocalHost::fill_options(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                     ContainerSpec& spec) {
+  const v1::StartTaskRequest& request = task.request;
+  auto options = options::read_container_options(request.definition(), static_cast<int>(container));
+  if (!options) return options.error();
+  spec.options = std::move(*options);
+  spec.init_program = init_program_;
+  const ContainerMounts::Place place{.image_volumes = image.config.volumes, .rootfs = spec.rootfs};
+  if (auto mounted = mounts_->prepare(request, static_cast<int>(container), place, spec.options); !mounted) {
+    return mounted;
+  }
+  return namespaces_->join(request, cgroup_of(request.task_id()), spec.options);
+}
+
+// Of those that this container links to. The network has their addresses only while they are there.
+Result<std::vector<LinkedContainer>> LocalHost::linked_by(const TaskSpec& task, std::size_t container) const {
+  const auto links = options::read_links(task.request.definition(), static_cast<int>(container));
+  if (!links) return links.error();
+  std::vector<LinkedContainer> out;
+  for (const auto& link : *links) {
+    const auto index = static_cast<std::size_t>(link.container);
+    const std::string id = container_id(task.request.task_id(), index);
+    const auto& definition = task.request.definition().container_definitions(link.container);
+    const auto endpoint = network_->find(id);
+    if (!endpoint) {
+      return sdk::fail(BERTH_PRECONDITION, "Cannot link to a non running container: " + definition.name() + " AS " +
+                                               link.alias);
+    }
+    LinkedContainer other{.definition = definition,
+                          .environment = {},
+                          .alias = link.alias,
+                          .address = endpoint->address,
+                          .hostname = hostname_of(task, index, true),
+                          .exposed_ports = {}};
+    const auto& changes = override_of(task.request, definition.name());
+    other.environment.assign(definition.environment().begin(), definition.environment().end());
+    other.environment.insert(other.environment.end(), changes.environment().begin(), changes.environment().end());
+    if (const auto image = images_->held(id)) other.exposed_ports = image->config.exposed_ports;
+    out.push_back(std::move(other));
+  }
+  return out;
+}
+
+// With an interface of the task's it is the task's; with the host's network the host's, unless the definition has one.
+std::string LocalHost::hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const {
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  if (task.request.has_task_interface()) return task.request.task_interface().private_dns_name();
+  if (!definition.hostname().empty()) return definition.hostname();
+  return own_network ? default_hostname(task.request.task_id(), container) : "";
 }
 
 Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state) {
   const std::string& task_id = task.request.task_id();
   const std::string id = container_id(task_id, container);
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   const auto image = images_->held(id);
   if (!image) return sdk::fail(BERTH_INTERNAL, "the image of the container is not on this host any more");
   const auto limits = read_task_limits(task.request, config_.cpu_period);
@@ -314,13 +426,18 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   made.spec.bundle_dir = directory / "bundle";
   made.spec.rootfs = std::move(*rootfs);
   made.spec.netns_path = made.endpoint.netns_path;
-  if (!made.spec.netns_path.empty()) {
-    made.spec.hostname = task.request.has_task_interface()
-                             ? task.request.task_interface().private_dns_name()
-                         : !definition.hostname().empty() ? definition.hostname()
-                                                          : default_hostname(task_id, container);
-  }
+  made.spec.hostname = hostname_of(task, container, !made.spec.netns_path.empty());
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
+  if (auto given = identity_->give_secrets(task.request, container, directory / "secret", made.spec); !given) {
+    return given.error();
+  }
+  if (auto served = identity_->attach(task.request, container, made.endpoint, *image, wall_ms()); !served) {
+    return served.error();
+  }
+  for (const std::string& entry : identity_->environment(task.request, container, made.endpoint)) {
+    const auto equals = entry.find('=');
+    put_env(made.spec.env, entry.substr(0, equals), entry.substr(equals + 1));
+  }
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
   return made;
 }
@@ -364,12 +481,23 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
       return launch_failed(reason_of("CannotCreateContainerError", created.error()));
     }
     BERTH_FAILPOINT("task.after_create");
+    out.notice = notice_of(runtime_->lowered_wishes(made->spec));
+    if (!out.notice.empty()) spdlog::warn("tasks: container {}: {}", id, out.notice);
     endpoint = std::move(made->endpoint);
+  }
+  // The runtime keeps a copy of the configuration, on disk.
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  const fs::path copy = config_.data_dir / "runtime/runtime" / id / "config.json";
+  if (const auto hidden = secret_variables(definition); !hidden.empty()) {
+    if (auto done = secrets::blot_out(copy, hidden); !done) {
+      return launch_failed(reason_of("CannotCreateContainerError", done.error()));
+    }
   }
   auto started = runtime_->start(id);
   if (!started) return launch_failed(reason_of("CannotStartContainerError", started.error()));
   out.outcome = LaunchEnded::Outcome::Started;
   out.started_ms = *started / 1'000'000;
+  identity_->started(task.request.task_id(), container, out.started_ms);
   for (const PublishedPort& port : endpoint.ports) out.network_bindings.push_back(binding_of(port));
   return out;
 }
@@ -430,8 +558,10 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
   const fs::path directory = container_dir(task_id, container);
   if (!succeeded(runtime_->remove(id), "remove " + id)) return false;
   BERTH_FAILPOINT("task.after_runtime_remove");
+  identity_->detach(task_id, container);
   if (!succeeded(network_->detach(id), "detach " + id)) return false;
   if (!succeeded(image::remove_rootfs(directory / "fs"), "root file system of " + id)) return false;
+  if (!succeeded(secrets::close_place(directory / "secret"), "secrets of " + id)) return false;
   std::error_code error;
   fs::remove_all(directory, error);
   if (error) spdlog::warn("tasks: {}: {}", directory.string(), error.message());
@@ -441,13 +571,17 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
 
 bool LocalHost::cleanup(const TaskSpec& task) {
   const std::string& task_id = task.request.task_id();
+  identity_->forget(task_id);
   // Also of containers that got no farther than their image.
   for (std::size_t i = 0; i < task.plan.containers.size(); ++i) images_->release(container_id(task_id, i));
+  if (!succeeded(namespaces_->remove(task_id), "namespaces of " + task_id)) return false;
   {
     const std::lock_guard lock(cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
     if (!succeeded(cgroups_->remove(cgroup_of(task_id), kKillTimeout), "cgroup of " + task_id)) return false;
   }
   if (!detach_interface(task)) return false;
+  BERTH_FAILPOINT("task.before_volumes");
+  if (!succeeded(volumes_->release(task_id), "volumes of " + task_id)) return false;
   std::error_code error;
   fs::remove_all(config_.data_dir / "tasks" / task_id, error);
   if (error) spdlog::warn("tasks: files of {}: {}", task_id, error.message());
@@ -466,6 +600,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   for (const TaskSpecPtr& task : tasks) {
     const std::string& task_id = task->request.task_id();
     task_ids.insert(task_id);
+    live.insert(TaskNamespaces::holder_id(task_id));
     for (std::size_t i = 0; i < task->plan.containers.size(); ++i) live.insert(container_id(task_id, i));
   }
   if (const auto ids = runtime_->list()) {
@@ -483,7 +618,35 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   for (const std::string& holder : images_->holders()) {
     if (!live.contains(holder)) images_->release(holder);
   }
+  volumes_->sweep(task_ids);
   sweep_files(task_ids, with_logs);
+  find_again(tasks);
+}
+
+// Containers that ran on without us go on being served.
+void LocalHost::find_again(const std::vector<TaskSpecPtr>& tasks) {
+  for (const TaskSpecPtr& task : tasks) {
+    for (std::size_t i = 0; i < task->plan.containers.size(); ++i) {
+      const std::string id = container_id(task->request.task_id(), i);
+      const auto view = runtime_->inspect(id);
+      if (!view || view->phase == ContainerPhase::Stopped) continue;
+      const auto image = images_->held(id);
+      auto endpoint = attach(*task, i);
+      if (!image || !endpoint) continue;
+      if (auto served = identity_->attach(task->request, i, *endpoint, *image, view->created_at_ns / 1'000'000);
+          !served) {
+        spdlog::warn("tasks: endpoints of container {}: {}", id, served.error().message);
+      }
+      if (view->started_at_ns != 0) {
+        identity_->started(task->request.task_id(), i, view->started_at_ns / 1'000'000);
+      }
+    }
+  }
+}
+
+void LocalHost::close() {
+  watcher_.stop();
+  if (identity_) identity_->close();
 }
 
 void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs) {
@@ -492,6 +655,7 @@ void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::se
     if (task_ids.contains(task.path().filename())) continue;
     for (const auto& container : fs::directory_iterator(task.path(), error)) {
       (void)succeeded(image::remove_rootfs(container.path() / "fs"), "files in " + container.path().string());
+      (void)succeeded(secrets::close_place(container.path() / "secret"), "secrets in " + container.path().string());
     }
     fs::remove_all(task.path(), error);
   }

@@ -17,9 +17,14 @@
 #include "sdk/runtime/network/interface_network.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
+#include "sdk/runtime/task/container_mounts.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
 #include "sdk/runtime/task/host.hpp"
+#include "sdk/runtime/task/links.hpp"
+#include "sdk/runtime/task/task_identity.hpp"
+#include "sdk/runtime/task/task_namespaces.hpp"
 #include "sdk/runtime/task/tasks.hpp"
+#include "sdk/runtime/volume/volume_store.hpp"
 
 namespace berth::runtime {
 
@@ -31,8 +36,9 @@ class LocalHost : public Host {
  public:
   static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config,
                                                       image::RegistryAccess& registry,
-                                                      InterfaceListener interfaces = {});
-  ~LocalHost() override { watcher_.stop(); }
+                                                      InterfaceListener interfaces = {},
+                                                      Roles::Source credentials = {});
+  ~LocalHost() override { close(); }
 
   sdk::Result<void> check(const TaskSpec& task) override;
   sdk::Result<Pulled> pull(const TaskSpec& task, std::size_t container, const Progress& progress,
@@ -46,7 +52,10 @@ class LocalHost : public Host {
   bool cleanup(const TaskSpec& task) override;
   bool drop_logs(const std::string& task_id) override;
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
-  void close() override { watcher_.stop(); }
+  void close() override;
+
+  // Where a task stands, for those that ask at its endpoints.
+  void learn(const v1::TaskReport& report) { identity_->learn(report); }
 
   // Runs a command in a running container, whose runtime_id is its id here. Errors: those of ContainerRuntime::open_exec.
   sdk::Result<std::unique_ptr<ExecSession>> exec(const std::string& id, const ExecSpec& spec) {
@@ -78,6 +87,11 @@ class LocalHost : public Host {
                               ContainerSpec& spec);
   sdk::Result<void> fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
                               ContainerSpec& spec);
+  sdk::Result<void> fill_options(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                 ContainerSpec& spec);
+  sdk::Result<std::vector<LinkedContainer>> linked_by(const TaskSpec& task, std::size_t container) const;
+  [[nodiscard]] std::string hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const;
+  void find_again(const std::vector<TaskSpecPtr>& tasks);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
   const TasksConfig config_;
@@ -89,6 +103,11 @@ class LocalHost : public Host {
   InterfaceListener listener_;
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
+  std::unique_ptr<volume::VolumeStore> volumes_;
+  std::unique_ptr<ContainerMounts> mounts_;
+  std::unique_ptr<TaskNamespaces> namespaces_;
+  std::filesystem::path init_program_;  // berth-init, beside the monitor
+  std::unique_ptr<TaskIdentity> identity_;
   ExitWatcher watcher_;
   // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
   std::array<std::mutex, 16> cgroup_mutexes_;

@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 
+#include "sdk/runtime/options/check.hpp"
+#include "sdk/runtime/options/port_ranges.hpp"
 #include "sdk/runtime/task/container_process.hpp"
 #include "sdk/runtime/task/interface_of.hpp"
 
@@ -105,10 +107,7 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
   const auto& platform = definition.runtime_platform();
   const bool other_os =
       !platform.operating_system_family().empty() && platform.operating_system_family() != "LINUX";
-  return refuse_any({{"volumes", definition.volumes_size() > 0},
-                     {"pidMode", !definition.pid_mode().empty()},
-                     {"ipcMode", !definition.ipc_mode().empty()},
-                     {"proxyConfiguration", definition.has_proxy_configuration()},
+  return refuse_any({{"proxyConfiguration", definition.has_proxy_configuration()},
                      {"inferenceAccelerators", definition.inference_accelerators_size() > 0},
                      {"ephemeralStorage", definition.has_ephemeral_storage()},
                      {"enableFaultInjection", definition.enable_fault_injection()},
@@ -122,21 +121,7 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
-      {{"links", container.links_size() > 0},
-       {"environmentFiles", container.environment_files_size() > 0},
-       {"mountPoints", container.mount_points_size() > 0},
-       {"volumesFrom", container.volumes_from_size() > 0},
-       {"linuxParameters", container.has_linux_parameters()},
-       {"secrets", container.secrets_size() > 0},
-       {"versionConsistency", container.has_version_consistency()},
-       {"disableNetworking", container.disable_networking()},
-       {"privileged", container.privileged()},
-       {"dockerSecurityOptions", container.docker_security_options_size() > 0},
-       {"interactive", container.interactive()},
-       {"pseudoTerminal", container.pseudo_terminal()},
-       {"ulimits", container.ulimits_size() > 0},
-       {"systemControls", container.system_controls_size() > 0},
-       {"resourceRequirements", container.resource_requirements_size() > 0},
+      {{"resourceRequirements", container.resource_requirements_size() > 0},
        {"firelensConfiguration", container.has_firelens_configuration()},
        {"credentialSpecs", container.credential_specs_size() > 0}},
       member(index, ""));
@@ -161,9 +146,7 @@ Result<void> check_overrides(const v1::StartTaskRequest& task) {
     if (!names.contains(changes.name())) {
       return wrong(field + "name", "There is no container '" + changes.name() + "'.");
     }
-    if (auto fine = refuse_any({{"environmentFiles", changes.environment_files_size() > 0},
-                                {"resourceRequirements", changes.resource_requirements_size() > 0}},
-                               field);
+    if (auto fine = refuse_any({{"resourceRequirements", changes.resource_requirements_size() > 0}}, field);
         !fine) {
       return fine;
     }
@@ -243,8 +226,16 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
     const auto& mapping = definition.port_mappings(i);
     const std::string field = member(container, "portMappings[" + std::to_string(i) + "]");
     if (mapping.has_container_port_range()) {
-      return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on containerPortRange yet.",
-                       field + ".containerPortRange");
+      if (auto checked = options::check_port_ranges(task.definition(), static_cast<int>(container)); !checked) {
+        return checked.error();
+      }
+      const auto range = options::read_port_range(mapping.container_port_range());
+      ports.push_back({.container_port = range->first,
+                       .host_port = 0,
+                       .protocol = mapping.protocol() == "udp" ? Protocol::Udp : Protocol::Tcp,
+                       .count = range->count,
+                       .is_range = true});
+      continue;
     }
     if (*mode == NetworkMode::None) return wrong(field, "A task without network has no portMappings.");
     const bool fits = mapping.container_port() >= 1 && mapping.container_port() <= 65535 &&
@@ -309,6 +300,7 @@ Result<void> check_supported(const v1::StartTaskRequest& task) {
   if (auto fine = check_task_members(task); !fine) return fine;
   if (auto fine = check_architecture(task.definition()); !fine) return fine;
   if (auto fine = check_overrides(task); !fine) return fine;
+  if (auto fine = options::check(task.definition(), task.overrides()); !fine) return fine;
   if (auto limits = read_task_limits(task, std::chrono::milliseconds(100)); !limits) return limits.error();
   const auto mode = read_network_mode(task);
   if (!mode) return mode.error();

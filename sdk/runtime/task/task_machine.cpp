@@ -93,6 +93,7 @@ void fold(TaskState& state, const LaunchEnded& fact, Now now) {
   if (!has_run(container)) container.set_started_ms(started);
   if (container.has_health()) begin_health(*container.mutable_health(), started);
   container.set_runtime_id(fact.runtime_id);
+  if (!fact.notice.empty()) container.set_reason(clean_text(fact.notice));
   container.clear_network_bindings();
   for (const auto& binding : fact.network_bindings) *container.add_network_bindings() = binding;
 }
@@ -124,6 +125,7 @@ void fold(const TaskPlan& plan, TaskState& state, const Exited& fact, Now now) {
     restart_container(container, ended);
     return;
   }
+  container.clear_reason();  // a notice about the running one
   end_container(container, Now{ended}, {});
   if (!fact.exit_code) {
     container.set_reason("ContainerVanishedError: The container's monitor is gone and left no exit code");

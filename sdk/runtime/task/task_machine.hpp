@@ -53,6 +53,7 @@ struct LaunchEnded {
   std::size_t container = 0;
   Outcome outcome = Outcome::Failed;
   std::string failure;  // "CannotStartContainerError: ..."
+  std::string notice;   // what of its wishes the host could not give in full
   std::string runtime_id;
   std::vector<v1::ecs::NetworkBinding> network_bindings;
   std::int64_t started_ms = 0;  // 0: now

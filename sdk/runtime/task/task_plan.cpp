@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/task/task_plan.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -67,6 +68,34 @@ Result<std::vector<ContainerPlan::Dependency>> read_dependencies(
     out.push_back({found->second, *condition});
   }
   return out;
+}
+
+// Links and volumesFrom wait for the other to have started, as dependsOn START does.
+Result<void> add_implied(const v1::ecs::ContainerDefinition& definition, std::size_t index,
+                         const std::map<std::string, std::size_t>& names,
+                         std::vector<ContainerPlan::Dependency>& out) {
+  const auto add = [&](const std::string& name, const std::string& field) -> Result<void> {
+    const auto found = names.find(name);
+    if (found == names.end()) {
+      return sdk::fail(BERTH_INVALID, "There is no container '" + name + "'.", field);
+    }
+    const bool known = std::any_of(out.begin(), out.end(), [&](const ContainerPlan::Dependency& other) {
+      return other.on == found->second;
+    });
+    if (!known) out.push_back({found->second, Condition::Start});
+    return {};
+  };
+  for (int i = 0; i < definition.links_size(); ++i) {
+    const std::string& link = definition.links(i);
+    auto added = add(link.substr(0, link.find(':')), member(index, "links[") + std::to_string(i) + "]");
+    if (!added) return added;
+  }
+  for (int i = 0; i < definition.volumes_from_size(); ++i) {
+    auto added = add(definition.volumes_from(i).source_container(),
+                     member(index, "volumesFrom[") + std::to_string(i) + "].sourceContainer");
+    if (!added) return added;
+  }
+  return {};
 }
 
 Result<std::optional<RestartPlan>> read_restart(const v1::ecs::ContainerDefinition& definition,
@@ -154,6 +183,8 @@ Result<TaskPlan> plan_task(const v1::StartTaskRequest& request, const PlanDefaul
     auto dependencies = read_dependencies(request.definition().container_definitions(static_cast<int>(i)),
                                           i, names, plan);
     if (!dependencies) return dependencies.error();
+    const auto& definition = request.definition().container_definitions(static_cast<int>(i));
+    if (auto added = add_implied(definition, i, names, *dependencies); !added) return added.error();
     plan.containers[i].depends_on = std::move(*dependencies);
     for (const auto& dependency : plan.containers[i].depends_on) {
       plan.containers[dependency.on].dependents.push_back(i);

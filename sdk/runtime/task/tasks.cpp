@@ -47,6 +47,7 @@ class Tasks::Impl {
                                     .concurrent_pulls = config_.concurrent_pulls,
                                     .concurrent_checks = config_.concurrent_checks},
                                    *store_, *host_, [this, report = std::move(report)](const v1::TaskReport& news) {
+                                     host_->learn(news);
                                      report(news);
                                      wakes_.moved(news.task_id());
                                    });
@@ -182,7 +183,8 @@ sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outs
   // First, since it holds the lock of the directory.
   auto store = TaskStore::open(config.data_dir / "tasks.db");
   if (!store) return store.error();
-  auto host = LocalHost::open(config, outside.registry, std::move(outside.interfaces));
+  auto host = LocalHost::open(config, outside.registry, std::move(outside.interfaces),
+                              std::move(outside.credentials));
   if (!host) return host.error();
   auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host));
   if (auto opened = impl->open(std::move(outside.report)); !opened) return opened.error();

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -19,6 +20,8 @@
 
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
+#include "sdk/runtime/roles/roles.hpp"
+#include "sdk/runtime/secrets/resolver.hpp"
 #include "sdk/runtime/task/task_exec.hpp"
 
 namespace berth::runtime::image {
@@ -63,6 +66,8 @@ struct TasksConfig {
   unsigned concurrent_pulls = 3;                 // images pulled at a time
   unsigned concurrent_checks = 8;                // health checks that run at a time; more wait their turn
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
+  std::map<std::string, std::string> instance_tags{};  // shown by taskWithTags
+  secrets::ResolverSettings secret_settings{};   // where secrets and environment files come from
   unsigned execs = 64;                           // exec() at a time; more answer UNAVAILABLE
 };
 
@@ -78,6 +83,7 @@ class Tasks {
     // Must not block, and must not call Tasks back.
     std::function<void(const v1::TaskReport&)> report;
     image::RegistryAccess& registry;
+    Roles::Source credentials{};  // of tasks' roles; empty: no task with a role can run
     // Called before an interface of a task (network mode awsvpc) is made, for each that is there in
     // open(), and after its removal, on any thread. Must not block.
     InterfaceListener interfaces{};

@@ -139,17 +139,47 @@ TEST_F(Ec2Plan, RequiresTheCapabilitiesThatTheTaskUses) {
                                    "com.amazonaws.ecs.capability.logging-driver.json-file"));
 }
 
-TEST_F(Ec2Plan, NamesEveryMemberThatStandsInTheWayAtOnce) {
+TEST_F(Ec2Plan, RequiresTheCapabilitiesOfRolesAndSecrets) {
+  auto& a = container("a", 0, 64);
+  definition().set_task_role_arn("arn:aws:iam::000000000000:role/t");
+  EXPECT_THAT(attributes(), ::testing::Contains("com.amazonaws.ecs.capability.task-iam-role"));
+  definition().set_network_mode("host");
+  EXPECT_THAT(attributes(), ::testing::Contains("com.amazonaws.ecs.capability.task-iam-role-network-host"));
+  a.add_secrets()->set_value_from("/app/db");
+  a.add_secrets()->set_value_from("arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf");
+  a.add_environment_files()->set_value("arn:aws:s3:::bucket/key");
+  EXPECT_THAT(attributes(), ::testing::IsSupersetOf({"ecs.capability.secrets.ssm.environment-variables",
+                                                     "ecs.capability.secrets.asm.environment-variables",
+                                                     "ecs.capability.env-files.s3"}));
+}
+
+TEST_F(Ec2Plan, RequiresTheCapabilitiesOfContainersThatAskForMore) {
   auto& a = container("a", 0, 64);
   a.set_privileged(true);
-  a.add_links("b");
-  definition().mutable_runtime_platform()->set_operating_system_family("WINDOWS_SERVER_2022_CORE");
+  a.add_port_mappings()->set_container_port_range("8000-8010");
+  a.add_docker_security_options("apparmor:mine");
+  definition().set_pid_mode("task");
+  auto& volume = *definition().add_volumes();
+  volume.set_name("data");
+  volume.mutable_docker_volume_configuration()->set_scope("task");
+  EXPECT_THAT(attributes(),
+              UnorderedElementsAre("ecs.os-type=linux", "com.amazonaws.ecs.capability.privileged-container",
+                                   "com.amazonaws.ecs.capability.apparmor", "ecs.capability.docker-plugin.local",
+                                   "ecs.capability.network.container-port-range",
+                                   "ecs.capability.pid-ipc-namespace-sharing"));
+  EXPECT_EQ(plan(request).requirement().ports_size(), 0) << "a range is on free host ports";
+}
+
+TEST_F(Ec2Plan, NamesEveryMemberThatStandsInTheWayAtOnce) {
+  auto& a = container("a", 0, 64);
+  a.add_credential_specs("x");
+  a.add_docker_security_options("label:disable");
+  definition().set_enable_fault_injection(true);
   const auto response = plan(request);
   std::vector<std::string> members;
   for (const auto& each : response.refusals()) members.push_back(each.member());
-  EXPECT_THAT(members, UnorderedElementsAre("runtimePlatform.operatingSystemFamily",
-                                            "containerDefinitions[0].links",
-                                            "containerDefinitions[0].privileged"));
+  EXPECT_THAT(members, UnorderedElementsAre("enableFaultInjection", "containerDefinitions[0].credentialSpecs",
+                                            "containerDefinitions[0].dockerSecurityOptions"));
   EXPECT_FALSE(response.has_requirement());
 }
 

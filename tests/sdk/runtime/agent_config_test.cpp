@@ -45,6 +45,27 @@ TEST(AgentConfig, NamesFileLineAndKeyOfAnError) {
   EXPECT_THAT(problem(kLeast + "join_token = \"a\"\njoin_token_file = \"/b\""), HasSubstr("give one of them"));
 }
 
+TEST(AgentConfig, SaysWhereSecretsComeFrom) {
+  const auto config = parse_agent_config(kLeast + R"(
+[secrets]
+directory = "/etc/berth/secrets"
+environment_files = "/etc/berth/env"
+aws = false
+ssm_endpoint = "http://127.0.0.1:4566/"
+)",
+                                         "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto& settings = config->tasks.secret_settings;
+  EXPECT_EQ(settings.directory, "/etc/berth/secrets");
+  EXPECT_EQ(settings.environment_files, "/etc/berth/env");
+  EXPECT_FALSE(settings.ask_aws);
+  EXPECT_EQ(settings.aws.ssm_endpoint, "http://127.0.0.1:4566");
+  EXPECT_THAT(problem(kLeast + "[secrets]\ndirectry = \"/x\""), HasSubstr("secrets has an unknown key 'directry'"));
+  EXPECT_THAT(problem(kLeast + "[secrets]\ndirectory = \"x\""), HasSubstr("secrets has directory, which must be an absolute path"));
+  EXPECT_THAT(problem(kLeast + "[secrets]\naws = \"no\""), HasSubstr("must be true or false"));
+  EXPECT_THAT(problem(kLeast + "[secrets]\ns3_endpoint = \"s3\""), HasSubstr("must be a URL"));
+}
+
 TEST(AgentConfig, ReachesTheTasks) {
   const auto config = parse_agent_config(kLeast + R"(
 runtime = "runc"
@@ -91,8 +112,21 @@ TEST(AgentRegistration, OffersTheMachine) {
                                     "ecs.os-type=linux", "ecs.os-family=LINUX", "ecs.cpu-architecture=arm64",
                                     "ecs.instance-type=m7g.large", "com.amazonaws.ecs.capability.ecr-auth",
                                     "com.amazonaws.ecs.capability.logging-driver.json-file",
-                                    "ecs.capability.container-health-check", "ecs.capability.container-ordering",
-                                    "ecs.capability.container-restart-policy", "ecs.capability.task-cpu-mem-limit"));
+                                    "com.amazonaws.ecs.capability.privileged-container",
+                                    "com.amazonaws.ecs.capability.task-iam-role",
+                                    "com.amazonaws.ecs.capability.task-iam-role-network-host",
+                                    "ecs.capability.container-health-check",
+                                    "ecs.capability.container-ordering",
+                                    "ecs.capability.container-restart-policy",
+                                    "ecs.capability.docker-plugin.local",
+                                    "ecs.capability.env-files.s3",
+                                    "ecs.capability.execution-role-ecr-pull",
+                                    "ecs.capability.network.container-port-range",
+                                    "ecs.capability.pid-ipc-namespace-sharing",
+                                    "ecs.capability.private-registry-authentication.secretsmanager",
+                                    "ecs.capability.secrets.asm.environment-variables",
+                                    "ecs.capability.secrets.ssm.environment-variables",
+                                    "ecs.capability.task-cpu-mem-limit"));
   ASSERT_EQ(made.node().resources_size(), 4);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
@@ -101,6 +135,12 @@ TEST(AgentRegistration, OffersTheMachine) {
   EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
   EXPECT_EQ(made.node().runtime_version(), "crun 1.8.1");
   EXPECT_EQ(made.node().agent_version(), agent_version());
+}
+
+TEST(AgentRegistration, OffersAppArmorWhereTheHostHasIt) {
+  const auto config = parse_agent_config(kLeast, "agent.toml");
+  EXPECT_THAT(attributes(make_registration(*config, {.architecture = "arm64", .instance_type = "", .apparmor = true}, "crun")),
+              Contains("com.amazonaws.ecs.capability.apparmor"));
 }
 
 TEST(AgentRegistration, OffersWhatTheOperatorSays) {

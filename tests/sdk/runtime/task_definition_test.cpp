@@ -217,13 +217,13 @@ TEST_F(TaskDefinition, ReadsTheOptionsOfJsonFile) {
 
 TEST_F(TaskDefinition, RefusesByNameWhatItDoesNotActOn) {
   EXPECT_EQ(refused_member(), "");
-  definition().set_privileged(false);
+  request.mutable_definition()->set_enable_fault_injection(false);
   EXPECT_EQ(refused_member(), "") << "asking for nothing is fine";
-  definition().set_privileged(true);
-  EXPECT_EQ(refused_member(), "containerDefinitions[0].privileged");
-  definition().clear_privileged();
-  request.mutable_definition()->add_volumes()->set_name("v");
-  EXPECT_EQ(refused_member(), "volumes");
+  request.mutable_definition()->set_enable_fault_injection(true);
+  EXPECT_EQ(refused_member(), "enableFaultInjection");
+  request.mutable_definition()->clear_enable_fault_injection();
+  definition().add_credential_specs("x");
+  EXPECT_EQ(refused_member(), "containerDefinitions[0].credentialSpecs");
 }
 
 TEST_F(TaskDefinition, RefusesATaskMadeForAnotherArchitecture) {

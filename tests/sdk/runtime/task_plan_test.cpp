@@ -103,5 +103,20 @@ TEST(TaskPlan, RefusesTwoContainersOfOneName) {
   EXPECT_EQ(refusal({{.name = "a"}, {.name = "a"}}).field, "containerDefinitions[1].name");
 }
 
+TEST(TaskPlan, WaitsForContainersThatItLinksToAndTakesVolumesFrom) {
+  auto request = request_of({{.name = "web"}, {.name = "db"}, {.name = "disk"}});
+  auto& web = *request.mutable_definition()->mutable_container_definitions(0);
+  web.add_links("db:data");
+  web.add_volumes_from()->set_source_container("disk");
+  const auto plan = plan_task(request, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  ASSERT_EQ(plan->containers[0].depends_on.size(), 2U);
+  EXPECT_EQ(plan->containers[0].depends_on[0].on, 1U);
+  EXPECT_EQ(plan->containers[0].depends_on[1].on, 2U);
+  EXPECT_EQ(plan->containers[0].depends_on[1].condition, Condition::Start);
+  request.mutable_definition()->mutable_container_definitions(1)->add_links("web");
+  EXPECT_FALSE(plan_task(request, {})) << "a cycle";
+}
+
 }  // namespace
 }  // namespace berth::runtime

@@ -221,6 +221,7 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
       container.add_command("/bin/sh");
       container.add_command("-c");
     }
+    if (options_) add_options(request);
     const std::string where = std::string(bridge_ ? kGateway : "127.0.0.1") + " " + std::to_string(marks_.port());
     request.mutable_definition()->mutable_container_definitions(0)->add_command(
         "echo first | nc " + where);
@@ -231,10 +232,34 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
     std::ofstream(file_, std::ios::binary) << request.SerializeAsString();
   }
 
+  // Shared namespaces, and volumes of each kind that the host has to make, fill or mount.
+  static void add_options(v1::StartTaskRequest& request) {
+    auto& definition = *request.mutable_definition();
+    definition.set_pid_mode("task");
+    definition.set_ipc_mode("task");
+    definition.add_volumes()->set_name("pages");
+    auto& mounted = *definition.add_volumes();
+    mounted.set_name("mounted");
+    auto& docker = *mounted.mutable_docker_volume_configuration();
+    docker.set_scope("shared");
+    docker.set_autoprovision(true);
+    (*docker.mutable_driver_opts())["type"] = "tmpfs";
+    (*docker.mutable_driver_opts())["device"] = "tmpfs";
+    for (auto& container : *definition.mutable_container_definitions()) {
+      for (const auto& [volume, path] : {std::pair("pages", "/www"), std::pair("mounted", "/mounted")}) {
+        auto& point = *container.add_mount_points();
+        point.set_source_volume(volume);
+        point.set_container_path(path);
+      }
+    }
+  }
+
   static Registry* registry_;
   static constexpr std::string_view kBridge = "bridge ";
+  static constexpr std::string_view kOptions = "options ";
   const bool bridge_ = std::string_view(GetParam()).starts_with(kBridge);
-  const std::string point_ = GetParam() + (bridge_ ? kBridge.size() : 0);
+  const bool options_ = std::string_view(GetParam()).starts_with(kOptions);
+  const std::string point_ = GetParam() + (bridge_ ? kBridge.size() : options_ ? kOptions.size() : 0);
   Place place_{"crash", BERTH_TEST_MONITOR};
   StartMarks marks_{bridge_ ? kGateway : "127.0.0.1"};
   fs::path file_;
@@ -369,7 +394,10 @@ INSTANTIATE_TEST_SUITE_P(
                       "task.after_runtime_remove:2", "task.after_remove:2", "task.before_cleanup", "task.after_cleanup",
                       "bridge task.before_attach", "bridge task.after_attach", "bridge task.before_create",
                       "bridge task.after_create", "bridge task.after_launch:2", "bridge task.after_runtime_remove:2",
-                      "bridge task.before_cleanup"),
+                      "bridge task.before_cleanup", "options volume.while_filling", "options volume.after_hold",
+                      "options volume.after_mount", "options task.after_namespaces", "options task.after_create",
+                      "options task.after_launch:2", "options task.before_cleanup", "options task.before_volumes",
+                      "options volume.before_removal", "options task.after_cleanup"),
     test_name);
 INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksRestartCrash,
                          ::testing::Values("task.before_commit:4", "task.after_commit:4", "task.before_commit:5",
