@@ -104,7 +104,14 @@ sdk::Result<void> Server::Impl::remove(const std::string& node_id) {
     }
     result = store_.remove(node_id, config_.now_ms());
     if (!result) return;
-    if (Session* session = owner_of(node_id)) refuse(*session, v1::Goodbye::CODE_DEREGISTERED, "the node was deregistered");
+    // Also one that waits for its identity to be free.
+    std::vector<std::uint64_t> its;
+    for (const auto& [serial, session] : sessions_) {
+      if (session.node_id == node_id) its.push_back(serial);
+    }
+    for (const std::uint64_t serial : its) {
+      if (Session* session = find(serial)) refuse(*session, v1::Goodbye::CODE_DEREGISTERED, "the node was deregistered");
+    }
     while (calls_of_.contains(node_id)) fail_call(*calls_of_[node_id].begin(), BERTH_NOT_FOUND, "the node was deregistered");
     forget_peer(node_id);
     if (events_.removed) events_.removed(node_id);

@@ -11,6 +11,7 @@ import argparse
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import unittest
@@ -18,7 +19,7 @@ import unittest
 import images
 from api import Api, Refused
 from leftovers import Leftovers
-from stack import Scene, run, until
+from stack import BIN, Scene, run, until
 
 # Points that a task passes on its way up and down, by the process that passes them. Each counts from the moment when the
 # round's task is asked for (BERTH_FAILPOINT_GATE), so that what dies has it under way.
@@ -43,7 +44,8 @@ ROUNDS = [("berthd", point, 1, "plain") for point in CONTROL_PLANE] + \
          [("agent", point, 1, "fresh") for point in PULL] + \
          [("agent", point, 1, "bridged") for point in NETWORK] + \
          [("monitor", "while it runs", 1, kind) for kind in ("plain", "bridged")] + \
-         [("agent", "task.after_create", 1, "orphaned")]  # and its monitor with it
+         [("agent", "task.after_create", 1, "orphaned")] + \
+         [(victim, "while a command runs in it", 1, "exec") for victim in ("agent", "berthd")]
 # From the command line.
 WANTED = {"rounds": len(ROUNDS)}
 
@@ -135,7 +137,8 @@ class KillNine(unittest.TestCase):
         self.stack.register(f"fresh-{number}", [{**main, "image": f"{self.registry.host}/fresh:{number}"}], networkMode="host")
 
     def one_round(self, number, victim, point, nth, kind):
-        pid = self.arm(victim, point, nth) if victim != "monitor" else None
+        armed = victim != "monitor" and kind != "exec"
+        pid = self.arm(victim, point, nth) if armed else None  # orphaned: its monitor dies with it
         result = {}
 
         def whole_life():
@@ -144,6 +147,8 @@ class KillNine(unittest.TestCase):
             self.await_status(result["task"], "RUNNING")
             if victim == "monitor":
                 self.kill_monitor(result["task"])
+            if kind == "exec":
+                self.kill_during_exec(result["task"], victim, number)
             until("StopTask is answered", lambda: self.stop_task(result["task"]), 60)
             result["end"] = self.await_status(result["task"], "STOPPED")
         client = threading.Thread(target=whole_life)
@@ -163,18 +168,24 @@ class KillNine(unittest.TestCase):
         if kind == "bridged" and victim != "monitor":
             self.assertEqual(self.stack.berth("logs", result["task"]).stdout.split(), [str(number)], "it started exactly once")
 
+    def kill_during_exec(self, arn, victim, number):
+        """The command that ran in the container ends with whoever led to it."""
+        mark = f"10{number:06d}"
+        client = subprocess.Popen([BIN + "/berth", "--api", self.stack.url, "exec", arn, "--", "sleep", mark], env=self.stack.env,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until("the command runs", lambda: _processes(b"sleep\0" + mark.encode()), 30)
+            self.stack.kill(victim)
+            self.stack.up()
+            until("the command has ended", lambda: not _processes(b"sleep\0" + mark.encode()), 30)
+        finally:
+            client.kill()
+            client.wait(10)
+
     def kill_monitor(self, arn):
         task = arn.rsplit("/", 1)[1].encode()
 
-        def monitors():
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                try:
-                    with open(f"/proc/{pid}/comm", encoding="ascii") as comm, open(f"/proc/{pid}/cmdline", "rb") as command:
-                        if comm.read().startswith("berth-monitor") and task in command.read():
-                            yield int(pid)
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-        found = until("the task has a monitor", lambda: list(monitors()), 20)
+        found = until("the task has a monitor", lambda: _processes(task, "berth-monitor"), 20)
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         until("it is gone", lambda: all(_gone(pid) for pid in found))
@@ -187,6 +198,19 @@ class KillNine(unittest.TestCase):
             return False
         except Refused as refused:
             raise AssertionError(f"an acknowledged task is not known any more: {refused}") from refused
+
+
+def _processes(part, name=""):
+    """Ids of those with these bytes on their command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as comm, open(f"/proc/{pid}/cmdline", "rb") as command:
+                if comm.read().startswith(name) and part in command.read():
+                    found.append(int(pid))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
 
 
 def _gone(pid):
