@@ -13,6 +13,7 @@
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/image/image_store.hpp"
+#include "sdk/runtime/logship/log_forwarder.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
@@ -24,6 +25,8 @@ namespace berth::runtime {
 // The log of a container, whose directory outlives the task.
 [[nodiscard]] std::filesystem::path log_path(const std::filesystem::path& data_dir, const std::string& task_id,
                                              const std::string& container);
+// Whether its driver keeps none.
+[[nodiscard]] bool has_no_log(const std::filesystem::path& log);
 
 class LocalHost : public Host {
  public:
@@ -42,7 +45,10 @@ class LocalHost : public Host {
   bool cleanup(const TaskSpec& task) override;
   bool drop_logs(const std::string& task_id) override;
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
-  void close() override { watcher_.stop(); }
+  void close() override {
+    watcher_.stop();
+    forwarder_->stop();
+  }
 
   [[nodiscard]] const std::string& runtime_version() const { return runtime_->version(); }
 
@@ -57,6 +63,8 @@ class LocalHost : public Host {
                               ContainerSpec& spec);
   sdk::Result<void> fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
                               ContainerSpec& spec);
+  // Where the log goes, and that it is sent where its driver says.
+  sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, ContainerSpec& spec);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
   const TasksConfig config_;
@@ -65,6 +73,7 @@ class LocalHost : public Host {
   std::unique_ptr<TaskNetwork> network_;
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
+  std::unique_ptr<LogForwarder> forwarder_;
   ExitWatcher watcher_;
   // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
   std::array<std::mutex, 16> cgroup_mutexes_;

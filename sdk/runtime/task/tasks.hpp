@@ -51,6 +51,8 @@ struct TasksConfig {
   std::chrono::seconds cleanup_wait{3 * 3600};   // logs of a stopped task stay as long
   std::chrono::seconds remember_forgotten{24 * 3600};  // a forgotten task's id is refused as long
   PullBehaviour pull = PullBehaviour::Default;
+  std::string journal_socket = "/run/systemd/journal/socket";  // of the log driver journald
+  std::string syslog_socket = "/dev/log";        // of the log driver syslog without an address
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
   unsigned concurrent_starts = 6;                // containers made or removed at a time
   unsigned concurrent_pulls = 3;                 // images pulled at a time
@@ -96,7 +98,7 @@ class Tasks {
 
   // Sends the log lines asked for, blocks the caller's thread until the end (with follow: until the task has stopped), until
   // `cancel` or until the sink says no. The value is the number of records sent.
-  // Errors: NOT_FOUND for an unknown task or container; UNAVAILABLE with too many followers.
+  // Errors: NOT_FOUND for an unknown task or container; PRECONDITION where none of them keeps a log; UNAVAILABLE with too many followers.
   sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink,
                                   std::stop_token cancel);
 
