@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "sdk/runtime/log/log_options.hpp"
 #include "sdk/runtime/options/check.hpp"
 
 namespace berth::ec2 {
@@ -41,19 +42,7 @@ constexpr Member<TaskDefinition> kTaskMembers[] = {
     {"enableFaultInjection", [](const TaskDefinition& d) { return d.enable_fault_injection(); }},
 };
 
-bool has_other_options(const ContainerDefinition& c) {
-  for (const auto& [name, value] : c.log_configuration().options()) {
-    if (name != "max-size" && name != "max-file" && !(name == "mode" && value == "blocking")) return true;
-  }
-  return false;
-}
-
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
-    {"logConfiguration.logDriver",
-     [](const ContainerDefinition& c) {
-       return c.has_log_configuration() && c.log_configuration().log_driver() != "json-file";
-     }},
-    {"logConfiguration.options", has_other_options},
     {"logConfiguration.secretOptions",
      [](const ContainerDefinition& c) { return c.log_configuration().secret_options_size() > 0; }},
     {"resourceRequirements", [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
@@ -90,6 +79,24 @@ class Refusals {
     refusal.set_error(v1::Refusal::ERROR_UNSUPPORTED_FEATURE);
     found.push_back(std::move(refusal));
   }
+  // The log driver and its options, as the agent reads them.
+  void check_log(const v1::ecs::LogConfiguration& log, const std::string& prefix) {
+    const auto plan = runtime::read_log_plan(log.log_driver(), {log.options().begin(), log.options().end()});
+    if (plan) return;
+    // Options are one member; the message says which of them.
+    const std::string& field = plan.error().field;
+    const std::string member = prefix + field.substr(0, field.find('['));
+    if (plan.error().status == BERTH_UNIMPLEMENTED) {
+      add(member);
+      found.back().set_message("The launch type EC2 does not act on " + prefix + field + ": " + plan.error().message);
+      return;
+    }
+    v1::Refusal refusal;
+    refusal.set_member(member);
+    refusal.set_message(plan.error().message);
+    refusal.set_error(v1::Refusal::ERROR_CLIENT);
+    found.push_back(std::move(refusal));
+  }
   template <typename Message, std::size_t size>
   void check(const Member<Message> (&members)[size], const Message& message, const std::string& prefix) {
     for (const auto& member : members) {
@@ -109,7 +116,7 @@ std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request) {
   for (int i = 0; i < containers.size(); ++i) {
     const std::string path = at("containerDefinitions", i) + ".";
     refusals.check(kContainerMembers, containers[i], path);
-    }
+    refusals.check_log(containers[i].log_configuration(), path + "logConfiguration.");
   }
   refusals.check(kOverrideMembers, request.overrides(), "");
   for (int i = 0; i < request.overrides().container_overrides_size(); ++i) {

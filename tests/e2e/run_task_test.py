@@ -209,6 +209,24 @@ secret_access_key = "secret"
         self.assertEqual(lines, [str(n) for n in range(int(lines[0]), 20001)])
         self.assertEqual(self.logs(task, "--tail", "3").split(), ["19998", "19999", "20000"])
 
+    def test_shows_the_health_of_containers_and_of_the_task(self):
+        check = {"command": ["CMD-SHELL", "test -e /tmp/ready"], "interval": 5, "timeout": 2, "retries": 10}
+        self.stack.register("checked", [self.sh("touch /tmp/ready; exec sleep 1000", healthCheck=check)])
+        arn = self.stack.run_task("checked")[0]
+        self.stack.await_status(arn, "RUNNING")
+        api = Api(self.stack.port())
+        statuses = []
+
+        def healthy():
+            task = api.call("DescribeTasks", tasks=[arn])["tasks"][0]
+            statuses.append((task["healthStatus"], task["containers"][0]["healthStatus"]))
+            return statuses[-1] == ("HEALTHY", "HEALTHY")
+
+        until("the task is healthy", healthy)
+        self.assertEqual(statuses[0], ("UNKNOWN", "UNKNOWN"))
+        self.stack.aws("stop-task", "--task", arn)
+        self.stack.await_status(arn, "STOPPED")
+
     def test_refuses_by_name_what_it_does_not_act_on(self):
         self.stack.register("sysctls", [self.sh("true", systemControls=[{"namespace": "net.core.somaxconn", "value": "1"}])])
         self.assertIn("systemControls", self.stack.refused("run-task", "--task-definition", "sysctls"))

@@ -283,8 +283,9 @@ const std::map<std::string_view, Rule>& rules() {
       {"LinuxParameters.sharedMemorySize", between(1, 1 << 30)},
       {"LinuxParameters.maxSwap", between(0, 1 << 30)},
       {"LinuxParameters.swappiness", between(0, 100)},
+      // "none" is what ECS's agents know and its API does not name.
       {"LogConfiguration.logDriver",
-       must_be("json-file,syslog,journald,gelf,fluentd,awslogs,splunk,awsfirelens")},
+       must_be("json-file,syslog,journald,gelf,fluentd,awslogs,splunk,awsfirelens,none")},
       {"MountPoint.containerPath", required()},
       {"MountPoint.sourceVolume", required()},
       {"ProxyConfiguration.containerName", required()},

@@ -7,6 +7,9 @@
 
 #include <sched.h>
 #include <sys/utsname.h>
+#include <unistd.h>
+
+#include "sdk/runtime/log/log_options.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -18,7 +21,6 @@ constexpr std::uint16_t kReservedPorts[] = {22, 2375, 2376, 51678, 51679};
 
 constexpr const char* kCapabilities[] = {
     "com.amazonaws.ecs.capability.ecr-auth",
-    "com.amazonaws.ecs.capability.logging-driver.json-file",
     "com.amazonaws.ecs.capability.privileged-container",
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",
@@ -84,6 +86,7 @@ HostFacts HostFacts::detect() {
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof set, &set) == 0) facts.cpus = std::max(1, CPU_COUNT(&set));
   facts.memory_mib = memory_total_mib();
+  facts.has_journal = ::access("/run/systemd/journal/socket", F_OK) == 0;
   utsname name{};
   ::uname(&name);
   facts.architecture = name.machine;
@@ -118,6 +121,10 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
   if (!type.empty()) add_attribute(node, "ecs.instance-type", type);
   for (const char* capability : kCapabilities) add_attribute(node, capability);
   if (host.apparmor) add_attribute(node, "com.amazonaws.ecs.capability.apparmor");
+  for (const std::string driver : kLogDrivers) {
+    if (driver == "journald" && !host.has_journal) continue;
+    add_attribute(node, "com.amazonaws.ecs.capability.logging-driver." + driver);
+  }
   for (const auto& [name, value] : config.attributes) add_attribute(node, name, value);
 
   add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));

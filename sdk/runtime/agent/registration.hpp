@@ -19,6 +19,7 @@ struct HostFacts {
   std::string architecture;      // "x86_64", "arm64"
   std::string instance_type;     // on EC2 the firmware tells; else empty
   bool apparmor = false;
+  bool has_journal = false;      // systemd's journal takes logs
 
   static HostFacts detect();
 };

@@ -21,6 +21,7 @@ namespace berth::runtime::monitor {
 namespace {
 
 constexpr std::size_t kMaxClients = 16;
+constexpr int kFullAgainMs = 100;
 
 std::int64_t monotonic_ms() {
   struct timespec t {};
@@ -108,7 +109,8 @@ bool Monitor::prepare() {
   if (config_.number("terminal") != 0 && !console_.listen(dir_)) return false;
   log_ = std::make_unique<LogWriter>(LogWriterOptions{
       config_.text("log"), static_cast<std::uint64_t>(config_.number("log_max_bytes")),
-      static_cast<std::uint32_t>(config_.number("log_max_files"))});
+      static_cast<std::uint32_t>(config_.number("log_max_files")), config_.text("log_cursor"),
+      config_.number("log_waits") != 0});
   return signal_fd_ >= 0 && listen_fd_ >= 0;
 }
 
@@ -227,11 +229,14 @@ int Monitor::call(std::vector<std::string> arguments, bool with_output) {
 }
 
 void Monitor::step(int timeout_ms) {
+  // The program waits in its pipe for the log's reader, which tells by a file that there is room again.
+  const bool full = log_ && log_->full();
+  if (full && (timeout_ms < 0 || timeout_ms > kFullAgainMs)) timeout_ms = kFullAgainMs;
   std::vector<pollfd> polled;
   const auto add = [&polled](int fd) { polled.push_back({fd, POLLIN, 0}); };
   add(signal_fd_);
-  add(pipes_[0].read);  // negative once closed, which poll ignores
-  add(pipes_[1].read);
+  add(full ? -1 : pipes_[0].read);  // negative once closed, which poll ignores
+  add(full ? -1 : pipes_[1].read);
   add(listen_fd_);
   for (const int client : clients_) add(client);
   if (::poll(polled.data(), polled.size(), timeout_ms) <= 0) return;

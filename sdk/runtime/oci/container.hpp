@@ -20,9 +20,12 @@ namespace berth::runtime {
 
 // Where output goes: json-file lines as Docker writes them.
 struct LogTarget {
-  std::string path;             // its directory exists; rotated files are path.1, path.2, ...
+  std::string path;             // its directory exists; rotated files are path.1, path.2, ...; empty: nowhere
   std::uint64_t max_bytes = 0;  // 0: never rotated
   std::uint32_t max_files = 1;  // files in all, the one being written included
+  // Of a log that is shipped: the file that says how far, and whether the program waits for that rather than lose lines.
+  std::string cursor{};
+  bool wait_for_reader = false;
 };
 
 // Files of the host that the container sees under these names, read-write; empty: not bound.

@@ -175,6 +175,8 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
   lines.add("log", spec.log.path);
   lines.add("log_max_bytes", static_cast<std::int64_t>(spec.log.max_bytes));
   lines.add("log_max_files", spec.log.max_files);
+  if (!spec.log.cursor.empty()) lines.add("log_cursor", spec.log.cursor);
+  if (spec.log.wait_for_reader) lines.add("log_waits", 1);
   for (const auto& procs : escapes_) lines.add("escape", procs);
   for (const auto& hierarchy : hierarchies_) {
     lines.add("cgroup", hierarchy + spec.cgroup_path);

@@ -67,6 +67,29 @@ void kill_command(pid_t pid) {
   ::kill(pid, SIGKILL);
 }
 
+// Those that a process has begun, and that these have.
+void add_descendants(pid_t pid, std::vector<pid_t>& out) {
+  const std::string id = std::to_string(pid);
+  const std::string text = state::read_file("/proc/" + id + "/task/" + id + "/children").value_or("");
+  const char* at = text.c_str();
+  char* end = nullptr;
+  for (long child = std::strtol(at, &end, 10); end != at; child = std::strtol(at, &end, 10)) {
+    at = end;
+    out.push_back(static_cast<pid_t>(child));
+    add_descendants(static_cast<pid_t>(child), out);
+  }
+}
+
+// The runtime's exec with all below it. It stands still meanwhile, so that it cannot begin what is not found: a runtime that was
+// killed in the middle of beginning the command leaves it behind.
+void kill_exec(pid_t pid) {
+  ::kill(pid, SIGSTOP);
+  std::vector<pid_t> all;
+  add_descendants(pid, all);
+  for (const pid_t one : all) kill_command(one);
+  ::kill(pid, SIGKILL);
+}
+
 bool is_in_container(const state::Lines& container, pid_t pid) {
   const auto text = state::read_file(container.text("cgroup") + "/cgroup.procs");
   return text && ("\n" + *text).find("\n" + std::to_string(pid) + "\n") != std::string::npos;
@@ -120,9 +143,7 @@ class Run {
       const bool cancel = polled[2].revents != 0;
       if (!cancel && Clock::now() < kill_at) continue;
       timed_out_ = timed_out_ || (!cancel && !killed_);
-      // While the runtime waits for it, the pid cannot be another's. The runtime itself only where that did not help.
-      kill_command(read_pid(files_.pid));
-      if (killed_ || read_pid(files_.pid) == 0) ::kill(pid_, SIGKILL);
+      kill_exec(pid_);
       killed_ = true;
       kill_at = Clock::now() + kKillAgain;
     }

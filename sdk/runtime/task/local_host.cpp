@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 using sdk::Result;
 
 constexpr std::chrono::milliseconds kKillTimeout{2'000};
+constexpr const char* kNoLog = "none";  // in place of a log
 
 std::string container_id(const std::string& task_id, std::size_t container) {
   return task_id + "-" + std::to_string(container);
@@ -133,8 +134,15 @@ fs::path log_path(const fs::path& data_dir, const std::string& task_id, const st
   return data_dir / "logs" / task_id / container / "json.log";
 }
 
+bool has_no_log(const fs::path& log) { return fs::exists(log.parent_path() / kNoLog); }
+
 LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
-    : config_(std::move(config)), registry_(registry) {}
+    : config_(std::move(config)), registry_(registry) {
+  LogOutside outside;
+  outside.journal_socket = config_.journal_socket;
+  outside.syslog_socket = config_.syslog_socket;
+  forwarder_ = std::make_unique<LogForwarder>(std::move(outside));
+}
 
 Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
                                                    image::RegistryAccess& registry,
@@ -320,8 +328,6 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   if (!user) return user.error();
   const auto limits = read_container_limits(request, container);
   if (!limits) return limits.error();
-  auto log = read_log_options(request, container);
-  if (!log) return log.error();
   spec.args = std::move(process->args);
   spec.env = std::move(process->env);
   const auto linked = linked_by(task, container);
@@ -343,11 +349,39 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   spec.annotations = merge_labels(request, container, image.config);
   const int stop_signal = parse_signal(image.config.stop_signal);
   if (stop_signal != 0) spec.stop_signal = stop_signal;
-  const fs::path path = log_path(config_.data_dir, request.task_id(), definition.name());
-  if (auto made = make_directory(path.parent_path()); !made) return made;
-  spec.log = *log;
-  spec.log.path = path;
   return fill_options(task, container, image, spec);
+}
+
+Result<void> LocalHost::fill_log(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                 ContainerSpec& spec) {
+  const std::string& task_id = task.request.task_id();
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  auto plan = read_log_options(task.request, container);
+  if (!plan) return plan.error();
+  const fs::path path = log_path(config_.data_dir, task_id, definition.name());
+  if (auto made = make_directory(path.parent_path()); !made) return made;
+  if (std::holds_alternative<NoLog>(plan->driver)) return write_file(path.parent_path() / kNoLog, "");
+  spec.log.path = path;
+  spec.log.max_bytes = plan->max_bytes;
+  spec.log.max_files = plan->max_files;
+  if (!plan->is_shipped()) return {};
+  spec.log.cursor = path.parent_path() / LogForwarder::kCursor;
+  spec.log.wait_for_reader = plan->blocking;
+  LogShipment shipment;
+  shipment.set_driver(definition.log_configuration().log_driver());
+  *shipment.mutable_options() = definition.log_configuration().options();
+  shipment.set_task_id(task_id);
+  shipment.set_task_arn(task.request.task_arn());
+  shipment.set_container(definition.name());
+  shipment.set_container_id(spec.id);
+  shipment.set_short_id(default_hostname(task_id, container));
+  shipment.set_image(definition.image());
+  shipment.set_image_id(image.id);
+  if (auto begun = forwarder_->begin(path, shipment); !begun) {
+    return sdk::fail(begun.error().status,
+                     "CannotStartContainerError: failed to initialize logging driver: " + begun.error().message);
+  }
+  return {};
 }
 
 Result<void> LocalHost::fill_options(const TaskSpec& task, std::size_t container, const image::Image& image,
@@ -438,6 +472,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
     const auto equals = entry.find('=');
     put_env(made.spec.env, entry.substr(0, equals), entry.substr(equals + 1));
   }
+  if (auto filled = fill_log(task, container, *image, made.spec); !filled) return filled.error();
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
   return made;
 }
@@ -557,6 +592,7 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
   const std::string id = container_id(task_id, container);
   const fs::path directory = container_dir(task_id, container);
   if (!succeeded(runtime_->remove(id), "remove " + id)) return false;
+  forwarder_->end(log_path(config_.data_dir, task_id, task.plan.containers[container].name));
   BERTH_FAILPOINT("task.after_runtime_remove");
   identity_->detach(task_id, container);
   if (!succeeded(network_->detach(id), "detach " + id)) return false;
@@ -590,6 +626,7 @@ bool LocalHost::cleanup(const TaskSpec& task) {
 
 bool LocalHost::drop_logs(const std::string& task_id) {
   std::error_code error;
+  forwarder_->drop(config_.data_dir / "logs" / task_id);
   fs::remove_all(config_.data_dir / "logs" / task_id, error);
   return !error;
 }
@@ -620,6 +657,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   }
   volumes_->sweep(task_ids);
   sweep_files(task_ids, with_logs);
+  forwarder_->resume(config_.data_dir / "logs");
   find_again(tasks);
 }
 
@@ -647,6 +685,7 @@ void LocalHost::find_again(const std::vector<TaskSpecPtr>& tasks) {
 void LocalHost::close() {
   watcher_.stop();
   if (identity_) identity_->close();
+  forwarder_->stop();
 }
 
 void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs) {

@@ -15,6 +15,7 @@
 #include "sdk/runtime/image/cleaner.hpp"
 #include "sdk/runtime/image/image_store.hpp"
 #include "sdk/runtime/network/interface_network.hpp"
+#include "sdk/runtime/logship/log_forwarder.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
 #include "sdk/runtime/task/container_mounts.hpp"
@@ -31,6 +32,8 @@ namespace berth::runtime {
 // The log of a container, whose directory outlives the task.
 [[nodiscard]] std::filesystem::path log_path(const std::filesystem::path& data_dir, const std::string& task_id,
                                              const std::string& container);
+// Whether its driver keeps none.
+[[nodiscard]] bool has_no_log(const std::filesystem::path& log);
 
 class LocalHost : public Host {
  public:
@@ -92,6 +95,8 @@ class LocalHost : public Host {
   sdk::Result<std::vector<LinkedContainer>> linked_by(const TaskSpec& task, std::size_t container) const;
   [[nodiscard]] std::string hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const;
   void find_again(const std::vector<TaskSpecPtr>& tasks);
+  // Where the log goes, and that it is sent where its driver says.
+  sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, ContainerSpec& spec);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
   const TasksConfig config_;
@@ -108,6 +113,7 @@ class LocalHost : public Host {
   std::unique_ptr<TaskNamespaces> namespaces_;
   std::filesystem::path init_program_;  // berth-init, beside the monitor
   std::unique_ptr<TaskIdentity> identity_;
+  std::unique_ptr<LogForwarder> forwarder_;
   ExitWatcher watcher_;
   // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
   std::array<std::mutex, 16> cgroup_mutexes_;

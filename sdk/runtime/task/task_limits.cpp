@@ -59,19 +59,6 @@ Result<std::uint64_t> read_memory_mib(const std::string& text) {
   return wrong("memory", "'" + text + "' is not an amount of memory; write \"512\" or \"1 GB\".");
 }
 
-// Docker's sizes: bytes, or with k, m, g.
-std::optional<std::uint64_t> read_size(const std::string& text) {
-  const auto quantity = read_quantity(text);
-  if (!quantity) return std::nullopt;
-  double factor = 0;
-  if (quantity->unit.empty() || quantity->unit == "b") factor = 1;
-  if (quantity->unit == "k" || quantity->unit == "kb") factor = 1024;
-  if (quantity->unit == "m" || quantity->unit == "mb") factor = 1024.0 * 1024;
-  if (quantity->unit == "g" || quantity->unit == "gb") factor = 1024.0 * 1024 * 1024;
-  if (factor == 0) return std::nullopt;
-  return static_cast<std::uint64_t>(quantity->number * factor);
-}
-
 struct Unsupported {
   const char* member;
   bool present;
@@ -261,39 +248,15 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
   return ports;
 }
 
-Result<LogTarget> read_log_options(const v1::StartTaskRequest& task, std::size_t container) {
+Result<LogPlan> read_log_options(const v1::StartTaskRequest& task, std::size_t container) {
   const auto& log = task.definition().container_definitions(static_cast<int>(container)).log_configuration();
-  const std::string field = member(container, "logConfiguration");
-  if (!log.log_driver().empty() && log.log_driver() != "json-file") {
-    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent has no log driver " + log.log_driver() + " yet.",
-                     field + ".logDriver");
-  }
+  const std::string field = member(container, "logConfiguration.");
   if (log.secret_options_size() > 0) {
-    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on secretOptions yet.", field + ".secretOptions");
+    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on secretOptions yet.", field + "secretOptions");
   }
-  LogTarget target;
-  const std::map<std::string, std::string> options(log.options().begin(), log.options().end());
-  for (const auto& [name, value] : options) {
-    const std::string at = field + ".options[" + name + "]";
-    if (name == "max-size") {
-      const auto size = read_size(value);
-      if (!size || *size == 0) return wrong(at, "'" + value + "' is not a size; write \"10m\".");
-      target.max_bytes = *size;
-    } else if (name == "max-file") {
-      const auto files = read_quantity(value);
-      if (!files || !files->unit.empty() || files->number < 1 || files->number > 1000) {
-        return wrong(at, "'" + value + "' is not a number of files from 1 to 1000.");
-      }
-      target.max_files = static_cast<std::uint32_t>(files->number);
-    } else if (name != "mode" || value != "blocking") {
-      return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on the log option " + name + "=" + value + " yet.",
-                       at);
-    }
-  }
-  if (target.max_files > 1 && target.max_bytes == 0) {
-    return wrong(field + ".options[max-file]", "max-file needs max-size.");
-  }
-  return target;
+  auto plan = read_log_plan(log.log_driver(), LogOptions(log.options().begin(), log.options().end()));
+  if (!plan) return sdk::fail(plan.error().status, plan.error().message, field + plan.error().field);
+  return plan;
 }
 
 Result<void> check_supported(const v1::StartTaskRequest& task) {

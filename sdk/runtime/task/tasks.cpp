@@ -105,10 +105,17 @@ sdk::Result<std::uint64_t> Tasks::Impl::logs(const v1::LogsRequest& request, con
     }
   }
   LogRead read{.sources = {}, .request = request, .sink = sink, .is_live = {}, .cancel = std::move(cancel)};
+  std::size_t without = 0;
   for (const std::string& name : names) {
     const bool wanted = request.containers_size() == 0 ||
                         std::count(request.containers().begin(), request.containers().end(), name) > 0;
-    if (wanted) read.sources.push_back({name, log_path(config_.data_dir, task_id, name)});
+    const auto path = log_path(config_.data_dir, task_id, name);
+    without += wanted && has_no_log(path);
+    if (wanted) read.sources.push_back({name, path});
+  }
+  if (!read.sources.empty() && without == read.sources.size()) {
+    return sdk::fail(BERTH_PRECONDITION, "The log driver of container '" + read.sources.front().container +
+                                             "' is none: it keeps no logs", "containers");
   }
   read.is_live = [this, &task_id](const std::string& name) {
     const auto report = engine_->find(task_id);

@@ -61,6 +61,8 @@ struct TasksConfig {
   std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last pull
   unsigned images_per_cleanup = 5;
   unsigned image_free_percent = 10;              // with less free space neither age nor number matters
+  std::string journal_socket = "/run/systemd/journal/socket";  // of the log driver journald
+  std::string syslog_socket = "/dev/log";        // of the log driver syslog without an address
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
   unsigned concurrent_starts = 6;                // containers made or removed at a time
   unsigned concurrent_pulls = 3;                 // images pulled at a time
@@ -117,7 +119,7 @@ class Tasks {
 
   // Sends the log lines asked for, blocks the caller's thread until the end (with follow: until the task has stopped), until
   // `cancel` or until the sink says no. The value is the number of records sent.
-  // Errors: NOT_FOUND for an unknown task or container; UNAVAILABLE with too many followers.
+  // Errors: NOT_FOUND for an unknown task or container; PRECONDITION where none of them keeps a log; UNAVAILABLE with too many followers.
   sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink,
                                   std::stop_token cancel);
 

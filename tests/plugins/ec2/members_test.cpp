@@ -54,7 +54,7 @@ bool is_row_of(const std::string& row, const std::string& path) {
 const std::map<std::string, std::string> kRefusedValues = {
     {"runtimePlatform.operatingSystemFamily", "WINDOWS_SERVER_2022_CORE"},
     {"runtimePlatform.cpuArchitecture", "MIPS"},
-    {"containerDefinitions[].logConfiguration.logDriver", "awslogs"},
+    {"containerDefinitions[].logConfiguration.logDriver", "gelf"},
     {"containerDefinitions[].dockerSecurityOptions", "label:disable"},
     {"volumes[].dockerVolumeConfiguration.driver", "rexray"},
 };
@@ -367,8 +367,27 @@ TEST_F(Ec2Members, RotationIsAnOptionOfJsonFileLogsAndOthersAreNot) {
   EXPECT_EQ(refusals("max-size", "10m"), 0);
   EXPECT_EQ(refusals("max-file", "3"), 0);
   EXPECT_EQ(refusals("mode", "blocking"), 0);
-  EXPECT_EQ(refusals("mode", "non-blocking"), 1);
+  EXPECT_EQ(refusals("mode", "non-blocking"), 0);
+  EXPECT_EQ(refusals("mode", "maybe"), 1);
   EXPECT_EQ(refusals("labels", "a"), 1);
+}
+
+TEST_F(Ec2Members, OptionsOfADriverThatAreNotActedOnAreNamed) {
+  v1::PlanRequest request = base({});
+  auto& log = *request.mutable_definition()->mutable_container_definitions(0)->mutable_log_configuration();
+  log.set_log_driver("awslogs");
+  (*log.mutable_options())["awslogs-group"] = "g";
+  const auto missing = plan(request);
+  ASSERT_EQ(missing.refusals_size(), 1);
+  EXPECT_EQ(missing.refusals(0).error(), v1::Refusal::ERROR_CLIENT);
+  EXPECT_NE(missing.refusals(0).message().find("awslogs-region"), std::string::npos);
+  (*log.mutable_options())["awslogs-region"] = "r";
+  EXPECT_EQ(plan(request).refusals_size(), 0);
+  (*log.mutable_options())["awslogs-colour"] = "blue";
+  const auto unknown = plan(request);
+  ASSERT_EQ(unknown.refusals_size(), 1);
+  EXPECT_EQ(unknown.refusals(0).error(), v1::Refusal::ERROR_UNSUPPORTED_FEATURE);
+  EXPECT_NE(unknown.refusals(0).message().find("options[awslogs-colour]"), std::string::npos);
 }
 
 TEST_F(Ec2Members, SetToNothingAreNotRefused) {

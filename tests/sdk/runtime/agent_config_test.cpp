@@ -111,7 +111,11 @@ TEST(AgentRegistration, OffersTheMachine) {
   EXPECT_THAT(attributes(made), ::testing::UnorderedElementsAre(
                                     "ecs.os-type=linux", "ecs.os-family=LINUX", "ecs.cpu-architecture=arm64",
                                     "ecs.instance-type=m7g.large", "com.amazonaws.ecs.capability.ecr-auth",
+                                    "com.amazonaws.ecs.capability.logging-driver.awslogs",
+                                    "com.amazonaws.ecs.capability.logging-driver.fluentd",
                                     "com.amazonaws.ecs.capability.logging-driver.json-file",
+                                    "com.amazonaws.ecs.capability.logging-driver.none",
+                                    "com.amazonaws.ecs.capability.logging-driver.syslog",
                                     "com.amazonaws.ecs.capability.privileged-container",
                                     "com.amazonaws.ecs.capability.task-iam-role",
                                     "com.amazonaws.ecs.capability.task-iam-role-network-host",

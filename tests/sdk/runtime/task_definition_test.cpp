@@ -208,11 +208,13 @@ TEST_F(TaskDefinition, ReadsTheOptionsOfJsonFile) {
   (*log.mutable_options())["max-file"] = "0";
   EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.options[max-file]");
   log.mutable_options()->erase("max-file");
-  (*log.mutable_options())["mode"] = "non-blocking";
+  (*log.mutable_options())["mode"] = "maybe";
   EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.options[mode]");
   log.clear_options();
-  log.set_log_driver("awslogs");
+  log.set_log_driver("gelf");
   EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.logDriver");
+  log.set_log_driver("awslogs");
+  EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.options[awslogs-group]");
 }
 
 TEST_F(TaskDefinition, RefusesByNameWhatItDoesNotActOn) {

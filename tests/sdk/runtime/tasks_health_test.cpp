@@ -109,7 +109,7 @@ TEST_F(TasksRestart, StartsTheSameContainerAgainWithItsFilesAndItsLog) {
   const auto again = awaited([](const v1::TaskReport& r) { return r.containers(0).restart_count() == 1; });
   ASSERT_TRUE(again);
   EXPECT_EQ(again->phase(), v1::TASK_PHASE_RUNNING);
-  const auto& now = tasks_->list()[0].containers(0);
+  const v1::ContainerReport now = tasks_->list()[0].containers(0);
   EXPECT_EQ(now.restart_count(), 1U);
   EXPECT_EQ(now.network_bindings(0).host_port(), first->containers(0).network_bindings(0).host_port());
   EXPECT_EQ(now.runtime_id(), first->containers(0).runtime_id());
