@@ -18,10 +18,10 @@ namespace berth::cli {
 struct ApiOptions {
   std::string url = "http://127.0.0.1:5080";
   std::string region = "us-east-1";
-  std::string ca_file;  // additional trust for https
+  std::string ca_file{};  // additional trust for https
   // Empty: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a signature that only a keyless API accepts.
-  std::string access_key;
-  std::string secret_key;
+  std::string access_key{};
+  std::string secret_key{};
 };
 
 class ApiClient {

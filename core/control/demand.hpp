@@ -19,13 +19,13 @@ namespace berth::control {
 
 // Where tasks of one kind may go: one way to run them, with each serving plugin's needs.
 struct Demand {
-  ClusterName cluster;
-  std::string group;
-  std::string service;  // of a service's tasks: spread and distinctInstance count these
-  std::string capacity_provider;
-  std::vector<std::pair<PluginName, v1::Requirement>> needs;
-  std::vector<model::PlacementConstraint> constraints;
-  std::vector<model::PlacementStrategy> strategies;
+  ClusterName cluster{};
+  std::string group{};
+  std::string service{};  // of a service's tasks: spread and distinctInstance count these
+  std::string capacity_provider{};
+  std::vector<std::pair<PluginName, v1::Requirement>> needs{};
+  std::vector<model::PlacementConstraint> constraints{};
+  std::vector<model::PlacementStrategy> strategies{};
   std::vector<std::string> zones{};  // those of the subnets named; empty: any
 };
 

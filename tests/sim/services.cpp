@@ -15,6 +15,7 @@ using Deployment = model::StoredServiceDeployment;
 constexpr int kServices = 4;
 constexpr int kMaxDesired = 4;
 constexpr int kServiceCpu = 60;
+constexpr int kMaxRevisions = 12;
 
 std::string key_of(const std::string& name) {
   return "default/" + name;
@@ -52,6 +53,10 @@ void Simulation::do_with_services() {
 void Simulation::define_for_services() {
   control::RegisterTaskDefinition command;
   const std::uint64_t kind = pick(3);
+  // They stay for ever, and each restart reads them all.
+  const auto& families = core_->state().families();
+  const auto known = families.find(FamilyName("svc" + std::to_string(kind)));
+  if (known != families.end() && known->second.last_revision >= kMaxRevisions) return;
   command.request.set_family("svc" + std::to_string(kind));
   auto* container = command.request.add_container_definitions();
   container->set_name("main");
@@ -128,8 +133,10 @@ void Simulation::update_a_service() {
     command.request.set_desired_count(static_cast<int>(pick(kMaxDesired + 1)));
   } else if (odds(60)) {
     const std::string family = "svc" + std::to_string(pick(3));
-    if (core_->state().definition({FamilyName(family), 0}) != nullptr) {
-      command.request.set_task_definition(family);
+    const TaskDefinitionPtr latest = core_->state().definition({FamilyName(family), 0});
+    if (latest != nullptr) {
+      const auto revisions = static_cast<std::uint64_t>(latest->id.revision);
+      command.request.set_task_definition(family + ":" + std::to_string(1 + pick(revisions)));
       ++tally_.deployments_begun;
     }
   } else {

@@ -18,6 +18,7 @@ using std::chrono::seconds;
 
 constexpr std::size_t kHistory = 60;
 constexpr std::uint64_t kDrainsPerSweep = 100;
+constexpr int kMaxRevisions = 20;  // they stay for ever, and each restart reads them all
 constexpr int kMaxNodes = 4;
 constexpr std::size_t kMaxUnfinished = 12;  // of those that no service has started
 
@@ -441,6 +442,10 @@ void Simulation::run_something() {
 void Simulation::change_definitions() {
   control::RegisterTaskDefinition command;
   const std::uint64_t kind = pick(4);
+  const auto known = core_->state().families().find(FamilyName("work" + std::to_string(kind)));
+  if (known != core_->state().families().end() && known->second.last_revision >= kMaxRevisions) {
+    return;
+  }
   command.request.set_family("work" + std::to_string(kind));
   auto* container = command.request.add_container_definitions();
   container->set_name("main");

@@ -29,27 +29,27 @@ struct Tally {
 
 // The tasks of one deployment.
 struct Team {
-  Tally staying;          // all but those on draining instances
-  Tally draining;         // on draining instances
-  Tally protected_tasks;  // of `staying`: not to be stopped by scale-in and deployments
-  int stopping = 0;       // told to stop, and not STOPPED
+  Tally staying{};          // all but those on draining instances
+  Tally draining{};         // on draining instances
+  Tally protected_tasks{};  // of `staying`: not to be stopped by scale-in and deployments
+  int stopping = 0;         // told to stop, and not STOPPED
 };
 
 struct ReplicaPicture {
   int desired = 0;
-  Bounds bounds;
+  Bounds bounds{};
   bool may_start = true;  // the plans are there, and no throttle holds starts back
   bool failed =
       false;  // the breaker has tripped and nothing was rolled back: what runs is left alone
   bool deleting = false;  // protection ends with the service
-  Team primary;
-  std::vector<Team> old;  // oldest first
+  Team primary{};
+  std::vector<Team> old{};  // oldest first
 };
 
 // Tasks of one deployment to stop, by kind.
 struct Stops {
-  Tally staying;
-  Tally draining;
+  Tally staying{};
+  Tally draining{};
   [[nodiscard]] int total() const { return staying.total() + draining.total(); }
   bool operator==(const Stops&) const = default;
 };

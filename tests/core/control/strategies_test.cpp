@@ -2,6 +2,7 @@
 // Strategies beyond ECS's: who may name them, and what holds where nobody does.
 #include "core/control/strategies.hpp"
 
+#include "core/control/demand.hpp"
 #include "tests/core/control/bench.hpp"
 
 namespace berth::control {
@@ -49,7 +50,8 @@ TEST(StrategyRules, TheDefaultNeedsNoPermissionAndYieldsToWhatIsAsked) {
   EXPECT_EQ(none->strategies[0].kind, Kind::DotProduct);
   EXPECT_EQ(added(rules, {strategy("random")})->strategies.at(0).kind, Kind::Random);
   EXPECT_EQ(strategies_in_force(rules, {}).at(0).type(), "dotProduct");
-  EXPECT_EQ(strategies_in_force(rules, {strategy("random")}).at(0).type(), "random");
+  EXPECT_EQ(strategies_in_force(rules, {.strategies = {strategy("random")}}).at(0).type(),
+            "random");
   EXPECT_EQ(strategies_in_force({}, {}).at(0).type(), "random");
 }
 
