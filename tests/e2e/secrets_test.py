@@ -27,6 +27,8 @@ def signed(request, body, key_id, secret, service):
         return False
     names = header.split("SignedHeaders=")[1].split(",")[0]
     canonical = f"{request.command}\n{request.path}\n\n"
+    if any(name not in request.headers for name in names.split(";")):
+        return False
     canonical += "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names.split(";"))
     canonical += f"\n{names}\n{hashlib.sha256(body).hexdigest()}"
     text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
