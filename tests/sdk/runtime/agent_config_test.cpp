@@ -130,13 +130,15 @@ TEST(AgentRegistration, OffersTheMachine) {
                                     "ecs.capability.private-registry-authentication.secretsmanager",
                                     "ecs.capability.secrets.asm.environment-variables",
                                     "ecs.capability.secrets.ssm.environment-variables",
-                                    "ecs.capability.task-cpu-mem-limit"));
-  ASSERT_EQ(made.node().resources_size(), 4);
+                                    "ecs.capability.task-cpu-mem-limit",
+                                    "ecs.capability.task-eni"));
+  ASSERT_EQ(made.node().resources_size(), 5);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
   EXPECT_EQ(made.node().resources(1).name(), "MEMORY");
   EXPECT_EQ(made.node().resources(1).counter().total(), 2000);
-  EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
+  EXPECT_EQ(made.node().resources(2).name(), "ENI");
+  EXPECT_THAT(made.node().resources(3).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
   EXPECT_EQ(made.node().runtime_version(), "crun 1.8.1");
   EXPECT_EQ(made.node().agent_version(), agent_version());
 }
@@ -170,8 +172,8 @@ tags = { owner = "me" }
   EXPECT_EQ(made.node().cluster(), "blue");
   EXPECT_EQ(made.node().resources(0).counter().total(), 100);
   EXPECT_EQ(made.node().resources(1).counter().total(), 50);
-  EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), Contains("8080"));
-  EXPECT_THAT(made.node().resources(3).exclusive_set().reserved(), ElementsAre("53"));
+  EXPECT_THAT(made.node().resources(3).exclusive_set().reserved(), Contains("8080"));
+  EXPECT_THAT(made.node().resources(4).exclusive_set().reserved(), ElementsAre("53"));
   EXPECT_EQ(made.node().capacity_provider(), "cp");
   EXPECT_EQ(made.node().tags(0).key(), "owner");
 }
