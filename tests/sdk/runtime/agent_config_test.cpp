@@ -104,6 +104,16 @@ std::vector<std::string> attributes(const fleet::v1::Registration& registration)
   return all;
 }
 
+TEST(AgentConfig, SaysWhereOtherHostsReachThisOne) {
+  const auto config = parse_agent_config(kLeast + "address = \"192.0.2.7\"\neni_slots = 3\n", "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->address, "192.0.2.7");
+  EXPECT_EQ(config->eni_slots, 3);
+  EXPECT_THAT(problem(kLeast + "address = \"127.0.0.1\""), HasSubstr("address must be an IPv4 address at which other hosts"));
+  EXPECT_THAT(problem(kLeast + "address = \"host\""), HasSubstr("address must be"));
+  EXPECT_THAT(problem(kLeast + "cni = \"/etc/cni/net.d/10.conflist\""), HasSubstr("cni is not acted on"));
+}
+
 TEST(AgentRegistration, OffersTheMachine) {
   const auto config = parse_agent_config(kLeast, "agent.toml");
   const auto made = make_registration(*config, {.cpus = 3, .memory_mib = 2000, .architecture = "arm64", .instance_type = "m7g.large"},
@@ -133,12 +143,13 @@ TEST(AgentRegistration, OffersTheMachine) {
                                     "ecs.capability.task-cpu-mem-limit",
                                     "ecs.capability.task-eni"));
   ASSERT_EQ(made.node().resources_size(), 5);
+  EXPECT_EQ(made.node().resources(4).name(), "ENI");
+  EXPECT_EQ(made.node().resources(4).counter().total(), 512);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
   EXPECT_EQ(made.node().resources(1).name(), "MEMORY");
   EXPECT_EQ(made.node().resources(1).counter().total(), 2000);
-  EXPECT_EQ(made.node().resources(2).name(), "ENI");
-  EXPECT_THAT(made.node().resources(3).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
+  EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
   EXPECT_EQ(made.node().runtime_version(), "crun 1.8.1");
   EXPECT_EQ(made.node().agent_version(), agent_version());
 }
@@ -172,8 +183,8 @@ tags = { owner = "me" }
   EXPECT_EQ(made.node().cluster(), "blue");
   EXPECT_EQ(made.node().resources(0).counter().total(), 100);
   EXPECT_EQ(made.node().resources(1).counter().total(), 50);
-  EXPECT_THAT(made.node().resources(3).exclusive_set().reserved(), Contains("8080"));
-  EXPECT_THAT(made.node().resources(4).exclusive_set().reserved(), ElementsAre("53"));
+  EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), Contains("8080"));
+  EXPECT_THAT(made.node().resources(3).exclusive_set().reserved(), ElementsAre("53"));
   EXPECT_EQ(made.node().capacity_provider(), "cp");
   EXPECT_EQ(made.node().tags(0).key(), "owner");
 }
