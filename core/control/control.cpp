@@ -258,6 +258,10 @@ void Control::plugin_event(const PluginName& plugin, std::uint32_t event,
   });
 }
 
+void Control::rest_services() {
+  impl_->desk.input([impl = impl_.get()] { impl->services.rest(); });
+}
+
 void Control::submit(Command command, Reply reply) {
   impl_->desk.input([impl = impl_.get(), command = std::move(command), reply = std::move(reply)] {
     impl->obey(command, reply);

@@ -126,6 +126,9 @@ class Control {
   // otherwise ignored.
   void plugin_event(const PluginName& plugin, std::uint32_t event, std::string_view payload);
 
+  // Services start and stop nothing from now on, until the next start of the control plane.
+  void rest_services();
+
   void submit(Command command, Reply reply);
   void query(Query query);
 

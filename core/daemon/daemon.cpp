@@ -155,6 +155,9 @@ class ControlPlane {
     return serve();
   }
 
+  void rest_services() {
+    loop_.post([this] { core_.rest_services(); });
+  }
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
 
  private:
@@ -228,6 +231,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   std::error_code ec;
@@ -252,6 +256,11 @@ Result<void> run(const Config& config, const RunOptions& options) {
   }
   int signal = 0;
   sigwait(&signals, &signal);
+  while (signal == SIGUSR1) {
+    spdlog::info("services rest until the next start");
+    plane.rest_services();
+    sigwait(&signals, &signal);
+  }
   spdlog::info("ending on signal {}; tasks go on running", signal);
   std::filesystem::remove(config.data_dir / "berthd.pid", ec);
   return {};

@@ -117,6 +117,16 @@ class Services(unittest.TestCase):
         until("it is back", lambda: len(self.running("agent")) == 1)
         self.remove("agent")
 
+    def test_down_stops_a_services_tasks_and_up_brings_them_back(self):
+        self.define("stays")
+        self.create("stays", 2, "stays:1")
+        until("both run", lambda: len(self.running("stays")) == 2)
+        self.stack.down()
+        self.stack.up()
+        self.api = Api(self.stack.port())
+        until("both are back", lambda: len(self.running("stays")) == 2, 60)
+        self.remove("stays")
+
     def test_refuses_by_name_what_is_not_there(self):
         self.define("plain")
         for options, word in ((["--load-balancers", "targetGroupArn=a,containerName=main,containerPort=80"], "loadBalancers"),

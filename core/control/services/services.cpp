@@ -184,6 +184,7 @@ void Services::plugin_up() {
 }
 
 void Services::bring_on() {
+  if (resting_) return;
   while (!marked_.empty()) {
     const ServiceId id = *marked_.begin();
     marked_.erase(marked_.begin());

@@ -68,6 +68,10 @@ class Services {
   // Brings on all that are marked. At the end of a tick.
   void bring_on();
 
+  // From now on nothing is started or stopped for services, for as long as this object lives:
+  // whoever stops all tasks would be answered by new ones.
+  void rest() { resting_ = true; }
+
  private:
   struct Entry {
     Roster roster;
@@ -125,6 +129,7 @@ class Services {
   const ServiceRules& rules_;
   std::map<ServiceId, Entry> entries_;
   std::set<ServiceId> marked_;
+  bool resting_ = false;
   std::map<ClusterName, std::set<ServiceId>> waiting_;  // for room
   std::map<ClusterName, std::set<ServiceId>> daemons_;
   std::map<TaskId, Instant> until_;               // when time alone changes a task's standing

@@ -129,11 +129,11 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
 
   add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));
   add_counter(node, "MEMORY", config.memory_mib.value_or(host.memory_mib));
-  add_counter(node, "ENI", config.eni_slots);
   std::vector<std::uint16_t> reserved(std::begin(kReservedPorts), std::end(kReservedPorts));
   reserved.insert(reserved.end(), config.reserved_ports.begin(), config.reserved_ports.end());
   add_ports(node, "PORTS", reserved);
   add_ports(node, "PORTS_UDP", config.reserved_ports_udp);
+  add_counter(node, "ENI", config.eni_slots);
   return registration;
 }
 

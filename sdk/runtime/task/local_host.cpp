@@ -17,7 +17,9 @@
 #include "sdk/runtime/options/container_options.hpp"
 #include "sdk/runtime/options/names.hpp"
 #include "sdk/runtime/secrets/secret_place.hpp"
+#include "sdk/runtime/task/container_ids.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/host_files.hpp"
 #include "sdk/runtime/task/task_limits.hpp"
 
 namespace berth::runtime {
@@ -28,21 +30,6 @@ using sdk::Result;
 
 constexpr std::chrono::milliseconds kKillTimeout{2'000};
 constexpr const char* kNoLog = "none";  // in place of a log
-
-std::string container_id(const std::string& task_id, std::size_t container) {
-  return task_id + "-" + std::to_string(container);
-}
-// The task of such an id; empty for an id of another form.
-std::string task_of(const std::string& id) {
-  const auto dash = id.rfind('-');
-  return dash == std::string::npos ? std::string{} : id.substr(0, dash);
-}
-
-// Twelve characters, as Docker's.
-std::string default_hostname(const std::string& task_id, std::size_t container) {
-  const std::string index = std::to_string(container);
-  return task_id.substr(0, 12 - std::min<std::size_t>(index.size(), 11)) + index;
-}
 
 std::int64_t wall_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -55,24 +42,6 @@ std::string reason_of(const char* name, const sdk::Error& error) {
   const auto space = error.message.find(' ');
   if (colon != std::string::npos && space == colon + 6) return error.message;
   return std::string(name) + ": " + error.message;
-}
-
-Result<void> write_file(const fs::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  const int why = errno;
-  if (!file) return sdk::fail(BERTH_INTERNAL, "cannot write " + path.string() + ": " + std::strerror(why));
-  std::error_code error;
-  fs::permissions(path, fs::perms{0644}, error);
-  return {};
-}
-
-Result<void> make_directory(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return sdk::fail(BERTH_INTERNAL, "cannot make " + path.string() + ": " + error.message());
-  return {};
 }
 
 bool succeeded(const Result<void>& result, const std::string& what) {
@@ -262,62 +231,6 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
 
 // ---- Launch
 
-Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) {
-  const auto mode = read_network_mode(task.request);
-  if (!mode) return mode.error();
-  const auto ports = read_ports(task.request, container);
-  if (!ports) return ports.error();
-  const std::string id = container_id(task.request.task_id(), container);
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
-  if (definition.disable_networking()) return network_->attach_none(id);
-  if (*mode == NetworkMode::Bridge) return network_->attach_bridge(id, *ports);
-  if (*mode == NetworkMode::None) return network_->attach_none(id);
-  if (*mode == NetworkMode::Awsvpc) return attach_interface(task);
-  Endpoint host;
-  host.id = id;
-  for (const PortRequest& port : *ports) {
-    host.ports.push_back({port.container_port, port.host_port, port.protocol, port.count, port.is_range});
-  }
-  return host;
-}
-
-Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, const Endpoint& endpoint,
-                                  ContainerSpec& spec) {
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
-  const fs::path directory = container_dir(task.request.task_id(), container) / "etc";
-  if (auto made = make_directory(directory); !made) return made;
-  DnsOptions dns;
-  dns.servers.assign(definition.dns_servers().begin(), definition.dns_servers().end());
-  dns.search.assign(definition.dns_search_domains().begin(), definition.dns_search_domains().end());
-  HostsOptions hosts{.hostname = spec.hostname, .address = endpoint.address, .extra = {}};
-  for (const auto& entry : definition.extra_hosts()) hosts.extra.emplace_back(entry.hostname(), entry.ip_address());
-  const auto linked = linked_by(task, container);
-  if (!linked) return linked.error();
-  for (const LinkedContainer& other : *linked) hosts.extra.push_back(host_entry(other));
-  // Containers of one interface find each other where ECS says they do: on localhost.
-  if (task.request.has_task_interface()) {
-    for (const auto& other : task.request.definition().container_definitions()) {
-      if (other.name() != spec.hostname) hosts.extra.emplace_back(other.name(), "127.0.0.1");
-    }
-  }
-  const bool own_namespace = !endpoint.netns_path.empty();
-  const bool own_name = !spec.hostname.empty();
-  const std::pair<const char*, std::string> files[] = {
-      {"resolv.conf", resolv_conf(read_host_resolv_conf(), dns, own_namespace)},
-      {"hosts", hosts_file(hosts)},
-      {"hostname", spec.hostname + "\n"},
-  };
-  for (const auto& [name, text] : files) {
-    if (auto written = write_file(directory / name, text); !written) return written;
-  }
-  spec.etc.resolv_conf = directory / "resolv.conf";
-  // With the host's network the container has the host's name, and its image's files fit that as well as ours would.
-  if (!own_name && hosts.extra.empty()) return {};
-  spec.etc.hosts = directory / "hosts";
-  if (own_name) spec.etc.hostname = directory / "hostname";
-  return {};
-}
-
 Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
                                   ContainerSpec& spec) {
   const v1::StartTaskRequest& request = task.request;
@@ -397,44 +310,6 @@ Result<void> LocalHost::fill_options(const TaskSpec& task, std::size_t container
   }
   return namespaces_->join(request, cgroup_of(request.task_id()), spec.options);
 }
-
-// Of those that this container links to. The network has their addresses only while they are there.
-Result<std::vector<LinkedContainer>> LocalHost::linked_by(const TaskSpec& task, std::size_t container) const {
-  const auto links = options::read_links(task.request.definition(), static_cast<int>(container));
-  if (!links) return links.error();
-  std::vector<LinkedContainer> out;
-  for (const auto& link : *links) {
-    const auto index = static_cast<std::size_t>(link.container);
-    const std::string id = container_id(task.request.task_id(), index);
-    const auto& definition = task.request.definition().container_definitions(link.container);
-    const auto endpoint = network_->find(id);
-    if (!endpoint) {
-      return sdk::fail(BERTH_PRECONDITION, "Cannot link to a non running container: " + definition.name() + " AS " +
-                                               link.alias);
-    }
-    LinkedContainer other{.definition = definition,
-                          .environment = {},
-                          .alias = link.alias,
-                          .address = endpoint->address,
-                          .hostname = hostname_of(task, index, true),
-                          .exposed_ports = {}};
-    const auto& changes = override_of(task.request, definition.name());
-    other.environment.assign(definition.environment().begin(), definition.environment().end());
-    other.environment.insert(other.environment.end(), changes.environment().begin(), changes.environment().end());
-    if (const auto image = images_->held(id)) other.exposed_ports = image->config.exposed_ports;
-    out.push_back(std::move(other));
-  }
-  return out;
-}
-
-// With an interface of the task's it is the task's; with the host's network the host's, unless the definition has one.
-std::string LocalHost::hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const {
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
-  if (task.request.has_task_interface()) return task.request.task_interface().private_dns_name();
-  if (!definition.hostname().empty()) return definition.hostname();
-  return own_network ? default_hostname(task.request.task_id(), container) : "";
-}
-
 Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state) {
   const std::string& task_id = task.request.task_id();
   const std::string id = container_id(task_id, container);
@@ -631,76 +506,10 @@ bool LocalHost::drop_logs(const std::string& task_id) {
   return !error;
 }
 
-void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) {
-  std::set<std::string> live;
-  std::set<std::string> task_ids;
-  for (const TaskSpecPtr& task : tasks) {
-    const std::string& task_id = task->request.task_id();
-    task_ids.insert(task_id);
-    live.insert(TaskNamespaces::holder_id(task_id));
-    for (std::size_t i = 0; i < task->plan.containers.size(); ++i) live.insert(container_id(task_id, i));
-  }
-  if (const auto ids = runtime_->list()) {
-    for (const std::string& id : *ids) {
-      if (live.contains(id)) continue;
-      spdlog::info("tasks: removing container {} of no task", id);
-      (void)succeeded(runtime_->remove(id), "remove " + id);
-      (void)succeeded(cgroups_->remove(cgroup_of(task_of(id)), kKillTimeout), "cgroup of " + id);
-    }
-  }
-  if (const auto swept = network_->sweep(live); !swept) {
-    spdlog::warn("tasks: sweep of the network: {}", swept.error().message);
-  }
-  sweep_interfaces(tasks);
-  for (const std::string& holder : images_->holders()) {
-    if (!live.contains(holder)) images_->release(holder);
-  }
-  volumes_->sweep(task_ids);
-  sweep_files(task_ids, with_logs);
-  forwarder_->resume(config_.data_dir / "logs");
-  find_again(tasks);
-}
-
-// Containers that ran on without us go on being served.
-void LocalHost::find_again(const std::vector<TaskSpecPtr>& tasks) {
-  for (const TaskSpecPtr& task : tasks) {
-    for (std::size_t i = 0; i < task->plan.containers.size(); ++i) {
-      const std::string id = container_id(task->request.task_id(), i);
-      const auto view = runtime_->inspect(id);
-      if (!view || view->phase == ContainerPhase::Stopped) continue;
-      const auto image = images_->held(id);
-      auto endpoint = attach(*task, i);
-      if (!image || !endpoint) continue;
-      if (auto served = identity_->attach(task->request, i, *endpoint, *image, view->created_at_ns / 1'000'000);
-          !served) {
-        spdlog::warn("tasks: endpoints of container {}: {}", id, served.error().message);
-      }
-      if (view->started_at_ns != 0) {
-        identity_->started(task->request.task_id(), i, view->started_at_ns / 1'000'000);
-      }
-    }
-  }
-}
-
 void LocalHost::close() {
   watcher_.stop();
   if (identity_) identity_->close();
   forwarder_->stop();
-}
-
-void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs) {
-  std::error_code error;
-  for (const auto& task : fs::directory_iterator(config_.data_dir / "tasks", error)) {
-    if (task_ids.contains(task.path().filename())) continue;
-    for (const auto& container : fs::directory_iterator(task.path(), error)) {
-      (void)succeeded(image::remove_rootfs(container.path() / "fs"), "files in " + container.path().string());
-      (void)succeeded(secrets::close_place(container.path() / "secret"), "secrets in " + container.path().string());
-    }
-    fs::remove_all(task.path(), error);
-  }
-  for (const auto& log : fs::directory_iterator(config_.data_dir / "logs", error)) {
-    if (!with_logs.contains(log.path().filename())) fs::remove_all(log.path(), error);
-  }
 }
 
 }  // namespace berth::runtime

@@ -104,6 +104,16 @@ std::vector<std::string> attributes(const fleet::v1::Registration& registration)
   return all;
 }
 
+TEST(AgentConfig, SaysWhereOtherHostsReachThisOne) {
+  const auto config = parse_agent_config(kLeast + "address = \"192.0.2.7\"\neni_slots = 3\n", "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->address, "192.0.2.7");
+  EXPECT_EQ(config->eni_slots, 3);
+  EXPECT_THAT(problem(kLeast + "address = \"127.0.0.1\""), HasSubstr("address must be an IPv4 address at which other hosts"));
+  EXPECT_THAT(problem(kLeast + "address = \"host\""), HasSubstr("address must be"));
+  EXPECT_THAT(problem(kLeast + "cni = \"/etc/cni/net.d/10.conflist\""), HasSubstr("cni is not acted on"));
+}
+
 TEST(AgentRegistration, OffersTheMachine) {
   const auto config = parse_agent_config(kLeast, "agent.toml");
   const auto made = make_registration(*config, {.cpus = 3, .memory_mib = 2000, .architecture = "arm64", .instance_type = "m7g.large"},
@@ -130,8 +140,11 @@ TEST(AgentRegistration, OffersTheMachine) {
                                     "ecs.capability.private-registry-authentication.secretsmanager",
                                     "ecs.capability.secrets.asm.environment-variables",
                                     "ecs.capability.secrets.ssm.environment-variables",
-                                    "ecs.capability.task-cpu-mem-limit"));
-  ASSERT_EQ(made.node().resources_size(), 4);
+                                    "ecs.capability.task-cpu-mem-limit",
+                                    "ecs.capability.task-eni"));
+  ASSERT_EQ(made.node().resources_size(), 5);
+  EXPECT_EQ(made.node().resources(4).name(), "ENI");
+  EXPECT_EQ(made.node().resources(4).counter().total(), 512);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
   EXPECT_EQ(made.node().resources(1).name(), "MEMORY");

@@ -102,17 +102,17 @@ TEST(EnvFile, GivesWayToAnEarlierOne) {
 
 class DirectoryTest : public ::testing::Test {
  protected:
-  DirectoryTest() {
-    std::string path = fs::temp_directory_path() / "berth-secrets-XXXXXX";
-    root_ = ::mkdtemp(path.data());
-    fs::create_directories(root_ / "in/app");
-  }
+  DirectoryTest() { fs::create_directories(root_ / "in/app"); }
   ~DirectoryTest() override { fs::remove_all(root_); }
   void write(const char* name, const std::string& text, mode_t mode = 0600) {
     std::ofstream(root_ / name) << text;
     ::chmod((root_ / name).c_str(), mode);
   }
-  fs::path root_;
+  static fs::path make_root() {
+    std::string path = fs::temp_directory_path() / "berth-secrets-XXXXXX";
+    return ::mkdtemp(path.data());
+  }
+  const fs::path root_ = make_root();
   Directory secrets_{root_ / "in", Directory::Holds::Secrets};
 };
 

@@ -49,8 +49,10 @@ bool is_signed(const HttpRequest& request, const AwsKey& key) {
   const std::string path = request.target.substr(0, request.target.find('?'));
   std::string canonical = request.method + "\n" + path + "\n\n";
   std::istringstream list{names};
-  for (std::string name; std::getline(list, name, ';');)
+  for (std::string name; std::getline(list, name, ';');) {
+    if (!request.headers.contains(name)) return false;  // signed and not sent
     canonical += name + ":" + request.header(name) + "\n";
+  }
   canonical += "\n" + names + "\n" + sha(request.body);
   if (date.size() < 8) return false;
   const std::string scope =
