@@ -162,6 +162,7 @@ void Client::Impl::fault(const std::string& why) {
 }
 
 void Client::Impl::lost(const std::string& why) {
+  timer_.reset();  // of the heartbeat: what follows may set none
   connection_.reset();
   const bool was_live = std::exchange(live_, false);
   drop_calls();

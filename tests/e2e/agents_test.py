@@ -11,6 +11,18 @@ from leftovers import Leftovers
 from stack import BIN, Scene, run, until
 
 
+def process_of(command):
+    """The id of the process with exactly this command line, or None."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as line:
+                if line.read() == command:
+                    return int(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return None
+
+
 class Agent:
     """One more agent on this machine, beside the stack's own."""
 
@@ -58,7 +70,13 @@ class Agent:
             self.process.wait(20)
 
     def clear(self):
-        """Ends it, and takes away what it has on the host."""
+        """Ends its tasks, however the test has gone, then it, and takes away what it has on the host."""
+        if Leftovers(self.config, run).of_finished([]):
+            if self.process.poll() is not None:
+                self.start()
+            for task in self.stack.aws("list-tasks")["taskArns"]:
+                self.stack.aws("stop-task", "--task", task)
+            until("its tasks have ended", lambda: not Leftovers(self.config, run).of_finished([]), 60)
         self.stop()
         run([BIN + "/berth-agent", "--config", self.config, "--remove-leftovers"])
 
@@ -157,7 +175,8 @@ certificate_lifetime_seconds = 6
     def test_cut_off_it_keeps_its_tasks_and_catches_up_afterwards(self):
         second = self.agent("two")
         node = second.id()
-        kept, ended, stopped = self.task_on(node), self.task_on(node, "sleep 4; exit 9"), self.task_on(node)
+        mark = f"20{os.getpid():07d}"
+        kept, ended, stopped = self.task_on(node), self.task_on(node, f"sleep {mark}; exit 9"), self.task_on(node)
         for task in (kept, ended, stopped):
             self.stack.await_status(task, "RUNNING")
         table = f"berth_partition_{os.getpid()}"
@@ -170,6 +189,7 @@ certificate_lifetime_seconds = 6
         self.addCleanup(run, ["nft", "delete", "table", "inet", table], check=False)
         until("it counts as away", lambda: not self.instance(node)["agentConnected"], 30)
         self.assertEqual(self.stack.task(kept)["connectivity"], "DISCONNECTED")
+        os.kill(until("its program runs", lambda: process_of(f"sleep\0{mark}\0")), signal.SIGKILL)
         self.assertEqual(self.stack.task(ended)["lastStatus"], "RUNNING")
         self.stack.aws("stop-task", "--task", stopped)
         refused = self.stack.aws("start-task", "--task-definition", "pinned", "--container-instances", node)

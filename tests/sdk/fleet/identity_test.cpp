@@ -221,6 +221,26 @@ TEST_F(FleetIdentity, ThatIsRevokedIsWorthlessAtOnceAndAfterARestart) {
   EXPECT_TRUE(server.server->nodes().empty());
 }
 
+TEST_F(FleetIdentity, ThatWasRemovedBeatsNoMore) {
+  TestServer server;
+  ASSERT_TRUE(server.open(config()));
+  TestAgent agent;
+  ASSERT_TRUE(agent.open(client_config(server), registration()));
+  ASSERT_TRUE(agent.wait_connected());
+  ASSERT_TRUE(server.server->remove(agent.client->node_id()));
+  ASSERT_TRUE(agent.wait([&] { return agent.removed == 1; }));
+  // Its process lives on, for its tasks: several heartbeats' time passes.
+  Loop clock;
+  bool passed = false;
+  Loop::Timer timer;
+  clock.run([&] {
+    timer = clock.after(4 * server_config().heartbeat, [&] { agent.with([&] { passed = true; }); });
+  });
+  ASSERT_TRUE(agent.wait([&] { return passed; }));
+  EXPECT_EQ(agent.with([&] { return agent.connected; }), 1);
+  clock.run([&] { timer.reset(); });
+}
+
 TEST_F(FleetIdentity, ThatWasLostByItsServerIsNotTakenForARevokedOne) {
   std::uint16_t port = 0;
   std::string id;
