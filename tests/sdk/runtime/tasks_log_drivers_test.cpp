@@ -92,7 +92,7 @@ TEST_F(TasksLogDrivers, AProgramWaitsForItsReceiverAndLosesNothing) {
   ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
   berth::test::HostEvents events;
   events.watch_directory(log_directory());
-  ASSERT_TRUE(events.until([this] { return spooled() > (std::uintmax_t{20} << 20); }, std::chrono::minutes(2)));
+  ASSERT_TRUE(events.until([this] { return spooled() > (std::uintmax_t{15} << 20); }, std::chrono::minutes(2)));
   EXPECT_EQ(tasks_->list()[0].containers(0).last_status(), "RUNNING") << "it waits in its pipe";
   StreamReceiver receiver(take, port);
   const auto last = stopped();
