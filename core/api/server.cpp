@@ -9,7 +9,9 @@
 
 #include <mutex>
 
+#include "core/api/berth/exec.hpp"
 #include "core/api/berth/logs.hpp"
+#include "core/api/berth/task_stats.hpp"
 #include "core/api/ecs/operations.hpp"
 #include "core/api/http/server.hpp"
 #include "core/api/sigv4/verifier.hpp"
@@ -214,6 +216,7 @@ class Server::Impl {
     }
     if (route.refusal) return answer(to_response(*route.refusal));
     if (path == "/berth/v1/logs") return stream_logs(backend_, ports_.logs, request, answer);
+    if (path == "/berth/v1/exec") return begin_exec(backend_, ports_.execs, request, answer);
     std::string principal = identity->principal;
     if (principal.empty()) principal = "arn:aws:iam::" + config_.realm.account + ":root";
     route.run(Call(backend_, std::move(request.body), std::move(principal), std::move(answer)));
@@ -235,10 +238,7 @@ class Server::Impl {
     if (path == "/berth/v1/logs" || path == "/berth/v1/exec") {
       const std::string label = path.substr(path.rfind('/') + 1);
       if (request.method != "GET") return refused(label, wrong_method(request.method, path, "GET"));
-      if (label == "logs") return {label, {}, {}};
-      Exception exception = unsupported("GET /berth/v1/exec is not supported by this version.");
-      exception.status = 501;
-      return refused(label, exception);
+      return {label, {}, {}};
     }
     if (path != "/") {
       Exception exception =
@@ -272,14 +272,20 @@ class Server::Impl {
       if (found.known) {
         return {operation,
                 {},
-                unsupported("The operation " + operation +
-                            " is not supported by this version of Berth.")};
+                unsupported("The operation " + operation + " is not supported by " +
+                            (found.instead.empty() ? std::string("this version of Berth.")
+                                                   : "Berth: " + std::string(found.instead)))};
       }
     }
     if (target.starts_with(kBerthPrefix)) {
       if (operation == "WatchTask") return {operation, watch_task, {}};
       if (operation == "PlanTask") return {operation, plan_task, {}};
       if (operation == "ExplainTask") return {operation, explain_task, {}};
+      if (operation == "ListAgents") return {operation, list_agents, {}};
+      if (operation == "RemoveAgent") return {operation, remove_agent, {}};
+      if (operation == "TaskStats") {
+        return {operation, [this](const Call& call) { task_stats(call, ports_.stats); }, {}};
+      }
       if (operation == "ListPlugins") {
         return {operation, [this](const Call& call) { list_plugins(call); }, {}};
       }

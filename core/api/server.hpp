@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wire: an HTTP server that answers ECS's JSON 1.1 API and Berth's own operations.
 //
-// Routes: POST / by X-Amz-Target; GET /healthz, /metrics; streaming GET /berth/v1/logs. README.md
-// beside this file has the details. Threads: start and stop from one thread; the server runs on
-// threads of its own.
+// Routes: POST / by X-Amz-Target; GET /healthz, /metrics; streaming GET /berth/v1/logs; websocket
+// GET /berth/v1/exec. README.md beside this file has the details. Threads: start and stop from one
+// thread; the server runs on threads of its own.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "berth/model/berth_operations.pb.h"
+#include "core/api/exec_source.hpp"
 #include "core/api/log_source.hpp"
+#include "core/api/stats_source.hpp"
 #include "core/control/frontend.hpp"
 #include "core/model/arn.hpp"
 
@@ -56,6 +58,8 @@ struct Config {
 struct Ports {
   control::Frontend& control;
   LogSource& logs;
+  ExecSource& execs;
+  StatsSource& stats;
   Rng& rng;  // for request ids; used under a lock of the server's, by nobody else
   std::function<Instant()> now;                                    // any thread
   std::function<std::vector<model::PluginDescription>()> plugins;  // any thread; may be empty

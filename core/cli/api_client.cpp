@@ -52,33 +52,6 @@ tl::unexpected<Error> unreachable(const std::string& url, CURLcode code) {
   return fail(Errc::Unavailable, message);
 }
 
-tl::unexpected<Error> refusal(long status, const std::string& body) {
-  boost::system::error_code ec;
-  const auto value = boost::json::parse(body, ec);
-  if (!ec && value.is_object()) {
-    const auto& object = value.as_object();
-    const auto text = [&](const char* key) -> std::string {
-      const auto* member = object.if_contains(key);
-      return member && member->is_string() ? std::string(member->as_string()) : std::string();
-    };
-    std::string type = text("__type");
-    if (const auto hash = type.rfind('#'); hash != std::string::npos) type.erase(0, hash + 1);
-    std::string message = text("message");
-    if (message.empty()) message = text("Message");
-    if (type == "UnrecognizedClientException" || type == "InvalidSignatureException") {
-      message = message.substr(0, message.find('\n')) +  // the rest is for writers of clients
-                " Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key that the control plane knows.";
-      return fail(Errc::Denied, message, Subject::Request, type);
-    }
-    if (!type.empty()) {
-      const Errc code = type.ends_with("NotFoundException") ? Errc::NotFound : Errc::Invalid;
-      return fail(code, message.empty() ? type : message, Subject::Request, type);
-    }
-  }
-  return fail(Errc::Internal, "the API answered HTTP " + std::to_string(status) +
-                                  (body.empty() ? "" : ": " + body.substr(0, 300)));
-}
-
 struct Lines {
   const std::function<bool(std::string_view)>& take;
   std::string rest;
@@ -108,6 +81,33 @@ std::size_t split_lines(char* data, std::size_t, std::size_t size, void* context
 }
 
 }  // namespace
+
+tl::unexpected<Error> refusal(long status, const std::string& body) {
+  boost::system::error_code ec;
+  const auto value = boost::json::parse(body, ec);
+  if (!ec && value.is_object()) {
+    const auto& object = value.as_object();
+    const auto text = [&](const char* key) -> std::string {
+      const auto* member = object.if_contains(key);
+      return member && member->is_string() ? std::string(member->as_string()) : std::string();
+    };
+    std::string type = text("__type");
+    if (const auto hash = type.rfind('#'); hash != std::string::npos) type.erase(0, hash + 1);
+    std::string message = text("message");
+    if (message.empty()) message = text("Message");
+    if (type == "UnrecognizedClientException" || type == "InvalidSignatureException") {
+      message = message.substr(0, message.find('\n')) +  // the rest is for writers of clients
+                " Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key that the control plane knows.";
+      return fail(Errc::Denied, message, Subject::Request, type);
+    }
+    if (!type.empty()) {
+      const Errc code = type.ends_with("NotFoundException") ? Errc::NotFound : Errc::Invalid;
+      return fail(code, message.empty() ? type : message, Subject::Request, type);
+    }
+  }
+  return fail(Errc::Internal, "the API answered HTTP " + std::to_string(status) +
+                                  (body.empty() ? "" : ": " + body.substr(0, 300)));
+}
 
 ApiClient::ApiClient(ApiOptions options) : options_(std::move(options)) {
   static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);

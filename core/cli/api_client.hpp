@@ -18,10 +18,10 @@ namespace berth::cli {
 struct ApiOptions {
   std::string url = "http://127.0.0.1:5080";
   std::string region = "us-east-1";
-  std::string ca_file;  // additional trust for https
+  std::string ca_file{};  // additional trust for https
   // Empty: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a signature that only a keyless API accepts.
-  std::string access_key;
-  std::string secret_key;
+  std::string access_key{};
+  std::string secret_key{};
 };
 
 class ApiClient {
@@ -40,9 +40,14 @@ class ApiClient {
   [[nodiscard]] bool healthy();
 
   [[nodiscard]] const std::string& url() const { return options_.url; }
+  // With the keys that are in use.
+  [[nodiscard]] const ApiOptions& options() const { return options_; }
 
  private:
   ApiOptions options_;
 };
+
+// What an answer other than 200 says.
+[[nodiscard]] tl::unexpected<Error> refusal(long status, const std::string& body);
 
 }  // namespace berth::cli

@@ -2,8 +2,9 @@
 // What `berth` can do: one function a command, each giving the exit code of the program.
 //
 // Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 wrong usage, 125 `run` could
-// not start the container or lost the control plane while the task goes on; else `run` gives the
-// container's own. `plan` gives 1 where not all tasks fit.
+// not start the container or lost the control plane while the task goes on, and where `exec` could
+// not run the command or lost it; else these two give the container's or command's own. `plan`
+// gives 1 where not all tasks fit.
 #pragma once
 
 #include <optional>
@@ -45,6 +46,18 @@ struct LogsOptions {
   std::string since;  // "10m", "2h", RFC 3339 or seconds since the epoch
   bool timestamps = false;
 };
+struct ExecOptions {
+  std::string task;
+  std::string container;  // empty: the only one
+  std::vector<std::string> command;
+  bool input = false;
+  bool terminal = false;
+};
+struct TopOptions {
+  std::vector<std::string> tasks;  // none: all of the cluster
+  bool once = false;
+  double interval_seconds = 2;
+};
 struct PsOptions {
   bool all = false;
 };
@@ -71,6 +84,10 @@ struct ExplainOptions {
   std::string task;   // or
   std::string group;  // what became of its last call that left tasks without a place
 };
+struct AgentRemoveOptions {
+  std::string agent;  // id, unique beginning of one, or ARN
+  bool force = false;
+};
 struct UpOptions {
   std::string data_dir;
   std::string api;
@@ -88,11 +105,15 @@ struct DoctorOptions {
 
 int run_task(const Context& context, const RunOptions& options);
 int show_logs(const Context& context, const LogsOptions& options);
+int exec_command(const Context& context, const ExecOptions& options);
+int show_usage(const Context& context, const TopOptions& options);
 int list_tasks(const Context& context, const PsOptions& options);
 int stop_tasks(const Context& context, const StopOptions& options);
 int plan_tasks(const Context& context, const PlanOptions& options);
 int explain_task(const Context& context, const ExplainOptions& options);
 int list_plugins(const Context& context);
+int list_agents(const Context& context);
+int remove_agent(const Context& context, const AgentRemoveOptions& options);
 int show_version(const Context& context);
 int start_stack(const Context& context, const UpOptions& options);
 int stop_stack(const Context& context, const DownOptions& options);

@@ -98,7 +98,8 @@ Finding filesystem(const std::string& name, const std::string& why) {
   for (std::string line; std::getline(in, line);) {
     if (line.ends_with("\t" + name)) return {name, Verdict::Ok, "known to the kernel", ""};
   }
-  return {name, Verdict::Warn, "not listed in /proc/filesystems", "`modprobe " + name + "`: " + why};
+  return {name, Verdict::Warn, "not listed in /proc/filesystems",
+          "`modprobe " + name + "`: " + why};
 }
 
 Finding program(const std::string& name, const std::string& package, const std::string& why) {
@@ -106,33 +107,66 @@ Finding program(const std::string& name, const std::string& package, const std::
   return {name, Verdict::Fail, "not in PATH", "`apt-get install " + package + "`: " + why};
 }
 
-Finding monitor() {
-  const auto path = program_dir() / "berth-monitor";
-  if (::access(path.c_str(), X_OK) == 0) return {"berth-monitor", Verdict::Ok, path.string(), ""};
-  return {"berth-monitor", Verdict::Fail, "missing beside this program", "build or install Berth again: each container has one"};
+Finding beside(const std::string& name, const std::string& why) {
+  const auto path = program_dir() / name;
+  if (::access(path.c_str(), X_OK) == 0) return {name, Verdict::Ok, path.string(), ""};
+  return {name, Verdict::Fail, "missing beside this program",
+          "build or install Berth again: " + why};
 }
 
 Finding forwarding() {
-  if (first_line("/proc/sys/net/ipv4/ip_forward") == "1") return {"ip_forward", Verdict::Ok, "on", ""};
-  return {"ip_forward", Verdict::Warn, "off", "`sysctl -w net.ipv4.ip_forward=1`: containers of network mode bridge reach other hosts through it"};
+  const bool on = first_line("/proc/sys/net/ipv4/ip_forward") == "1";
+  return {"ip_forward", Verdict::Ok, on ? "on" : "off; the agent turns it on", ""};
+}
+
+// Tried in a network namespace that ends with the command, since a module may be built in, loaded
+// or loadable, and only the kernel knows.
+Finding network(const std::string& what, std::vector<std::string> attempt, const std::string& why) {
+  attempt.front() = in_path(attempt.front())->string();
+  attempt.insert(attempt.begin(), {in_path("unshare")->string(), "--net"});
+  const auto made = output_of(attempt);
+  if (made) return {what, Verdict::Ok, "can be made", ""};
+  return {what, Verdict::Fail, made.error().message, "`modprobe " + what + "`: " + why};
+}
+
+std::vector<Finding> networks() {
+  if (::geteuid() != 0) return {};
+  if (!in_path("ip") || !in_path("nft") || !in_path("unshare")) {
+    return {{"network", Verdict::Warn, "cannot be tried without ip, nft and unshare",
+             "`apt-get install iproute2 nftables util-linux`"}};
+  }
+  return {network("bridge", {"ip", "link", "add", "try0", "type", "bridge"},
+                  "containers of network mode bridge are joined by one"),
+          network("veth", {"ip", "link", "add", "try0", "type", "veth", "peer", "name", "try1"},
+                  "leads into a container's network"),
+          network("nf_tables", {"nft", "add", "table", "ip", "try"},
+                  "published ports are rules of it")};
 }
 
 Finding disk(const std::filesystem::path& data_dir) {
   std::filesystem::path there = data_dir;
   while (!std::filesystem::exists(there) && there.has_relative_path()) there = there.parent_path();
   struct statvfs stats {};
-  if (::statvfs(there.c_str(), &stats) != 0) return {"disk", Verdict::Fail, "cannot read " + there.string(), "name another directory by --data-dir"};
-  const double free_gib = static_cast<double>(stats.f_bavail) * static_cast<double>(stats.f_frsize) / (1024.0 * 1024 * 1024);
-  const std::string detail = std::to_string(static_cast<long>(free_gib)) + " GiB free at " + data_dir.string();
-  if (free_gib < 1) return {"disk", Verdict::Fail, detail, "images are unpacked there: free some space or name another directory by --data-dir"};
-  return {"disk", free_gib < 5 ? Verdict::Warn : Verdict::Ok, detail, free_gib < 5 ? "images are unpacked there" : ""};
+  if (::statvfs(there.c_str(), &stats) != 0)
+    return {"disk", Verdict::Fail, "cannot read " + there.string(),
+            "name another directory by --data-dir"};
+  const double free_gib = static_cast<double>(stats.f_bavail) *
+                          static_cast<double>(stats.f_frsize) / (1024.0 * 1024 * 1024);
+  const std::string detail =
+      std::to_string(static_cast<long>(free_gib)) + " GiB free at " + data_dir.string();
+  if (free_gib < 1)
+    return {"disk", Verdict::Fail, detail,
+            "images are unpacked there: free some space or name another directory by --data-dir"};
+  return {"disk", free_gib < 5 ? Verdict::Warn : Verdict::Ok, detail,
+          free_gib < 5 ? "images are unpacked there" : ""};
 }
 
 Finding overlay_possible(const std::filesystem::path& data_dir) {
   std::ifstream mounts("/proc/self/mounts");
   std::string best;
   std::string type;
-  for (std::string device, point, kind, rest; mounts >> device >> point >> kind && std::getline(mounts, rest);) {
+  for (std::string device, point, kind, rest;
+       mounts >> device >> point >> kind && std::getline(mounts, rest);) {
     if (data_dir.string().starts_with(point) && point.size() >= best.size()) {
       best = point;
       type = kind;
@@ -140,32 +174,39 @@ Finding overlay_possible(const std::filesystem::path& data_dir) {
   }
   if (type != "overlay") return {"data file system", Verdict::Ok, type + " at " + best, ""};
   return {"data file system", Verdict::Fail, "overlay at " + best,
-          "an overlay cannot be stacked on another's upper layer here: put the data directory on a disk or tmpfs of its own"};
+          "an overlay cannot be stacked on another's upper layer here: put the data directory on a "
+          "disk or tmpfs of its own"};
 }
 
 Finding control_plane(const LocalStack& stack) {
-  if (const auto pid = stack.control_plane()) return {"control plane", Verdict::Ok, "pid " + std::to_string(*pid), ""};
-  return {"control plane", Verdict::Warn, "not running in " + stack.data_dir().string(), "`berth up --detach` starts it"};
+  if (const auto pid = stack.control_plane())
+    return {"control plane", Verdict::Ok, "pid " + std::to_string(*pid), ""};
+  return {"control plane", Verdict::Warn, "not running in " + stack.data_dir().string(),
+          "`berth up --detach` starts it"};
 }
 
 Finding agent(const LocalStack& stack) {
-  if (const auto pid = stack.agent()) return {"agent", Verdict::Ok, "pid " + std::to_string(*pid), ""};
-  return {"agent", Verdict::Warn, "not running in " + stack.data_dir().string(), "`berth up --detach` starts it"};
+  if (const auto pid = stack.agent())
+    return {"agent", Verdict::Ok, "pid " + std::to_string(*pid), ""};
+  return {"agent", Verdict::Warn, "not running in " + stack.data_dir().string(),
+          "`berth up --detach` starts it"};
 }
 
 std::vector<Finding> examine(const LocalStack& stack) {
   const auto& data = stack.data_dir();
-  return {root(),
-          kernel(),
-          cgroups(),
-          filesystem("overlay", "image layers are shared by it"),
-          program("crun", "crun", "runs the containers"),
-          monitor(),
-          forwarding(),
-          disk(data),
-          overlay_possible(data),
-          control_plane(stack),
-          agent(stack)};
+  std::vector<Finding> findings{root(),
+                                kernel(),
+                                cgroups(),
+                                filesystem("overlay", "image layers are shared by it"),
+                                program("crun", "crun", "runs the containers"),
+                                beside("berth-monitor", "each container has one"),
+                                beside("berth-init", "containers with initProcessEnabled run it"),
+                                forwarding()};
+  for (auto& finding : networks()) findings.push_back(std::move(finding));
+  for (auto& finding : {disk(data), overlay_possible(data), control_plane(stack), agent(stack)}) {
+    findings.push_back(finding);
+  }
+  return findings;
 }
 
 }  // namespace

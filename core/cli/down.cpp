@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+
 #include <iostream>
 
 #include "core/cli/child_process.hpp"
@@ -70,6 +72,22 @@ void describe(const LocalStack& stack, const Stopped& stopped) {
             << '\n';
 }
 
+// Services answer a stopped task by a new one, unless they rest (SIGUSR1); those that were under
+// way then are found by looking again.
+Result<Stopped> stop_all_for_good(const LocalStack& stack, ApiClient& api, bool wait) {
+  if (const auto pid = stack.control_plane()) ::kill(*pid, SIGUSR1);
+  constexpr int kLooks = 4;
+  Stopped sum;
+  for (int i = 0; i < kLooks; ++i) {
+    const auto stopped = stop_all(api, wait);
+    if (!stopped) return stopped;
+    sum.tasks += stopped->tasks;
+    sum.away = stopped->away;
+    if (stopped->tasks == 0) break;
+  }
+  return sum;
+}
+
 void end_programs(const LocalStack& stack) {
   constexpr std::chrono::seconds kPatience{30};
   if (const auto pid = stack.agent()) end_process(*pid, kPatience);
@@ -83,7 +101,7 @@ int end_without_agent(const Context& context, const LocalStack& stack, ApiClient
   Error told = reason;
   told.message = "this host's agent cannot start: " + reason.message;
   complain(told);
-  const auto stopped = stop_all(api, false);
+  const auto stopped = stop_all_for_good(stack, api, false);
   if (!stopped) complain(stopped.error());
   end_programs(stack);
   if (stopped && context.json) describe(stack, *stopped);
@@ -122,7 +140,7 @@ int stop_stack(const Context& context, const DownOptions& options) {
   if (!context.api.ca_file.empty()) signing.ca_file = context.api.ca_file;
   ApiClient api(signing);
   if (!agent) return end_without_agent(context, *stack, api, agent.error());
-  const auto stopped = stop_all(api, true);
+  const auto stopped = stop_all_for_good(*stack, api, true);
   if (!stopped) return complain(stopped.error());
   end_programs(*stack);
   const auto swept = output_of({(program_dir() / "berth-agent").string(), "--config",

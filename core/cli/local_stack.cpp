@@ -2,6 +2,7 @@
 #include "core/cli/local_stack.hpp"
 
 #include <poll.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -192,6 +193,7 @@ Result<void> LocalStack::write_agent_config() const {
 }
 
 Result<void> LocalStack::start_agent(bool detach) {
+  std::optional<pid_t> child;
   if (!agent()) {
     if (auto written = write_agent_config(); !written) return written;
     const auto started = spawn(
@@ -199,11 +201,13 @@ Result<void> LocalStack::start_agent(bool detach) {
          .log = data_dir_ / "agent.log",
          .detach = detach});
     if (!started) return tl::unexpected(started.error());
+    child = *started;
   }
-  return await_agent();
+  return await_agent(child);
 }
 
-Result<void> LocalStack::await_agent() const {
+// A child's end is told by the system; its pid file may take a while on a busy host.
+Result<void> LocalStack::await_agent(std::optional<pid_t> child) const {
   const auto options = api();
   if (!options) return tl::unexpected(options.error());
   ApiClient client(*options);
@@ -215,7 +219,7 @@ Result<void> LocalStack::await_agent() const {
     if (!listed && listed.error().code != Errc::Unavailable) return tl::unexpected(listed.error());
     if (listed && !list_of(*listed, "containerInstanceArns").empty()) return {};
     ::poll(nullptr, 0, 100);
-    if (i > 10 && !agent()) break;
+    if (child ? ::waitpid(*child, nullptr, WNOHANG) == *child : !agent()) break;
   }
   return fail(Errc::Unavailable, "the agent did not join; its log " +
                                      (data_dir_ / "agent.log").string() + " ends with:\n" +

@@ -44,7 +44,8 @@ class LocalStack {
   [[nodiscard]] Result<std::string> fleet() const;
   [[nodiscard]] std::map<std::string, std::string> plugins_left_out() const;  // and why
   [[nodiscard]] Result<void> write_agent_config() const;
-  [[nodiscard]] Result<void> await_agent() const;
+  // `child`: where this process has started it.
+  [[nodiscard]] Result<void> await_agent(std::optional<pid_t> child) const;
 
   UpOptions options_;
   boost::json::object config_;

@@ -21,17 +21,39 @@ std::string escape(const std::string& text) {
   return result;
 }
 
-void print_record(const boost::json::object& record, bool name_container, bool timestamps) {
-  std::string line;
-  if (timestamps) line += text_of(record, "time") + " ";
-  if (name_container) line += text_of(record, "container") + " | ";
-  line += text_of(record, "log");
-  const auto* partial = record.if_contains("partial");
-  if (!partial || !partial->is_bool() || !partial->as_bool()) line += '\n';
-  std::FILE* out = text_of(record, "stream") == "stderr" ? stderr : stdout;
-  std::fwrite(line.data(), 1, line.size(), out);
-  std::fflush(out);
-}
+// Lines as the containers wrote them. A long one comes in parts: these are put together again, and
+// where another container writes in between, on a line of its own.
+class LinePrinter {
+ public:
+  LinePrinter(bool name_containers, bool timestamps)
+      : name_containers_(name_containers), timestamps_(timestamps) {}
+
+  void print(const boost::json::object& record) {
+    const std::string stream = text_of(record, "stream");
+    const std::string writer = text_of(record, "container") + " " + stream;
+    std::FILE* out = stream == "stderr" ? stderr : stdout;
+    std::string line;
+    if (writer != open_) {
+      if (!open_.empty() && out == open_file_) line += '\n';
+      if (timestamps_) line += text_of(record, "time") + " ";
+      if (name_containers_) line += text_of(record, "container") + " | ";
+    }
+    line += text_of(record, "log");
+    const auto* partial = record.if_contains("partial");
+    const bool more = partial && partial->is_bool() && partial->as_bool();
+    if (!more) line += '\n';
+    open_ = more ? writer : "";
+    open_file_ = out;
+    std::fwrite(line.data(), 1, line.size(), out);
+    std::fflush(out);
+  }
+
+ private:
+  const bool name_containers_;
+  const bool timestamps_;
+  std::string open_;  // whose line has not ended yet
+  std::FILE* open_file_ = nullptr;
+};
 
 }  // namespace
 
@@ -49,6 +71,7 @@ Result<void> print_logs(ApiClient& api, const Context& context, const LogsOption
     path += "&since=" + escape(*since);
   }
   std::string failure;
+  LinePrinter printer(name_containers, options.timestamps);
   auto streamed = api.stream(path, [&](std::string_view line) {
     boost::system::error_code ec;
     const auto value = boost::json::parse(line, ec);
@@ -61,7 +84,7 @@ Result<void> print_logs(ApiClient& api, const Context& context, const LogsOption
     if (context.json) {
       std::cout << line << std::endl;  // the API's own records, one a line
     } else {
-      print_record(record, name_containers, options.timestamps);
+      printer.print(record);
     }
     return true;
   });

@@ -21,14 +21,18 @@ namespace {
 // CLI11 keeps references to what it fills in: one object that outlives parsing.
 struct Arguments {
   Context context;
+  bool api_named = false;  // --api was given, before or after the command
   std::string output = "table";
   RunOptions run;
   LogsOptions logs;
   long tail = -1;
+  ExecOptions exec;
+  TopOptions top;
   PsOptions ps;
   StopOptions stop;
   PlanOptions plan;
   ExplainOptions explain;
+  AgentRemoveOptions agent_remove;
   UpOptions up;
   DownOptions down;
   DoctorOptions doctor;
@@ -44,12 +48,24 @@ void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
   up->add_option("--config", a.up.config,
                  "Configuration file (/etc/berth/berth.toml where it exists)");
   up->add_flag("-d,--detach", a.up.detach, "Return once both are serving");
-  up->callback([&] { code = start_stack(a.context, a.up); });
+  up->callback([&] {
+    // `berth --api X up` means the same, and a URL is no place to listen at.
+    if (a.api_named && a.up.api.empty()) a.up.api = a.context.api.url;
+    if (a.up.api.find("://") != std::string::npos) {
+      throw CLI::ValidationError("up: --api takes HOST:PORT to listen at, not a URL");
+    }
+    code = start_stack(a.context, a.up);
+  });
 
   auto* down = app.add_subcommand("down", "Stop all tasks, the agent and the control plane");
   down->add_option("--data-dir", a.down.data_dir, "As of `berth up`");
   down->add_option("--config", a.down.config, "As of `berth up`");
-  down->callback([&] { code = stop_stack(a.context, a.down); });
+  down->callback([&] {
+    if (a.api_named) {
+      throw CLI::ValidationError("down: --api names no stack; say --data-dir");
+    }
+    code = stop_stack(a.context, a.down);
+  });
 
   auto* doctor = app.add_subcommand("doctor", "Say what this host lacks, and how to mend it");
   doctor->add_option("--data-dir", a.doctor.data_dir, "As of `berth up`");
@@ -89,8 +105,34 @@ void add_run(CLI::App& app, Arguments& a, int& code) {
   });
 }
 
+void add_exec_and_top(CLI::App& app, Arguments& a, int& code) {
+  auto* exec = app.add_subcommand(
+      "exec",
+      "Run a command in a container of a running task, end with its exit code\n"
+      "(125: it did not run, or the control plane was lost and the command is ended).\n"
+      "Without -t, Ctrl-C and SIGTERM go to the command. When berth ends, the command does.");
+  exec->add_option("task", a.exec.task, "Id, unique beginning of an id, or ARN")->required();
+  exec->add_option("command", a.exec.command, "The command and its arguments, after --")
+      ->required();
+  exec->add_option("-c,--container", a.exec.container,
+                   "Which container, where the task has several");
+  exec->add_flag("-i,--interactive", a.exec.input, "Pass standard input on");
+  exec->add_flag("-t,--tty", a.exec.terminal, "Give the command a terminal");
+  exec->callback([&] { code = exec_command(a.context, a.exec); });
+
+  auto* top = app.add_subcommand("top", "Show what the containers of running tasks use");
+  top->add_option("tasks", a.top.tasks, "Only these: ids, unique beginnings of ids, or ARNs");
+  top->add_flag("--once", a.top.once,
+                "Once, over one interval; so also where stdout is no terminal");
+  top->add_option("--interval", a.top.interval_seconds, "Seconds between two looks")
+      ->check(CLI::Range(0.2, 3600.0))
+      ->capture_default_str();
+  top->callback([&] { code = show_usage(a.context, a.top); });
+}
+
 void add_task_commands(CLI::App& app, Arguments& a, int& code) {
   add_run(app, a, code);
+  add_exec_and_top(app, a, code);
   auto* stop = app.add_subcommand("stop", "Stop tasks");
   stop->add_option("tasks", a.stop.tasks, "Ids, unique beginnings of ids, or ARNs")->required();
   stop->add_option("--reason", a.stop.reason, "Shown as the task's stoppedReason");
@@ -162,6 +204,22 @@ void add_placement_commands(CLI::App& app, Arguments& a, int& code) {
   });
 }
 
+void add_agent_commands(CLI::App& app, Arguments& a, int& code) {
+  auto* agent = app.add_subcommand("agent", "Hosts that have joined");
+  agent->require_subcommand(1);
+  agent->add_subcommand("list", "List them, of all clusters or of --cluster")->callback([&] {
+    code = list_agents(a.context);
+  });
+  auto* remove = agent->add_subcommand(
+      "remove",
+      "Deregister a host: its certificate is revoked at once and for ever, and its agent ends");
+  remove->add_option("agent", a.agent_remove.agent, "Id, unique beginning of an id, or ARN")
+      ->required();
+  remove->add_flag("--force", a.agent_remove.force,
+                   "Also where tasks run on it; they count as stopped, and its agent stops them");
+  remove->callback([&] { code = remove_agent(a.context, a.agent_remove); });
+}
+
 }  // namespace
 }  // namespace berth::cli
 
@@ -173,9 +231,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("-V,--version", std::string("berth ") + BERTH_VERSION);
-  app.add_option("--api", a.context.api.url, "URL of the API, or HOST:PORT")
-      ->envname("BERTH_API")
-      ->capture_default_str();
+  if (const char* url = std::getenv("BERTH_API"); url && *url) a.context.api.url = url;
+  const auto* api = app.add_option("--api", a.context.api.url,
+                                   "URL of the API, or HOST:PORT; else BERTH_API says it")
+                        ->capture_default_str();
   app.add_option("--cluster", a.context.cluster, "Cluster (default)")->envname("BERTH_CLUSTER");
   app.add_option("--region", a.context.api.region, "Region to sign for")->capture_default_str();
   app.add_option("--ca", a.context.api.ca_file, "CA certificates to trust for https")
@@ -186,6 +245,7 @@ int main(int argc, char** argv) {
   add_stack_commands(app, a, code);
   add_task_commands(app, a, code);
   add_placement_commands(app, a, code);
+  add_agent_commands(app, a, code);
   auto* plugin = app.add_subcommand("plugin", "Plugins of the control plane");
   plugin->require_subcommand(1);
   plugin->add_subcommand("list", "List them with what they serve")->callback([&] {
@@ -195,6 +255,8 @@ int main(int argc, char** argv) {
       ->callback([&] { code = show_version(a.context); });
   app.parse_complete_callback([&] {
     a.context.json = a.output == "json";
+    a.api_named = api->count() > 0;
+    if (a.api_named && app.got_subcommand("up")) return;
     if (a.context.api.url.find("://") == std::string::npos)
       a.context.api.url = "http://" + a.context.api.url;
   });

@@ -80,6 +80,13 @@ Result<ClusterPtr> Clusters::unmake(const model::DeleteClusterRequest& request) 
                 "The Cluster cannot be deleted while Container Instances are active or draining.",
                 Subject::ClusterContents, "container instances");
   }
+  const auto& services = desk_.state().services();
+  for (auto at = services.lower_bound({cluster->name, ServiceName()});
+       at != services.end() && at->first.cluster == cluster->name; ++at) {
+    if (at->second->inactive()) continue;
+    return fail(Errc::Precondition, "The Cluster cannot be deleted while Services are active.",
+                Subject::ClusterContents, "services");
+  }
   if (desk_.state().unfinished_in(cluster->name) > 0) {
     return fail(Errc::Precondition, "The Cluster cannot be deleted while Tasks are active.",
                 Subject::ClusterContents, "tasks");

@@ -10,12 +10,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "berth/model/berth_operations.pb.h"
 #include "berth/model/ecs_operations.pb.h"
+#include "berth/model/ecs_services.pb.h"
 #include "core/model/error.hpp"
 #include "core/model/records.hpp"
 
@@ -36,6 +38,20 @@ struct RegisterTaskDefinition {
 };
 struct DeregisterTaskDefinition {
   model::DeregisterTaskDefinitionRequest request;
+};
+// Of container instances of one cluster, each named by its id in targetId; all or none.
+struct PutAttributes {
+  ClusterName cluster;
+  std::vector<ecs::Attribute> attributes;
+};
+struct DeleteAttributes {
+  ClusterName cluster;
+  std::vector<ecs::Attribute> attributes;  // values do not matter
+};
+// Takes a host out of its fleet, now and for ever; with `force` also one with tasks, which end.
+struct RemoveAgent {
+  std::string agent;  // a container instance's id
+  bool force = false;
 };
 struct RunTask {
   model::RunTaskRequest request;
@@ -66,9 +82,44 @@ struct WatchTask {
   Instant deadline;
 };
 
+// Of services: `cluster` is a name.
+struct CreateService {
+  model::CreateServiceRequest request;
+  std::string created_by;  // principal's ARN
+};
+struct UpdateService {
+  model::UpdateServiceRequest request;  // `service` is a name
+  std::set<std::string> present{};      // JSON names of the lists that were given, also empty ones
+};
+struct DeleteService {
+  model::DeleteServiceRequest request;  // likewise
+};
+struct StopServiceDeployment {
+  ServiceId service;
+  std::string id;  // of the service deployment
+  bool rollback = false;
+};
+struct TagService {
+  ServiceId service;
+  std::vector<ecs::Tag> tags;          // replace those of their keys
+  std::vector<std::string> without{};  // keys that go
+};
+struct UpdateTaskProtection {
+  ClusterName cluster;
+  std::vector<std::string> tasks;          // ids
+  std::optional<milliseconds> expires_in;  // nothing: no more protection
+};
+struct UpdateInstancesState {
+  ClusterName cluster;
+  std::vector<std::string> instances;  // ids
+  bool draining = false;
+};
+
 using Command =
     std::variant<CreateCluster, DeleteCluster, RegisterTaskDefinition, DeregisterTaskDefinition,
-                 RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask>;
+                 RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask, PutAttributes,
+                 DeleteAttributes, RemoveAgent, CreateService, UpdateService, DeleteService,
+                 StopServiceDeployment, TagService, UpdateTaskProtection, UpdateInstancesState>;
 
 // Why something was not placed: ECS's failures[].
 struct Failure {
@@ -93,6 +144,13 @@ struct RunTaskAnswer {
   std::vector<TaskPtr> tasks;
   std::vector<Failure> failures;
   std::vector<ContainerInstancePtr> instances{};  // beside tasks; null where the node is none
+};
+// What was put or deleted, with the instances' ids.
+struct AttributesAnswer {
+  std::vector<ecs::Attribute> attributes;
+};
+struct RemoveAgentAnswer {
+  NodeId id;
 };
 struct WatchTaskAnswer {
   TaskPtr task;
@@ -156,11 +214,22 @@ struct ExplainTaskAnswer {
   std::shared_ptr<const UnplacedTasks> unplaced;
 };
 
+struct ProtectionAnswer {
+  std::vector<TaskPtr> tasks;
+  std::vector<Failure> failures;
+};
+struct InstancesAnswer {
+  std::vector<ContainerInstancePtr> instances;
+  std::vector<Failure> failures;
+};
+
 // The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr,
 // RunTaskAnswer for RunTask and StartTask, TaskPtr for StopTask, WatchTaskAnswer, PlanTaskAnswer,
-// ExplainTaskAnswer.
+// ExplainTaskAnswer; AttributesAnswer for PutAttributes and DeleteAttributes; RemoveAgentAnswer;
+// ServicePtr for the service commands and their deployments', ProtectionAnswer, InstancesAnswer.
 using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer,
-                            PlanTaskAnswer, ExplainTaskAnswer>;
+                            PlanTaskAnswer, ExplainTaskAnswer, AttributesAnswer, RemoveAgentAnswer,
+                            ServicePtr, ProtectionAnswer, InstancesAnswer>;
 
 // Called once on the loop thread, when all that the answer shows is durable. Must not block.
 using Reply = std::function<void(Result<Answer>)>;

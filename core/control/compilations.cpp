@@ -11,7 +11,7 @@ Result<placement::RequestId> Compilations::get(const Demand& demand, placement::
     by_use_.front().used = now;
     return by_use_.front().request;
   }
-  auto request = request_of(demand);
+  auto request = request_of(demand, rules_);
   if (!request) return tl::unexpected(request.error());
   auto compiled = engine.compile(*request);
   if (!compiled) return tl::unexpected(refused_request(compiled.error()));

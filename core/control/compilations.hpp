@@ -21,7 +21,8 @@ namespace berth::control {
 
 class Compilations {
  public:
-  explicit Compilations(std::size_t most) : most_(most) {}
+  // `rules` is not owned.
+  Compilations(std::size_t most, const StrategyRules& rules) : most_(most), rules_(rules) {}
 
   // The request in the engine of the demand's cluster; valid until the next call.
   // Errors: Invalid, Subject::Request, for a constraint or strategy. Requires: the engine outlives
@@ -47,6 +48,7 @@ class Compilations {
   void drop_oldest();
 
   std::size_t most_;
+  const StrategyRules& rules_;
   std::list<Entry> by_use_;  // the last used first
   std::map<std::string, std::list<Entry>::iterator> kept_;
   std::uint64_t made_ = 0;

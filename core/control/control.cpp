@@ -4,21 +4,25 @@
 #include <utility>
 
 #include "berth/v1/plugin.pb.h"
+#include "core/control/attributes.hpp"
 #include "core/control/clusters.hpp"
 #include "core/control/definitions.hpp"
 #include "core/control/delivery.hpp"
 #include "core/control/desk.hpp"
 #include "core/control/launches.hpp"
 #include "core/control/names.hpp"
+#include "core/control/networks.hpp"
 #include "core/control/nodes.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/plans.hpp"
 #include "core/control/plugins.hpp"
 #include "core/control/questions.hpp"
+#include "core/control/removals.hpp"
 #include "core/control/reports.hpp"
 #include "core/control/retention.hpp"
 #include "core/control/routes.hpp"
 #include "core/control/runs.hpp"
+#include "core/control/services/commands.hpp"
 #include "core/control/starts.hpp"
 #include "core/control/tasks.hpp"
 #include "core/control/unplaced.hpp"
@@ -41,17 +45,31 @@ class Control::Impl {
         retention(desk, plugins, tasks),
         nodes(desk, plugins, placer, tasks, reports),
         clusters(desk, plugins, nodes),
+        attributes(desk, nodes),
+        removals(desk, plugins),
         definitions(desk),
         plans(desk, plugins),
         routes(plugins, plans),
-        launches(desk, plugins, tasks, delivery, unplaced),
-        runs({desk, routes, placer, launches, retention}),
-        starts({desk, plugins, routes, placer, launches}),
-        questions({desk, plugins, routes, placer, unplaced}) {
+        networks(desk),
+        launches({desk, plugins, placer, networks, tasks, delivery, unplaced}),
+        runs({desk, routes, placer, networks, launches, retention}),
+        starts({desk, plugins, routes, placer, networks, launches}),
+        questions({desk, plugins, routes, placer, networks, unplaced}),
+        rollouts(desk),
+        services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts}),
+        service_commands({desk, routes, networks, tasks, nodes, rollouts, services}) {
     tasks.on_stopped([this](const TaskId& id) {
+      const auto& interface = desk.state().task(id)->launch->task_interface;
+      if (interface) networks.give_back(*interface);
       delivery.forget(id);
       retention.task_stopped(id);
     });
+    tasks.on_changed([this](const Task& task) { services.task_changed(task); });
+    nodes.on_changed([this](const ClusterName& cluster, const NodeId& node) {
+      services.node_changed(cluster, node);
+    });
+    placer.on_room([this](const ClusterName& cluster) { services.room_made(cluster); });
+    services.on_inactive([this](const ServiceId& id) { service_commands.service_ended(id); });
   }
 
   Result<void> restore(const store::Loaded& loaded, Instant now) {
@@ -59,6 +77,9 @@ class Control::Impl {
     if (auto ok = desk.restore(loaded); !ok) return ok;
     watches.begin(loaded.epoch);
     clusters.make_default();
+    networks.restore();
+    services.restore();
+    service_commands.restore();
     nodes.restore();
     retention.restore();
     for (const auto& [id, task] : desk.state().tasks()) {
@@ -75,6 +96,7 @@ class Control::Impl {
     reports.plugin_up(name);
     retention.plugin_up(name);
     delivery.plugin_up(name);
+    services.plugin_up();
   }
 
   void down(const PluginName& name) {
@@ -134,6 +156,24 @@ class Control::Impl {
       void operator()(PlanTask& c) const { impl.questions.plan(c, std::move(reply)); }
       void operator()(ExplainTask& c) const { impl.questions.explain(c, std::move(reply)); }
       void operator()(WatchTask& c) const { impl.watch(c, std::move(reply)); }
+      void operator()(PutAttributes& c) const { impl.attributes.put(c, reply); }
+      void operator()(DeleteAttributes& c) const { impl.attributes.remove(c, reply); }
+      void operator()(RemoveAgent& c) const { impl.removals.remove(c, std::move(reply)); }
+      void operator()(CreateService& c) const {
+        impl.service_commands.create(std::move(c), std::move(reply));
+      }
+      void operator()(UpdateService& c) const {
+        impl.service_commands.update(std::move(c), std::move(reply));
+      }
+      void operator()(DeleteService& c) const { impl.service_commands.remove(c, reply); }
+      void operator()(StopServiceDeployment& c) const {
+        impl.service_commands.stop_deployment(c, reply);
+      }
+      void operator()(TagService& c) const { impl.service_commands.tag(c, reply); }
+      void operator()(UpdateTaskProtection& c) const { impl.service_commands.protect(c, reply); }
+      void operator()(UpdateInstancesState& c) const {
+        impl.service_commands.set_instances(c, reply);
+      }
     };
     std::visit(Visitor{*this, reply}, command);
   }
@@ -149,6 +189,7 @@ class Control::Impl {
         work();
       }
       desk.alarms().ring(desk.now());
+      services.bring_on();
       if (queue->empty()) desk.outbox().flush();
     } while (!queue->empty());
     if (const auto next = desk.alarms().next()) ports_.timers.wake_at(*next);
@@ -178,14 +219,20 @@ class Control::Impl {
   Retention retention;
   Nodes nodes;
   Clusters clusters;
+  Attributes attributes;
+  Removals removals;
   Definitions definitions;
   Plans plans;
   Routes routes;
   Unplaced unplaced;
+  Networks networks;
   Launches launches;
   Runs runs;
   Starts starts;
   Questions questions;
+  Rollouts rollouts;
+  Services services;
+  ServiceCommands service_commands;
 };
 
 Control::Control(Config config, Ports ports)
@@ -209,6 +256,10 @@ void Control::plugin_event(const PluginName& plugin, std::uint32_t event,
   impl_->desk.input([impl = impl_.get(), plugin, event, bytes = std::string(payload)] {
     impl->event(plugin, event, bytes);
   });
+}
+
+void Control::rest_services() {
+  impl_->desk.input([impl = impl_.get()] { impl->services.rest(); });
 }
 
 void Control::submit(Command command, Reply reply) {

@@ -21,11 +21,15 @@
 #include "core/control/commands.hpp"
 #include "core/control/frontend.hpp"
 #include "core/control/state.hpp"
+#include "core/control/strategies.hpp"
 #include "core/model/arn.hpp"
 #include "core/model/instant.hpp"
+#include "core/model/subnet.hpp"
 #include "core/store/store.hpp"
 
 namespace berth::control {
+
+struct ServiceRules;  // services/rules.hpp
 
 struct Config {
   Realm realm;
@@ -40,6 +44,16 @@ struct Config {
   // How many placement requests are kept compiled, and how long one stays that nobody uses.
   std::size_t compiled_requests = 1024;  // at least 1
   milliseconds compiled_request_idle = std::chrono::minutes(10);
+  // A service's task without health checks is healthy once it has been RUNNING for so long (ECS: 40
+  // s).
+  milliseconds service_healthy_after = std::chrono::seconds(40);
+  // A service's task that exits before it is healthy counts as failed for the circuit breaker (ECS:
+  // no).
+  bool early_exits_fail_deployments = true;
+  // Null: kServiceRules. Outlives the Control.
+  const ServiceRules* service_rules = nullptr;
+  StrategyRules strategies;  // checked
+  NetworkSettings networks;  // of tasks with the network mode awsvpc
 };
 
 // How the core reaches plugins. `done` is called later, on the loop, exactly once; never from
@@ -111,6 +125,9 @@ class Control {
   // An event of berth.launch/1 (v1::Event). Bytes that are no such message are counted and
   // otherwise ignored.
   void plugin_event(const PluginName& plugin, std::uint32_t event, std::string_view payload);
+
+  // Services start and stop nothing from now on, until the next start of the control plane.
+  void rest_services();
 
   void submit(Command command, Reply reply);
   void query(Query query);

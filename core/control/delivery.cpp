@@ -22,7 +22,15 @@ bool is_unknown(Errc code) {
   return code == Errc::Unavailable || code == Errc::Deadline || code == Errc::Cancelled;
 }
 
-v1::StartTaskRequest start_request(const Task& task, const Realm& realm) {
+std::string zone_of(const ContainerInstancePtr& instance) {
+  if (!instance) return {};
+  for (const auto& attribute : instance->node.attributes()) {
+    if (attribute.name() == "ecs.availability-zone") return attribute.value();
+  }
+  return {};
+}
+
+v1::StartTaskRequest start_request(const Task& task, const Realm& realm, const State& state) {
   v1::StartTaskRequest request;
   request.set_task_id(task.id.str());
   request.set_task_arn(realm.task_arn(task.cluster, task.id));
@@ -38,11 +46,18 @@ v1::StartTaskRequest start_request(const Task& task, const Realm& realm) {
   if (launch.network_configuration) {
     *request.mutable_network_configuration() = *launch.network_configuration;
   }
+  if (launch.task_interface) *request.mutable_task_interface() = *launch.task_interface;
   request.mutable_tags()->Assign(launch.tags.begin(), launch.tags.end());
   request.set_group(launch.group);
   request.set_started_by(launch.started_by);
   request.set_launch_type(launch.launch_type);
   request.set_enable_execute_command(launch.enable_execute_command);
+  for (const std::string& id : launch.container_ids) {
+    request.add_container_arns(realm.container_arn(task.cluster, task.id, id));
+  }
+  request.set_availability_zone(zone_of(state.instance(task.node)));
+  request.mutable_pinned_digests()->insert(launch.pinned_digests.begin(),
+                                           launch.pinned_digests.end());
   return request;
 }
 
@@ -108,7 +123,7 @@ void Delivery::send_start(const TaskPtr& task, Post& post) {
     post.sent = true;
     plugins_.call_now(
         {task->plugin, v1::METHOD_LAUNCH_START,
-         start_request(*task, desk_.config().realm).SerializeAsString()},
+         start_request(*task, desk_.config().realm, desk_.state()).SerializeAsString()},
         [this, id = task->id](const Result<std::string>& result) { start_answered(id, result); });
   });
 }

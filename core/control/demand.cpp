@@ -35,10 +35,12 @@ Result<placement::Constraint> constraint_of(const model::PlacementConstraint& co
 
 }  // namespace
 
-Result<placement::Request> request_of(const Demand& demand) {
+Result<placement::Request> request_of(const Demand& demand, const StrategyRules& rules) {
   placement::Request request;
   request.group = demand.group;
+  request.service = demand.service;
   request.capacity_provider = demand.capacity_provider;
+  request.zones = demand.zones;
   for (const auto& [plugin, requirement] : demand.needs) {
     request.needs.push_back({.owner = plugin.str(), .needs = needs_of(requirement)});
   }
@@ -47,13 +49,8 @@ Result<placement::Request> request_of(const Demand& demand) {
     if (!one) return tl::unexpected(one.error());
     request.constraints.push_back(*std::move(one));
   }
-  for (const auto& strategy : demand.strategies) {
-    auto parsed = placement::parse_strategy(strategy.type(), strategy.field());
-    if (!parsed) {
-      return fail(Errc::Invalid, parsed.error().message, Subject::Request,
-                  "placementStrategy." + parsed.error().what);
-    }
-    request.strategies.push_back(*parsed);
+  if (auto added = add_strategies(rules, demand.strategies, request); !added) {
+    return tl::unexpected(added.error());
   }
   return request;
 }
@@ -62,7 +59,10 @@ std::string key_of(const Demand& demand) {
   std::string key;
   append(key, demand.cluster.str());
   append(key, demand.group);
+  append(key, demand.service);
   append(key, demand.capacity_provider);
+  append(key, std::to_string(demand.zones.size()));
+  for (const std::string& zone : demand.zones) append(key, zone);
   append(key, std::to_string(demand.needs.size()));
   for (const auto& [plugin, requirement] : demand.needs) {
     append(key, plugin.str());
@@ -72,19 +72,6 @@ std::string key_of(const Demand& demand) {
   for (const auto& constraint : demand.constraints) append(key, canonical_bytes(constraint));
   for (const auto& strategy : demand.strategies) append(key, canonical_bytes(strategy));
   return key;
-}
-
-std::vector<model::PlacementStrategy> strategies_in_force(
-    const std::vector<model::PlacementStrategy>& asked) {
-  if (!asked.empty()) return asked;
-  std::vector<model::PlacementStrategy> out;
-  for (const placement::Strategy& strategy : placement::run_task_default_strategies()) {
-    model::PlacementStrategy& one = out.emplace_back();
-    one.set_type(std::string(placement::strategy_type(strategy)));
-    const std::string field = placement::strategy_field(strategy);
-    if (!field.empty()) one.set_field(field);
-  }
-  return out;
 }
 
 Error refused_request(const placement::Error& error) {

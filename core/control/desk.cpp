@@ -53,6 +53,17 @@ void Desk::save(ClientToken token) {
   state_.put(std::make_shared<const ClientToken>(std::move(token)));
 }
 
+void Desk::save(Service service) {
+  outbox_.record({Kind::Service, stored::key_of(service.id), stored::encode(service)});
+  state_.put(std::make_shared<const Service>(std::move(service)));
+}
+
+void Desk::save(ServiceDeployment deployment) {
+  outbox_.record({Kind::Deployment, stored::key_of(deployment.service, deployment.number),
+                  stored::encode(deployment)});
+  state_.put(std::make_shared<const ServiceDeployment>(std::move(deployment)));
+}
+
 void Desk::save_revision(const FamilyName& family, std::int32_t last_revision) {
   outbox_.record({Kind::Family, family.str(), stored::encode_family(family, last_revision)});
   state_.set_last_revision(family, last_revision);
@@ -71,6 +82,19 @@ void Desk::erase_instance(const NodeId& id) {
 void Desk::erase_token(const std::string& key) {
   outbox_.record({Kind::Token, key, {}, true});
   state_.erase_token(key);
+}
+
+void Desk::erase_service(const ServiceId& id) {
+  for (const auto& [number, deployment] : state_.deployments_of(id)) {
+    outbox_.record({Kind::Deployment, stored::key_of(id, number), {}, true});
+  }
+  outbox_.record({Kind::Service, stored::key_of(id), {}, true});
+  state_.erase_service(id);
+}
+
+void Desk::erase_deployment(const ServiceId& service, const DeploymentNumber& number) {
+  outbox_.record({Kind::Deployment, stored::key_of(service, number), {}, true});
+  state_.erase_deployment(service, number);
 }
 
 void Desk::show(Task task) {
@@ -118,6 +142,10 @@ Result<void> Desk::restore_one(const store::Record& record) {
       return put(stored::decode_instance(record.value));
     case Kind::Token:
       return put(stored::decode_token(record.key, record.value));
+    case Kind::Service:
+      return put(stored::decode_service(record.value));
+    case Kind::Deployment:
+      return put(stored::decode_deployment(record.value));
     case Kind::Task:
       return put(stored::decode_task(
           record.value, [this](const DefinitionId& id) { return state_.definition(id); }));

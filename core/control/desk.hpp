@@ -43,10 +43,14 @@ class Desk {
   void save(Task task);
   void save(ContainerInstance instance);
   void save(ClientToken token);
+  void save(Service service);
+  void save(ServiceDeployment deployment);
   void save_revision(const FamilyName& family, std::int32_t last_revision);
   void erase_task(const TaskId& id);
   void erase_instance(const NodeId& id);
   void erase_token(const std::string& key);
+  void erase_service(const ServiceId& id);  // and its deployments
+  void erase_deployment(const ServiceId& service, const DeploymentNumber& number);
 
   // For what need not survive a restart: pull progress, the newest sequence of a report that shows
   // nothing new.

@@ -11,9 +11,26 @@ namespace berth::control {
 
 void Launches::take(const Call& call, const Route& route, const Placer::Outcome& outcome,
                     Taken& taken) {
+  const bool own_interface = call.definition->message.network_mode() == "awsvpc";
+  std::vector<Placer::Place> unusable;
   for (const Placer::Place& place : outcome.places) {
-    taken.answer.tasks.push_back(make_task(call, route, place));
+    std::optional<v1::TaskInterface> interface;
+    if (own_interface) {
+      auto made = rooms_.networks.take(call.request.network_configuration(),
+                                       rooms_.placer.zone_of(call.cluster->name, place.node));
+      if (!made) {
+        const Realm& realm = rooms_.desk.config().realm;
+        fail({realm.container_instance_arn(call.cluster->name, place.node), "RESOURCE:ENI",
+              made.error().message},
+             taken);
+        unusable.push_back(place);
+        continue;
+      }
+      interface = *std::move(made);
+    }
+    taken.answer.tasks.push_back(make_task(call, route, place, std::move(interface)));
   }
+  rooms_.placer.give_back(unusable);
   for (int i = 0; i < outcome.missing; ++i) {
     taken.answer.failures.insert(taken.answer.failures.end(), outcome.failures.begin(),
                                  outcome.failures.end());
@@ -38,13 +55,13 @@ void Launches::close(const Call& call, const Taken& taken) {
   one.placed = placed;
   one.failures = taken.failures;
   one.refusals = taken.refusals;
-  unplaced_.record(std::move(one));
+  rooms_.unplaced.record(std::move(one));
 }
 
 void Launches::refuse(const Call& call, const Error& error) {
   UnplacedTasks one = about(call);
   one.message = error.message;
-  unplaced_.record(std::move(one));
+  rooms_.unplaced.record(std::move(one));
 }
 
 UnplacedTasks Launches::about(const Call& call) const {
@@ -52,7 +69,7 @@ UnplacedTasks Launches::about(const Call& call) const {
           .cluster = call.cluster->name,
           .group = group_of(call.request, *call.definition),
           .definition = call.definition->id,
-          .at = desk_.now(),
+          .at = rooms_.desk.now(),
           .count = call.count,
           .placed = 0,
           .message = {},
@@ -60,7 +77,8 @@ UnplacedTasks Launches::about(const Call& call) const {
           .refusals = {}};
 }
 
-TaskPtr Launches::make_task(const Call& call, const Route& route, const Placer::Place& place) {
+TaskPtr Launches::make_task(const Call& call, const Route& route, const Placer::Place& place,
+                            std::optional<v1::TaskInterface> interface) {
   const Plans::Plan& plan = route.plans.at(place.plugin);
   auto launch = std::make_shared<Launch>(launch_of(call.request, *call.cluster, *call.definition));
   launch->launch_type = route.launch_type;
@@ -69,27 +87,31 @@ TaskPtr Launches::make_task(const Call& call, const Route& route, const Placer::
   launch->platform_family = plan->platform_family();
   launch->requirement = plan->requirement();
   launch->allocation = place.allocation;
+  launch->task_interface = std::move(interface);
   launch->client_token_key = call.token_key;
-  launch->created_at = desk_.now();
+  launch->created_at = rooms_.desk.now();
   launch->placed_by = call.operation;
+  launch->service = call.service;
+  launch->deployment = call.deployment;
+  launch->pinned_digests = call.pinned_digests;
   for (int i = 0; i < call.definition->message.container_definitions_size(); ++i) {
-    launch->container_ids.push_back(desk_.rng().uuid());
+    launch->container_ids.push_back(rooms_.desk.rng().uuid());
   }
   Task task;
-  task.id = TaskId(desk_.rng().hex_id());
+  task.id = TaskId(rooms_.desk.rng().hex_id());
   task.cluster = call.cluster->name;
   task.definition = call.definition;
   task.plugin = place.plugin;
   task.node = place.node;
   task.connectivity_at = launch->created_at;
-  const bool prepares = plugins_.find(place.plugin)->about.hidden_nodes ||
-                        call.definition->message.network_mode() == "awsvpc";
+  const bool prepares =
+      rooms_.plugins.find(place.plugin)->about.hidden_nodes || launch->task_interface.has_value();
   task.last_status = prepares ? TaskStatus::Provisioning : TaskStatus::Pending;
   task.launch = std::move(launch);
   const TaskId id = task.id;
-  tasks_.create(std::move(task), place);
-  delivery_.pursue(id);
-  return desk_.state().task(id);
+  rooms_.tasks.create(std::move(task), place);
+  rooms_.delivery.pursue(id);
+  return rooms_.desk.state().task(id);
 }
 
 }  // namespace berth::control

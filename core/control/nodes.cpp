@@ -45,6 +45,7 @@ void Nodes::plugin_down(const PluginName& plugin) {
     if (node.joined) {
       record(node);
       placer_.disconnect(id);
+      tell(node);
     }
   }
 }
@@ -95,6 +96,11 @@ void Nodes::cluster_made(const ClusterName& cluster) {
   }
 }
 
+void Nodes::attributes_changed(const NodeId& id) {
+  const auto known = nodes_.find(id);
+  if (known != nodes_.end() && known->second.joined) offer(known->second);
+}
+
 bool Nodes::acceptable(const PluginName& plugin, const v1::Node& node) const {
   const Plugins::Plugin* owner = plugins_.find(plugin);
   if (owner == nullptr || !is_valid_name(node.cluster())) return false;
@@ -134,6 +140,19 @@ void Nodes::offer(const Node& node) {
                         .connected = node.message.connected(),
                         .hidden = node.hidden});
   if (!offered) reports_.count_fault();
+  tell(node);
+}
+
+void Nodes::set_status(const NodeId& id, InstanceStatus status) {
+  const ContainerInstancePtr before = desk_.state().instance(id);
+  BERTH_ASSERT(before && before->status != InstanceStatus::Inactive);
+  if (before->status == status) return;
+  ContainerInstance after = *before;
+  after.status = status;
+  after.version += 1;
+  desk_.save(std::move(after));
+  const auto node = nodes_.find(id);
+  if (node != nodes_.end()) offer(node->second);
 }
 
 void Nodes::record(const Node& node) {
@@ -183,6 +202,7 @@ void Nodes::gone(const NodeId& id) {
   }
   placer_.remove_node(id);
   end_tasks(id, reason);
+  tell(node);
 }
 
 void Nodes::end_tasks(const NodeId& id, const std::string& reason) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -33,8 +34,19 @@ class Nodes {
   void take(const PluginName& plugin, v1::InventorySnapshot snapshot);
   void take(const PluginName& plugin, v1::InventoryDelta delta);
 
+  // Its record has other custom attributes now: placement is to see them.
+  void attributes_changed(const NodeId& id);
+
   // Nodes that waited for it join.
   void cluster_made(const ClusterName& cluster);
+
+  // ACTIVE or DRAINING. Requires: the instance exists and is neither INACTIVE.
+  void set_status(const NodeId& id, InstanceStatus status);
+
+  // Told of each node that has changed, come or gone, as a node of which cluster.
+  void on_changed(std::function<void(const ClusterName&, const NodeId&)> listener) {
+    changed_ = std::move(listener);
+  }
 
  private:
   struct Node {
@@ -55,6 +67,9 @@ class Nodes {
   void gone(const NodeId& id);
   void end_tasks(const NodeId& id, const std::string& reason);
   void erase_later(const ContainerInstance& instance);
+  void tell(const Node& node) const {
+    if (changed_) changed_(ClusterName(node.message.cluster()), NodeId(node.message.id()));
+  }
 
   Desk& desk_;
   Plugins& plugins_;
@@ -63,6 +78,7 @@ class Nodes {
   Reports& reports_;
   std::map<NodeId, Node> nodes_;
   std::map<PluginName, Book> books_;
+  std::function<void(const ClusterName&, const NodeId&)> changed_;
 };
 
 }  // namespace berth::control

@@ -13,12 +13,14 @@ Result<void> Placer::put_node(const NodeView& view) {
   const NodeId id(view.node.id());
   placement::NodeSpec spec = node_spec_of(view.node, view.plugin.str());
   for (const auto& attribute : view.custom_attributes) {
+    std::erase_if(spec.attributes,
+                  [&](const auto& reported) { return reported.name == attribute.name(); });
     spec.attributes.push_back({.name = attribute.name(), .value = attribute.value()});
   }
   spec.connected = view.connected;
   spec.state =
       view.draining ? placement::NodeSpec::State::Draining : placement::NodeSpec::State::Active;
-  placement::Engine& engine = engines_[view.cluster];
+  placement::Engine& engine = engine_for(view.cluster);
   nodes_[id] = {view.cluster, view.hidden};
   if (const auto known = engine.find_node(id.str())) {
     auto changed = engine.change_node(*known, std::move(spec));
@@ -26,11 +28,13 @@ Result<void> Placer::put_node(const NodeView& view) {
       disconnect(id);
       return tl::unexpected(refused_request(changed.error()));
     }
+    tell_room(view.cluster);
     return {};
   }
   auto added = engine.add_node(std::move(spec));
   if (!added) return tl::unexpected(refused_request(added.error()));
   adopt_tasks(view.cluster, id, *added);
+  tell_room(view.cluster);
   return {};
 }
 
@@ -41,10 +45,11 @@ void Placer::adopt_tasks(const ClusterName& cluster, const NodeId& node,
     if (task->last_status == TaskStatus::Stopped) continue;
     const v1::Requirement& requirement = task->launch->requirement;
     auto adopted =
-        engines_[cluster].adopt({.node = index,
-                                 .needs = needs_of(requirement),
-                                 .group = task->launch->group,
-                                 .devices = grants_of(requirement, task->launch->allocation)});
+        engine_for(cluster).adopt({.node = index,
+                                   .needs = needs_of(requirement),
+                                   .group = task->launch->group,
+                                   .service = task->launch->service.str(),
+                                   .devices = grants_of(requirement, task->launch->allocation)});
     if (!adopted) continue;  // amounts were checked when it was placed
     reservations_[id] = {cluster, *adopted};
     if (task->desired_status == DesiredStatus::Stopped) retire(id);
@@ -54,7 +59,7 @@ void Placer::adopt_tasks(const ClusterName& cluster, const NodeId& node,
 void Placer::disconnect(const NodeId& node) {
   const auto known = nodes_.find(node);
   if (known == nodes_.end()) return;
-  placement::Engine& engine = engines_[known->second.cluster];
+  placement::Engine& engine = engine_for(known->second.cluster);
   const auto index = engine.find_node(node.str());
   if (!index) return;
   engine.set_status(*index, {.state = engine.node(*index).state, .connected = false});
@@ -63,14 +68,24 @@ void Placer::disconnect(const NodeId& node) {
 void Placer::remove_node(const NodeId& node) {
   const auto known = nodes_.find(node);
   if (known == nodes_.end()) return;
-  placement::Engine& engine = engines_[known->second.cluster];
+  placement::Engine& engine = engine_for(known->second.cluster);
   if (const auto index = engine.find_node(node.str())) engine.remove_node(*index);
   for (const TaskId& id : desk_.state().tasks_on(node)) reservations_.erase(id);
   nodes_.erase(known);
 }
 
+placement::Engine& Placer::engine_for(const ClusterName& cluster) {
+  const auto [at, made] = engines_.try_emplace(cluster);
+  const auto& expected = desk_.config().strategies.expected_tasks;
+  if (made && !expected.empty()) {
+    const auto refused = at->second.set_target_workload(expected);
+    BERTH_ASSERT(!refused);  // the configuration was checked by an engine
+  }
+  return at->second;
+}
+
 Result<placement::RequestId> Placer::compile(const Demand& demand) {
-  auto request = compilations_.get(demand, engines_[demand.cluster], desk_.now());
+  auto request = compilations_.get(demand, engine_for(demand.cluster), desk_.now());
   drop_idle_later();
   return request;
 }
@@ -88,10 +103,11 @@ void Placer::drop_idle_later() {
   });
 }
 
-Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint64_t dice) {
+Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint64_t dice,
+                                      Explain explain_it) {
   auto request = compile(demand);
   if (!request) return tl::unexpected(request.error());
-  placement::Engine& engine = engines_[demand.cluster];
+  placement::Engine& engine = engine_for(demand.cluster);
   Outcome outcome;
   for (int i = 0; i < count; ++i) {
     if (meter_ != nullptr) meter_->begin();
@@ -101,7 +117,7 @@ Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint
     outcome.places.push_back(place_of(demand, *placed));
   }
   outcome.missing = count - static_cast<int>(outcome.places.size());
-  if (outcome.missing > 0) explain(demand, *request, outcome);
+  if (outcome.missing > 0 && explain_it == Explain::Yes) explain(demand, *request, outcome);
   if (meter_ == nullptr) return outcome;
   for (const RefusalCount& one : outcome.refusals) meter_->refused(one.reason, one.instances);
   return outcome;
@@ -110,7 +126,7 @@ Result<Placer::Outcome> Placer::place(const Demand& demand, int count, std::uint
 Result<Placer::Outcome> Placer::place_on(const Demand& demand, const NodeId& node) {
   auto request = compile(demand);
   if (!request) return tl::unexpected(request.error());
-  placement::Engine& engine = engines_[demand.cluster];
+  placement::Engine& engine = engine_for(demand.cluster);
   const auto index = engine.find_node(node.str());
   BERTH_ASSERT(index.has_value());
   Outcome outcome;
@@ -130,10 +146,42 @@ Result<Placer::Outcome> Placer::place_on(const Demand& demand, const NodeId& nod
   return outcome;
 }
 
+Result<bool> Placer::would_take(const Demand& demand, const NodeId& node) {
+  auto request = compile(demand);
+  if (!request) return tl::unexpected(request.error());
+  placement::Engine& engine = engine_for(demand.cluster);
+  const auto index = engine.find_node(node.str());
+  BERTH_ASSERT(index.has_value());
+  const auto placed = engine.place_on(*request, *index);
+  if (placed) engine.release(placed->reservation);
+  return placed.has_value();
+}
+
+Result<std::vector<TaskId>> Placer::choose_to_stop(const Demand& demand,
+                                                   const StopQuestion& question) {
+  auto request = compile(demand);
+  if (!request) return tl::unexpected(request.error());
+  std::vector<placement::ReservationId> candidates;
+  std::map<placement::ReservationId, TaskId> tasks;
+  for (const TaskId& id : question.candidates) {
+    const auto at = reservations_.find(id);
+    if (at == reservations_.end()) continue;
+    candidates.push_back(at->second.reservation);
+    tasks.emplace(at->second.reservation, id);
+  }
+  const placement::StopQuestion asked{
+      .candidates = candidates, .count = question.count, .dice = question.dice};
+  std::vector<TaskId> chosen;
+  for (const auto reservation : engine_for(demand.cluster).choose_to_stop(*request, asked)) {
+    chosen.push_back(tasks.at(reservation));
+  }
+  return chosen;
+}
+
 Result<Placer::Outcome> Placer::try_out(const Demand& demand, int count, std::uint64_t dice) {
   auto request = compile(demand);
   if (!request) return tl::unexpected(request.error());
-  placement::Engine& engine = engines_[demand.cluster];
+  placement::Engine& engine = engine_for(demand.cluster);
   Outcome outcome;
   for (const auto& placed : engine.place_many(*request, static_cast<std::size_t>(count), dice)) {
     outcome.places.push_back(place_of(demand, placed));
@@ -147,7 +195,7 @@ Result<Placer::Outcome> Placer::try_out(const Demand& demand, int count, std::ui
 void Placer::give_back(const std::vector<Place>& places) {
   for (auto place = places.rbegin(); place != places.rend(); ++place) {
     const auto known = nodes_.find(place->node);
-    if (known != nodes_.end()) engines_[known->second.cluster].release(place->reservation);
+    if (known != nodes_.end()) engine_for(known->second.cluster).release(place->reservation);
   }
 }
 
@@ -155,6 +203,17 @@ bool Placer::knows(const ClusterName& cluster, const NodeId& node) const {
   const auto known = nodes_.find(node);
   return known != nodes_.end() && known->second.cluster == cluster &&
          engine_of(cluster).find_node(node.str()).has_value();
+}
+
+std::string Placer::zone_of(const ClusterName& cluster, const NodeId& node) const {
+  const placement::Engine& engine = engine_of(cluster);
+  const auto index = engine.find_node(node.str());
+  BERTH_ASSERT(index.has_value());
+  const placement::NodeSpec& spec = engine.node(*index);
+  const auto zone =
+      std::find_if(spec.attributes.begin(), spec.attributes.end(),
+                   [](const auto& one) { return one.name == placement::kZoneAttribute; });
+  return zone == spec.attributes.end() ? std::string() : std::string(zone->value);
 }
 
 Placer::Place Placer::place_of(const Demand& demand, const placement::Placement& placed) const {
@@ -196,11 +255,11 @@ bool depends_on_tasks(const placement::Refusal& refusal) {
 }  // namespace
 
 Result<Placer::Survey> Placer::survey(const Demand& demand, const Task& task) {
-  const auto form = request_of(demand);
+  const auto form = request_of(demand, desk_.config().strategies);
   if (!form) return tl::unexpected(form.error());
   auto request = compile(demand);
   if (!request) return tl::unexpected(request.error());
-  const placement::Engine& engine = engines_[demand.cluster];
+  const placement::Engine& engine = engine_for(demand.cluster);
   const auto own = engine.find_node(task.node.str());
   placement::Explanation explanation = engine.explain(*request);
   Survey survey;
@@ -223,8 +282,11 @@ Result<Placer::Survey> Placer::survey(const Demand& demand, const Task& task) {
     place.held_memory_mib = task.launch->requirement.memory_mib();
     place.counted = task.desired_status != DesiredStatus::Stopped;
   }
-  const auto strategies =
-      form->strategies.empty() ? placement::run_task_default_strategies() : form->strategies;
+  auto strategies = form->strategies;
+  if (strategies.empty()) {
+    strategies = demand.service.empty() ? placement::run_task_default_strategies()
+                                        : placement::service_default_strategies();
+  }
   survey.terms = weigh(engine, demand.group, strategies, explanation.fitting, place);
   return survey;
 }
@@ -242,14 +304,18 @@ void Placer::book(const Task& task, const Place& place) {
 
 void Placer::retire(const TaskId& task) {
   const auto at = reservations_.find(task);
-  if (at != reservations_.end()) engines_[at->second.cluster].retire(at->second.reservation);
+  if (at == reservations_.end()) return;
+  engine_for(at->second.cluster).retire(at->second.reservation);
+  tell_room(at->second.cluster);
 }
 
 void Placer::release(const TaskId& task) {
   const auto at = reservations_.find(task);
   if (at == reservations_.end()) return;
-  engines_[at->second.cluster].release(at->second.reservation);
+  const ClusterName cluster = at->second.cluster;
+  engine_for(cluster).release(at->second.reservation);
   reservations_.erase(at);
+  tell_room(cluster);
 }
 
 }  // namespace berth::control

@@ -6,6 +6,7 @@
 // none. 2. What a question reserves is given back within the same call of the core. Threads: loop.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,7 +25,9 @@ class Placer {
  public:
   // `meter` may be null.
   Placer(Desk& desk, DecisionMeter* meter)
-      : desk_(desk), meter_(meter), compilations_(desk.config().compiled_requests) {}
+      : desk_(desk),
+        meter_(meter),
+        compilations_(desk.config().compiled_requests, desk.config().strategies) {}
 
   struct NodeView {
     ClusterName cluster;
@@ -58,14 +61,35 @@ class Placer {
   };
   // Places `count` tasks one after the other, as far as they go.
   // Errors: Invalid, Subject::Request, for a constraint or strategy.
-  [[nodiscard]] Result<Outcome> place(const Demand& demand, int count, std::uint64_t dice);
+  enum class Explain { Yes, No };  // No: an outcome says how many are missing, and not why
+  [[nodiscard]] Result<Outcome> place(const Demand& demand, int count, std::uint64_t dice,
+                                      Explain explain = Explain::Yes);
   // Places one task on this node, or says what the node refuses it for. The node is one of the
   // demand's cluster. Errors: as place.
   [[nodiscard]] Result<Outcome> place_on(const Demand& demand, const NodeId& node);
+  // Whether it would pass every check there. Nothing is reserved or measured. Requires: as
+  // place_on. Errors: as place.
+  [[nodiscard]] Result<bool> would_take(const Demand& demand, const NodeId& node);
   // As place, for a question: it is not measured, and the caller gives the places back.
   [[nodiscard]] Result<Outcome> try_out(const Demand& demand, int count, std::uint64_t dice);
   void give_back(const std::vector<Place>& places);
 
+  // Which of a service's tasks to stop, the first one first: see Engine::choose_to_stop. Candidates
+  // that tie stop in the order in which they are given. Errors: as place.
+  struct StopQuestion {
+    const std::vector<TaskId>& candidates;
+    std::size_t count = 1;
+    std::uint64_t dice = 0;
+  };
+  [[nodiscard]] Result<std::vector<TaskId>> choose_to_stop(const Demand& demand,
+                                                           const StopQuestion& question);
+
+  // Told when something may fit in a cluster that did not before.
+  void on_room(std::function<void(const ClusterName&)> listener) { room_ = std::move(listener); }
+
+  // Where the node is, as placement sees it; empty for one that says nothing. Requires: it is
+  // known.
+  [[nodiscard]] std::string zone_of(const ClusterName& cluster, const NodeId& node) const;
   // Whether this node is known to placement, as one of this cluster.
   [[nodiscard]] bool knows(const ClusterName& cluster, const NodeId& node) const;
 
@@ -104,6 +128,11 @@ class Placer {
   // Empty for a pool's node.
   [[nodiscard]] std::string arn_of(const ClusterName& cluster, std::string_view node) const;
   void explain(const Demand& demand, placement::RequestId request, Outcome& outcome) const;
+  void tell_room(const ClusterName& cluster) const {
+    if (room_) room_(cluster);
+  }
+  // The cluster's, made where there is none yet.
+  [[nodiscard]] placement::Engine& engine_for(const ClusterName& cluster);
   [[nodiscard]] const placement::Engine& engine_of(const ClusterName& cluster) const {
     return engines_.at(cluster);
   }
@@ -115,6 +144,7 @@ class Placer {
   std::map<ClusterName, placement::Engine> engines_;
   std::map<NodeId, Known> nodes_;
   std::map<TaskId, Booking> reservations_;
+  std::function<void(const ClusterName&)> room_;
 };
 
 }  // namespace berth::control

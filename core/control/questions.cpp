@@ -131,6 +131,11 @@ void Questions::plan(const PlanTask& command, Reply reply) {
   auto routes = rooms_.routes.of_request(plan->request, **cluster, plan->definition.get());
   if (!routes) return refuse(routes.error());
   plan->routes = *routes;
+  if (plan->definition) {
+    const auto zones = rooms_.networks.check(*plan->definition, plan->request);
+    if (!zones) return refuse(zones.error());
+    for (Route& route : *plan->routes) route.zones = *zones;
+  }
   plan->reply = reply;
   const auto done = [this, plan] {
     auto answered = try_out(*plan);
@@ -164,7 +169,7 @@ Result<PlanTaskAnswer> Questions::try_out(const Plan& plan) {
     const Demand demand = demand_of(*plan.cluster, plan.definition.get(), plan.request, route);
     out.group = demand.group;
     out.constraints = demand.constraints;
-    out.strategies = strategies_in_force(demand.strategies);
+    out.strategies = strategies_in_force(rooms_.desk.config().strategies, demand);
     // No chance is drawn, or the next RunTask would draw another.
     auto outcome = rooms_.placer.try_out(demand, counts[i], 0);
     if (!outcome) {
@@ -209,6 +214,9 @@ void Questions::explain(const ExplainTask& command, Reply reply) {
   route.plugins = route.capacity_provider.empty()
                       ? rooms_.plugins.serving_launch_type(route.launch_type)
                       : rooms_.plugins.serving_provider(route.capacity_provider);
+  // A subnet that is gone from the configuration since says nothing.
+  const auto zones = rooms_.networks.check(*(*task)->definition, why->request);
+  if (zones) route.zones = *zones;
   why->routes = std::make_shared<std::vector<Route>>(1, std::move(route));
   rooms_.routes.plan(*(*task)->definition, why->request, why->routes, [this, why] {
     auto answered = survey(*why);
@@ -241,6 +249,7 @@ Result<ExplainTaskAnswer> Questions::survey(const Why& why) {
   out.place.capacity_provider = task.launch->capacity_provider;
   out.place.tasks = 1;
   Demand demand = demand_of(*why.cluster, task.definition.get(), why.request, why.routes->front());
+  demand.service = task.launch->service.str();
   // What it holds is a fact, whatever its plugin would plan today.
   const auto own = std::find_if(demand.needs.begin(), demand.needs.end(),
                                 [&](const auto& one) { return one.first == task.plugin; });
@@ -250,14 +259,16 @@ Result<ExplainTaskAnswer> Questions::survey(const Why& why) {
     demand.needs.emplace_back(task.plugin, task.launch->requirement);
   }
   out.constraints = demand.constraints;
-  if (task.launch->placed_by == "RunTask") {
-    out.strategies = strategies_in_force(demand.strategies);
+  const bool by_strategies =
+      task.launch->placed_by == "RunTask" || task.launch->placed_by == "service";
+  if (by_strategies) {
+    out.strategies = strategies_in_force(rooms_.desk.config().strategies, demand);
   }
   auto survey = rooms_.placer.survey(demand, task);
   if (!survey) return tl::unexpected(survey.error());
   out.node_known = survey->place_known;
   // StartTask's caller chose the place, and of older records it is not known who did.
-  if (task.launch->placed_by == "RunTask") out.terms = std::move(survey->terms);
+  if (by_strategies) out.terms = std::move(survey->terms);
   out.place_refuses = std::move(survey->place_refuses);
   out.others_that_fit = survey->others_that_fit;
   out.refusals = std::move(survey->refusals);

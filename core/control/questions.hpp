@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/control/networks.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/routes.hpp"
 #include "core/control/unplaced.hpp"
@@ -24,6 +25,7 @@ class Questions {
     Plugins& plugins;
     Routes& routes;
     Placer& placer;
+    Networks& networks;
     const Unplaced& unplaced;
   };
   explicit Questions(Rooms rooms) : rooms_(rooms) {}

@@ -39,7 +39,8 @@ void Retention::keep_until(const TaskId& id, Instant at) {
     const TaskPtr task = desk_.state().task(id);
     if (!task) return;
     const PluginName plugin = task->plugin;
-    due_[plugin][id] = desk_.alarms().set(at + kPatience, [this, id, plugin] { erase(plugin, id); });
+    due_[plugin][id] =
+        desk_.alarms().set(at + kPatience, [this, id, plugin] { erase(plugin, id); });
     desk_.input([this, plugin] { forget_due(plugin); });  // one call for all of now
   });
 }

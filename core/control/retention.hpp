@@ -34,7 +34,8 @@ class Retention {
   Desk& desk_;
   Plugins& plugins_;
   Tasks& tasks_;
-  // Their time is over, the plugin has not agreed yet; with the alarm that ends all patience with it.
+  // Their time is over, the plugin has not agreed yet; with the alarm that ends all patience with
+  // it.
   std::map<PluginName, std::map<TaskId, Alarms::Id>> due_;
   std::set<PluginName> asking_;
 };

@@ -102,6 +102,7 @@ Demand demand_of(const Cluster& cluster, const TaskDefinition* definition,
   demand.cluster = cluster.name;
   demand.group = definition != nullptr ? group_of(request, *definition) : request.group();
   demand.capacity_provider = route.capacity_provider;
+  demand.zones = route.zones;
   for (const auto& [plugin, plan] : route.plans) {
     demand.needs.emplace_back(plugin, plan->requirement());
   }

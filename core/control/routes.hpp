@@ -25,6 +25,7 @@ struct Route {
   std::vector<PluginName> plugins;
   std::map<PluginName, Plans::Plan> plans;  // those that can run it
   std::vector<Error> refusals;
+  std::vector<std::string> zones{};  // in which its tasks may run; empty: any
 };
 using RoutesPtr = std::shared_ptr<std::vector<Route>>;
 

@@ -34,7 +34,10 @@ void Runs::run(RunTask command, Reply reply) {
   run->call.definition = *definition;
   auto routes = rooms_.routes.of_request(run->call.request, **cluster, definition->get());
   if (!routes) return refuse(routes.error());
+  const auto zones = rooms_.networks.check(**definition, run->call.request);
+  if (!zones) return refuse(zones.error());
   run->routes = std::move(*routes);
+  for (Route& route : *run->routes) route.zones = *zones;
   run->call.count = run->call.request.has_count() ? run->call.request.count() : 1;
   run->replies.push_back(std::move(reply));
   if (!run->call.token_key.empty()) tokens_under_way_[run->call.token_key] = run;

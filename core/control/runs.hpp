@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/control/launches.hpp"
+#include "core/control/networks.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/retention.hpp"
 #include "core/control/routes.hpp"
@@ -24,6 +25,7 @@ class Runs {
     Desk& desk;
     Routes& routes;
     Placer& placer;
+    Networks& networks;
     Launches& launches;
     Retention& retention;
   };

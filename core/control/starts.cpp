@@ -60,7 +60,10 @@ void Starts::start(const StartTask& command, Reply reply) {
   call.definition = *definition;
   auto routes = routes_of(*start);
   if (!routes) return refuse(routes.error());
+  const auto zones = rooms_.networks.check(**definition, call.request);
+  if (!zones) return refuse(zones.error());
   start->routes = *routes;
+  for (Route& route : *start->routes) route.zones = *zones;
   start->reply = std::move(reply);
   rooms_.routes.plan(**definition, call.request, start->routes, [this, start] {
     auto answer = place_all(*start);

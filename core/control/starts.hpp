@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/control/launches.hpp"
+#include "core/control/networks.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/routes.hpp"
 
@@ -21,6 +22,7 @@ class Starts {
     Plugins& plugins;
     Routes& routes;
     Placer& placer;
+    Networks& networks;
     Launches& launches;
   };
   explicit Starts(Rooms rooms) : rooms_(rooms) {}

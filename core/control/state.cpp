@@ -33,6 +33,10 @@ void add(TaskCounts& counts, const Task& task, int sign) {
   if (task.desired_status == DesiredStatus::Running) counts.desired_running += sign;
 }
 
+ServiceId service_of(const Task& task) {
+  return {task.cluster, task.launch->service};
+}
+
 bool is_zero(const TaskCounts& counts) {
   return counts.running == 0 && counts.pending == 0 && counts.desired_running == 0;
 }
@@ -75,6 +79,24 @@ TaskCounts State::counts_of(const ClusterName& cluster) const {
 }
 TaskCounts State::counts_on(const NodeId& node) const {
   return found(counts_on_, node);
+}
+ServicePtr State::service(const ServiceId& id) const {
+  return found(services_, id);
+}
+const State::Deployments& State::deployments_of(const ServiceId& service) const {
+  static const Deployments kNone;
+  const auto at = deployments_.find(service);
+  return at == deployments_.end() ? kNone : at->second;
+}
+ServiceDeploymentPtr State::deployment(const ServiceId& service,
+                                       const DeploymentNumber& number) const {
+  return found(deployments_of(service), number);
+}
+const std::set<TaskId>& State::tasks_of(const ServiceId& service) const {
+  return set_of(tasks_of_service_, service);
+}
+TaskCounts State::counts_of(const DeploymentNumber& deployment) const {
+  return found(counts_of_deployment_, deployment);
 }
 int State::unfinished_in(const ClusterName& cluster) const {
   return found(unfinished_in_, cluster);
@@ -124,6 +146,7 @@ void State::put(TaskPtr task) {
     tasks_of_[task->cluster].insert(task->id);
     tasks_by_[task->plugin].insert(task->id);
     tasks_on_[task->node].insert(task->id);
+    if (!task->launch->service.empty()) tasks_of_service_[service_of(*task)].insert(task->id);
   }
   slot = std::move(task);
   count(*slot, +1);
@@ -140,6 +163,14 @@ void State::put(ClientTokenPtr token) {
   tokens_[token->key] = std::move(token);
 }
 
+void State::put(ServicePtr service) {
+  services_[service->id] = std::move(service);
+}
+
+void State::put(ServiceDeploymentPtr deployment) {
+  deployments_[deployment->service][deployment->number] = std::move(deployment);
+}
+
 void State::set_last_revision(const FamilyName& family, std::int32_t revision) {
   families_[family].last_revision = revision;
 }
@@ -152,6 +183,7 @@ void State::erase_task(const TaskId& id) {
   drop(tasks_of_, task->cluster, id);
   drop(tasks_by_, task->plugin, id);
   drop(tasks_on_, task->node, id);
+  drop(tasks_of_service_, service_of(*task), id);
   tasks_.erase(at);
 }
 
@@ -166,6 +198,18 @@ void State::erase_token(const std::string& key) {
   tokens_.erase(key);
 }
 
+void State::erase_service(const ServiceId& id) {
+  services_.erase(id);
+  deployments_.erase(id);
+}
+
+void State::erase_deployment(const ServiceId& service, const DeploymentNumber& number) {
+  const auto at = deployments_.find(service);
+  if (at == deployments_.end()) return;
+  at->second.erase(number);
+  if (at->second.empty()) deployments_.erase(at);
+}
+
 void State::count(const Task& task, int sign) {
   TaskCounts& of_cluster = counts_of_[task.cluster];
   add(of_cluster, task, sign);
@@ -173,6 +217,11 @@ void State::count(const Task& task, int sign) {
   TaskCounts& on_node = counts_on_[task.node];
   add(on_node, task, sign);
   if (is_zero(on_node)) counts_on_.erase(task.node);
+  if (!task.launch->deployment.empty()) {
+    TaskCounts& of_deployment = counts_of_deployment_[task.launch->deployment];
+    add(of_deployment, task, sign);
+    if (is_zero(of_deployment)) counts_of_deployment_.erase(task.launch->deployment);
+  }
   if (task.last_status != TaskStatus::Stopped) {
     int& unfinished = unfinished_in_[task.cluster];
     unfinished += sign;

@@ -58,15 +58,30 @@ class State {
   // At a cost of their number.
   [[nodiscard]] v1::Requirement reserved_on(const NodeId& node) const;
 
+  // Services by cluster and name, INACTIVE ones too; a service's deployments by number, history
+  // too.
+  [[nodiscard]] ServicePtr service(const ServiceId& id) const;
+  [[nodiscard]] const std::map<ServiceId, ServicePtr>& services() const { return services_; }
+  using Deployments = std::map<DeploymentNumber, ServiceDeploymentPtr>;
+  [[nodiscard]] const Deployments& deployments_of(const ServiceId& service) const;
+  [[nodiscard]] ServiceDeploymentPtr deployment(const ServiceId& service,
+                                                const DeploymentNumber& number) const;
+  [[nodiscard]] const std::set<TaskId>& tasks_of(const ServiceId& service) const;
+  [[nodiscard]] TaskCounts counts_of(const DeploymentNumber& deployment) const;
+
   void put(ClusterPtr cluster);
   void put(TaskDefinitionPtr definition);
   void put(TaskPtr task);
   void put(ContainerInstancePtr instance);
   void put(ClientTokenPtr token);
+  void put(ServicePtr service);
+  void put(ServiceDeploymentPtr deployment);
   void set_last_revision(const FamilyName& family, std::int32_t revision);
   void erase_task(const TaskId& id);
   void erase_instance(const NodeId& id);
   void erase_token(const std::string& key);
+  void erase_service(const ServiceId& id);  // and its deployments
+  void erase_deployment(const ServiceId& service, const DeploymentNumber& number);
 
  private:
   void count(const Task& task, int sign);
@@ -83,6 +98,10 @@ class State {
   std::map<ClusterName, TaskCounts> counts_of_;
   std::map<NodeId, TaskCounts> counts_on_;
   std::map<ClusterName, int> unfinished_in_;
+  std::map<ServiceId, ServicePtr> services_;
+  std::map<ServiceId, Deployments> deployments_;
+  std::map<ServiceId, std::set<TaskId>> tasks_of_service_;
+  std::map<DeploymentNumber, TaskCounts> counts_of_deployment_;
 };
 
 }  // namespace berth::control

@@ -108,7 +108,18 @@ void follow(Task& task, Instant now) {
 
 void Tasks::create(Task task, const Placer::Place& place) {
   placer_.book(task, place);
+  const TaskId id = task.id;
   desk_.save(std::move(task));
+  if (changed_) changed_(*desk_.state().task(id));
+}
+
+void Tasks::protect(const TaskId& id, std::optional<Instant> until) {
+  const TaskPtr task = desk_.state().task(id);
+  if (!task || task->protected_until == until) return;
+  Task next = *task;
+  next.protected_until = until;
+  desk_.save(std::move(next));
+  if (changed_) changed_(*desk_.state().task(id));
 }
 
 void Tasks::acknowledge(const TaskId& id) {
@@ -182,6 +193,8 @@ void Tasks::commit(const Task& before, Task after) {
   }
   watches_.changed(id);
   if (stopped && stopped_) stopped_(id);
+  if (!changed_) return;
+  if (const TaskPtr now = desk_.state().task(id)) changed_(*now);
 }
 
 void Tasks::erase(const TaskId& id) {

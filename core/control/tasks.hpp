@@ -24,6 +24,8 @@ class Tasks {
 
   // Told once a task has become STOPPED.
   void on_stopped(std::function<void(const TaskId&)> listener) { stopped_ = std::move(listener); }
+  // Told of each change of a task, also of its making; not of its erasure.
+  void on_changed(std::function<void(const Task&)> listener) { changed_ = std::move(listener); }
 
   void create(Task task, const Placer::Place& place);
   // The plugin has taken it over.
@@ -41,6 +43,9 @@ class Tasks {
   // Takes a report over if it is newer than what is known. Requires: the task is not STOPPED.
   void apply(const TaskId& id, v1::TaskReport report);
 
+  // Nothing: no more. Not shown by DescribeTasks.
+  void protect(const TaskId& id, std::optional<Instant> until);
+
   void erase(const TaskId& id);
 
  private:
@@ -50,6 +55,7 @@ class Tasks {
   Placer& placer_;
   Watches& watches_;
   std::function<void(const TaskId&)> stopped_;
+  std::function<void(const Task&)> changed_;
 };
 
 }  // namespace berth::control

@@ -10,67 +10,13 @@
 #include <sstream>
 #include <toml++/toml.h>
 
+#include "core/daemon/config_networks.hpp"
+#include "core/daemon/config_placement.hpp"
+#include "core/daemon/config_section.hpp"
 #include "core/model/arn.hpp"
 
 namespace berth::daemon {
 namespace {
-
-using Refusal = std::optional<Error>;
-
-Error refuse(std::string_view file, const toml::node& node, const std::string& key,
-             const std::string& why) {
-  return Error{Errc::Invalid,
-               std::string(file) + ":" + std::to_string(node.source().begin.line) + ": " + key +
-                   ": " + why,
-               Subject::None,
-               key,
-               {}};
-}
-
-// Reads the members of one table by name and refuses what nobody asked for.
-class Section {
- public:
-  Section(std::string_view file, std::string path, const toml::table& table)
-      : file_(file), path_(std::move(path)), table_(table) {}
-
-  using Reader = std::function<Refusal(const toml::node&, const std::string& key)>;
-
-  Section& on(std::string_view key, Reader reader) {
-    readers_.emplace(key, std::move(reader));
-    return *this;
-  }
-  Section& text(std::string_view key, std::string& out) {
-    return on(key, [this, &out](const toml::node& node, const std::string& name) -> Refusal {
-      const auto value = node.value_exact<std::string>();
-      if (!value) return refuse(file_, node, name, "must be a string");
-      out = *value;
-      return {};
-    });
-  }
-  // Called for keys without a reader; without it they are refused.
-  Section& rest(Reader reader) {
-    rest_ = std::move(reader);
-    return *this;
-  }
-
-  Refusal read() const {
-    for (const auto& [key, node] : table_) {
-      const std::string name = path_.empty() ? std::string(key.str()) : path_ + "." + std::string(key.str());
-      const auto found = readers_.find(std::string(key.str()));
-      const Reader* reader = found != readers_.end() ? &found->second : rest_ ? &rest_ : nullptr;
-      if (!reader) return refuse(file_, node, name, "unknown key");
-      if (auto refusal = (*reader)(node, name)) return refusal;
-    }
-    return {};
-  }
-
- private:
-  std::string_view file_;
-  std::string path_;
-  const toml::table& table_;
-  std::map<std::string, Reader> readers_;
-  Reader rest_;
-};
 
 std::optional<std::string> scalar(const toml::node& node) {
   if (const auto text = node.value_exact<std::string>()) return text;
@@ -105,16 +51,6 @@ Refusal flatten(std::string_view file, const toml::node& node, const std::string
     return {};
   }
   return refuse(file, node, shown, "dates and times are not understood here");
-}
-
-Refusal read_positive(std::string_view file, const toml::node& node, const std::string& name,
-                      std::int64_t least, std::function<void(std::int64_t)> take) {
-  const auto value = node.value_exact<std::int64_t>();
-  if (!value || *value < least) {
-    return refuse(file, node, name, "must be a whole number of at least " + std::to_string(least));
-  }
-  take(*value);
-  return {};
 }
 
 Refusal read_plugin(std::string_view file, const toml::node& node, const std::string& name,
@@ -230,6 +166,17 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
       config.stopped_task_retention = std::chrono::seconds(v);
     });
   };
+  const auto healthy_after = [&](const toml::node& node, const std::string& key) {
+    return read_positive(file, node, key, 0, [&](std::int64_t v) {
+      config.service_healthy_after = std::chrono::seconds(v);
+    });
+  };
+  const auto early_exits = [&](const toml::node& node, const std::string& key) -> Refusal {
+    const auto value = node.value_exact<bool>();
+    if (!value) return refuse(file, node, key, "must be true or false");
+    config.early_exits_fail_deployments = *value;
+    return {};
+  };
   const auto dirs = [&](const toml::node& node, const std::string& key) -> Refusal {
     const toml::array* list = node.as_array();
     if (!list) return refuse(file, node, key, "must be a list of directories");
@@ -261,9 +208,21 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
           .on("account", account)
           .on("api", api)
           .on("stopped_task_retention_seconds", retention)
+          .on("service_healthy_after_seconds", healthy_after)
+          .on("early_exits_fail_deployments", early_exits)
           .on("plugin_dirs", dirs)
           .on("plugins", plugins)
-          .on("agent", [&](const toml::node& node, const std::string&) { return read_agent(file, node, config.agent); })
+          .on("placement", [&](const toml::node& node, const std::string&) { return read_placement(file, node, config.placement); })
+          .on("agent", [&](const toml::node& node,
+                           const std::string&) { return read_agent(file, node, config.agent); })
+          .on("subnet",
+              [&](const toml::node& node, const std::string&) {
+                return read_subnets(file, node, config.networks);
+              })
+          .on("security_group",
+              [&](const toml::node& node, const std::string&) {
+                return read_groups(file, node, config.networks);
+              })
           .on("access_key",
               [&](const toml::node& node, const std::string&) {
                 return read_access_keys(file, node, config.access_keys);
@@ -311,6 +270,29 @@ Result<Config> parse_config(std::string_view text, std::string_view name) {
   return config;
 }
 
+void complete_networks(Config& config) {
+  NetworkSettings& networks = config.networks;
+  if (networks.subnets.empty()) {
+    AddressRange range = *AddressRange::parse("10.127.0.0/16");
+    if (config.data_dir != Config().data_dir) {
+      const std::string path =
+          std::filesystem::absolute(config.data_dir).lexically_normal().string();
+      std::uint32_t mark = 0x811c9dc5u;
+      for (const char c : path) mark = (mark ^ static_cast<unsigned char>(c)) * 0x01000193u;
+      range.base = 10u << 24 | (128 + mark % 64) << 16 | (mark / 64 % 16) << 12;
+      range.prefix = 20;
+    }
+    networks.subnets.push_back({std::string(kDefaultSubnet), range, {}});
+  }
+  for (SubnetConfig& subnet : networks.subnets) {
+    if (subnet.zone.empty()) subnet.zone = config.region + "a";
+  }
+  const bool has_default =
+      std::any_of(networks.groups.begin(), networks.groups.end(),
+                  [](const auto& group) { return group.id() == kDefaultGroup; });
+  if (!has_default) networks.groups.push_back(default_group());
+}
+
 Result<Config> read_config(const std::filesystem::path& file) {
   std::ifstream in(file);
   if (!in) return fail(Errc::NotFound, "cannot read the configuration file " + file.string());
@@ -329,6 +311,22 @@ std::string describe(const Config& config, Secrets secrets) {
   boost::system::error_code ec;
   boost::json::object agent = boost::json::parse(config.agent.settings_json, ec).as_object();
   agent["fleet"] = config.agent.fleet;
+  boost::json::array defaults;
+  for (const auto& one : config.placement.default_strategies) {
+    defaults.push_back({{"type", one.type}, {"field", one.field}});
+  }
+  boost::json::object placement{
+      {"strategies", boost::json::array(config.placement.strategies.begin(),
+                                        config.placement.strategies.end())},
+      {"default_strategy", defaults},
+      {"expected_tasks", config.placement.expected_tasks.size()}};
+  boost::json::array subnets;
+  for (const SubnetConfig& subnet : config.networks.subnets) {
+    subnets.push_back(boost::json::object{
+        {"id", subnet.id}, {"cidr", subnet.range.str()}, {"zone", subnet.zone}});
+  }
+  boost::json::array groups;
+  for (const auto& group : config.networks.groups) groups.emplace_back(group.id());
   boost::json::object shown{
       {"data_dir", config.data_dir.string()},
       {"api", config.api.host + ":" + std::to_string(config.api.port)},
@@ -336,12 +334,17 @@ std::string describe(const Config& config, Secrets secrets) {
       {"account", config.account},
       {"default_cluster", config.default_cluster},
       {"stopped_task_retention_seconds", config.stopped_task_retention.count()},
+      {"service_healthy_after_seconds", config.service_healthy_after.count()},
+      {"early_exits_fail_deployments", config.early_exits_fail_deployments},
       {"tls", !config.tls_certificate.empty()},
       {"tls_certificate", config.tls_certificate},
       {"access_keys", config.access_keys.size()},
       {"log_level", config.log_level},
       {"plugins", plugins},
-      {"agent", agent}};
+      {"subnets", subnets},
+      {"security_groups", groups},
+      {"agent", agent},
+      {"placement", placement}};
   if (secrets == Secrets::FirstAccessKey && !config.access_keys.empty()) {
     const AccessKey& key = config.access_keys.front();
     shown["access_key"] = {{"id", key.id}, {"secret", key.secret}};

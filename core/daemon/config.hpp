@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/model/error.hpp"
+#include "core/model/subnet.hpp"
 
 namespace berth::daemon {
 
@@ -36,6 +37,25 @@ struct AgentSection {
   std::string settings_json = "{}";  // all other keys, for the agent's own configuration
 };
 
+// [placement]
+struct PlacementSection {
+  struct Strategy {
+    std::string type;
+    std::string field;
+  };
+  // A class of tasks that are expected, for the strategy fragmentation.
+  struct ExpectedTask {
+    std::int64_t cpu = 0;
+    std::int64_t gpus = 0;       // whole ones, or
+    std::int64_t gpu_milli = 0;  // thousandths of one
+    std::vector<std::string> models;
+    std::int64_t weight = 1;
+  };
+  std::vector<std::string> strategies;       // beyond ECS's, that requests may name
+  std::vector<Strategy> default_strategies;  // where a request names none; none: ECS's
+  std::vector<ExpectedTask> expected_tasks;
+};
+
 // [[access_key]]
 struct AccessKey {
   std::string id;
@@ -49,6 +69,8 @@ struct Config {
   std::string account = "000000000000";
   std::string default_cluster = "default";
   std::chrono::seconds stopped_task_retention{3600};  // at least an hour
+  std::chrono::seconds service_healthy_after{40};     // RUNNING for so long counts as healthy
+  bool early_exits_fail_deployments = true;           // see core/daemon/README.md
   std::string tls_certificate;                        // PEM files; both or none
   std::string tls_key;
   std::vector<AccessKey> access_keys;
@@ -57,11 +79,17 @@ struct Config {
   std::string log_level = "info";
   std::map<std::string, PluginSection> plugins;
   AgentSection agent;
+  PlacementSection placement;
+  NetworkSettings networks;  // [[subnet]], [[security_group]]; see complete_networks
 };
 
 // Errors: Invalid, with file, line and key.
 [[nodiscard]] Result<Config> read_config(const std::filesystem::path& file);
 [[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
+// Fills in what no table says: the zone of a subnet; sg-default; and where there is no subnet at
+// all subnet-default, whose range follows from the data directory, so that several control planes
+// on one host do not meet.
+void complete_networks(Config& config);
 // "HOST:PORT", "[::1]:PORT". Errors: Invalid.
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
 enum class Secrets {

@@ -14,10 +14,14 @@
 #include "core/api/server.hpp"
 #include "core/control/control.hpp"
 #include "core/daemon/checkpoint.hpp"
+#include "core/daemon/config_placement.hpp"
+#include "core/daemon/exec_streams.hpp"
 #include "core/daemon/log_streams.hpp"
 #include "core/daemon/loop.hpp"
 #include "core/daemon/placement_metrics.hpp"
 #include "core/daemon/plugin_set.hpp"
+#include "core/daemon/stats_calls.hpp"
+#include "core/daemon/task_roles.hpp"
 #include "core/store/sqlite_store.hpp"
 
 namespace berth::daemon {
@@ -77,6 +81,17 @@ class LoopFrontend final : public control::Frontend {
   control::Control& core_;
 };
 
+control::StrategyRules rules_of(const PlacementSection& placement) {
+  control::StrategyRules rules{
+      .allowed = placement.strategies, .defaults = {}, .expected_tasks = expected_tasks(placement)};
+  for (const auto& strategy : placement.default_strategies) {
+    auto& one = rules.defaults.emplace_back();
+    one.set_type(strategy.type);
+    if (!strategy.field.empty()) one.set_field(strategy.field);
+  }
+  return rules;
+}
+
 [[noreturn]] void halt(const Error& error) {
   spdlog::critical("the store failed, nothing more can be acknowledged: {}", error.message);
   spdlog::shutdown();
@@ -97,10 +112,18 @@ class ControlPlane {
              .event = [this](
                           const PluginName& plugin, std::uint32_t event,
                           std::string_view payload) { core_.plugin_event(plugin, event, payload); },
-             .stream = [this](std::string_view chunk) { logs_.chunk(chunk); }}),
+             .stream = [this](std::string_view chunk) { streams_.chunk(chunk); },
+             .role_of =
+                 [this](const PluginName& plugin, const v1::TaskCredentialsRequest& request) {
+                   return role_of(core_.state(), plugin, request);
+                 }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
-                              .stopped_task_retention = config.stopped_task_retention},
+                              .stopped_task_retention = config.stopped_task_retention,
+                              .service_healthy_after = config.service_healthy_after,
+                              .early_exits_fail_deployments = config.early_exits_fail_deployments,
+                              .strategies = rules_of(config.placement),
+                              .networks = config.networks},
               control::Ports{
                   .store = *store_,
                   .plugins = plugins_,
@@ -109,7 +132,8 @@ class ControlPlane {
                   .halt = &halt,
                   .post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
                   .meter = &placement_}),
-        logs_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        streams_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        stats_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         frontend_(loop_, core_) {}
 
   ~ControlPlane() {
@@ -131,6 +155,9 @@ class ControlPlane {
     return serve();
   }
 
+  void rest_services() {
+    loop_.post([this] { core_.rest_services(); });
+  }
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
 
  private:
@@ -155,6 +182,8 @@ class ControlPlane {
     auto server = api::Server::start(
         std::move(api), api::Ports{.control = frontend_,
                                    .logs = logs_,
+                                   .execs = execs_,
+                                   .stats = stats_,
                                    .rng = request_ids_,
                                    .now = [this] { return loop_.now(); },
                                    .plugins = [this] { return plugins_.describe_all(); },
@@ -174,7 +203,10 @@ class ControlPlane {
   std::unique_ptr<store::Store> store_;
   PluginSet plugins_;
   control::Control core_;
-  LogStreams logs_;
+  PluginStreams streams_;
+  LogStreams logs_{streams_};
+  ExecStreams execs_{streams_};
+  StatsCalls stats_;
   LoopFrontend frontend_;
   std::unique_ptr<api::Server> server_;
   std::thread thread_;
@@ -199,6 +231,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   std::error_code ec;
@@ -223,6 +256,11 @@ Result<void> run(const Config& config, const RunOptions& options) {
   }
   int signal = 0;
   sigwait(&signals, &signal);
+  while (signal == SIGUSR1) {
+    spdlog::info("services rest until the next start");
+    plane.rest_services();
+    sigwait(&signals, &signal);
+  }
   spdlog::info("ending on signal {}; tasks go on running", signal);
   std::filesystem::remove(config.data_dir / "berthd.pid", ec);
   return {};

@@ -37,6 +37,7 @@ berth::Result<berth::daemon::Config> configure(const Arguments& arguments) {
     if (!endpoint) return tl::unexpected(endpoint.error());
     config.api = *endpoint;
   }
+  berth::daemon::complete_networks(config);
   return config;
 }
 

@@ -33,7 +33,7 @@ std::vector<std::filesystem::path> directories(const Config& config) {
 }  // namespace
 
 PluginSet::PluginSet(const Config& config, Ports ports)
-    : config_(config), ports_(std::move(ports)) {}
+    : config_(config), ports_(std::move(ports)), broker_({.role_of = ports_.role_of}) {}
 
 PluginSet::~PluginSet() = default;
 
@@ -81,6 +81,7 @@ void PluginSet::use(const plugins::LibraryPtr& library, const PluginSection& sec
   config.set_port_file((config_.data_dir / (name.str() + ".port")).string());
   config.add_interfaces(std::string(plugins::kLaunch));
   config.add_interfaces(std::string(plugins::kRegistry));
+  config.add_interfaces(std::string(plugins::kCredentials));
   options.post = ports_.post;
   options.now = ports_.now;
   options.log = [name](std::int32_t level, std::string_view line) {
@@ -135,6 +136,9 @@ void PluginSet::ready(const PluginName& name, const v1::Manifest& manifest) {
   }
   if (const auto* registry = plugins::find_interface(manifest, plugins::kRegistry)) {
     broker_.add(instance, *registry);
+  }
+  if (plugins::find_interface(manifest, plugins::kCredentials) != nullptr) {
+    broker_.add_credentials(instance);
   }
   spdlog::info("plugin {} {} is active", name.str(), manifest.version());
   const std::lock_guard lock(mutex_);

@@ -29,6 +29,7 @@ class PluginSet final : public control::PluginCalls {
     std::function<void(control::LaunchPlugin)> up;  // a launch type plugin can be used
     std::function<void(const PluginName&, std::uint32_t event, std::string_view payload)> event;
     std::function<void(std::string_view chunk)> stream;  // a v1::StreamChunk
+    plugins::Broker::RoleOf role_of;
   };
   PluginSet(const Config& config, Ports ports);
   ~PluginSet() override;

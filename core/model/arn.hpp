@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Amazon resource names, composed at the edge and taken apart there.
 //
-// Source: the resource types of the ECS service; long formats only for what Berth makes, short ones are understood.
-// Threads: any.
+// Source: the resource types of the ECS service; long formats only for what Berth makes, short ones
+// are understood. Threads: any.
 #pragma once
 
 #include <string>
@@ -25,10 +25,16 @@ struct Realm {
   [[nodiscard]] std::string container_arn(const ClusterName& cluster, const TaskId& task,
                                           std::string_view container_id) const;
   [[nodiscard]] std::string task_definition_arn(const DefinitionId& id) const;
+  [[nodiscard]] std::string service_arn(const ServiceId& service) const;
+  // `id` and `revision`: what StoredServiceDeployment has under these names.
+  [[nodiscard]] std::string service_deployment_arn(const ServiceId& service,
+                                                   std::string_view id) const;
+  [[nodiscard]] std::string service_revision_arn(const ServiceId& service,
+                                                 std::string_view revision) const;
 };
 
-// The parts of an ECS ARN, or of a bare name. `path` is split at '/': for "task/prod/0af3..." type is "task",
-// cluster "prod", id "0af3...".
+// The parts of an ECS ARN, or of a bare name. `path` is split at '/': for "task/prod/0af3..." type
+// is "task", cluster "prod", id "0af3...".
 struct ResourceName {
   std::string type;     // empty for a bare name
   std::string cluster;  // empty for bare names, short ARNs, clusters and task definitions
@@ -39,11 +45,19 @@ struct ResourceName {
 // Errors: Invalid where it starts like an ARN and is none, names another service or another type.
 [[nodiscard]] Result<ResourceName> parse_resource(std::string_view text, std::string_view type);
 
+// The parts of "service-deployment/cluster/service/id" and of "service-revision/...": ARNs only.
+struct ServicePart {
+  ServiceId service;
+  std::string id;
+};
+// Errors: Invalid for anything else.
+[[nodiscard]] Result<ServicePart> parse_service_part(std::string_view text, std::string_view type);
+
 // Splits "family", "family:revision" or either as an ARN; revision 0 stands for the latest.
 // Errors: Invalid, for a revision that is no positive number.
 [[nodiscard]] Result<DefinitionId> parse_definition(std::string_view text);
 
-// 1-255 of [A-Za-z0-9_-]: clusters, families, containers, volumes.
+// 1-255 of [A-Za-z0-9_-]: clusters, families, services, containers, volumes.
 [[nodiscard]] bool is_valid_name(std::string_view name);
 
 }  // namespace berth

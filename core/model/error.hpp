@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How expected failures travel: Result<T>, a value or an Error.
 //
-// Exceptions are for bugs and stay inside one folder. A function that returns a Result is [[nodiscard]].
-// Threads: any.
+// Exceptions are for bugs and stay inside one folder. A function that returns a Result is
+// [[nodiscard]]. Threads: any.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,8 @@
 
 namespace berth {
 
-// What went wrong, as far as code may branch on it. The values are those of berth_status (plugin_abi.h).
+// What went wrong, as far as code may branch on it. The values are those of berth_status
+// (plugin_abi.h).
 enum class Errc {
   NotFound = 1,
   AlreadyExists = 2,
@@ -44,14 +45,17 @@ enum class Subject {
   Task,
   ContainerInstance,
   Service,
-  Request,      // a member of the request: InvalidParameterException
-  Definition,   // a member of a task definition: ClientException
-  ClientToken,  // ConflictException, `ids` holds the resources made with it
+  Request,          // a member of the request: InvalidParameterException
+  Definition,       // a member of a task definition: ClientException
+  ClientToken,      // ConflictException, `ids` holds the resources made with it
   ClusterContents,  // Precondition: `what` is "tasks", "services" or "container instances"
-  Feature,      // Unimplemented: UnsupportedFeatureException
+  Feature,          // Unimplemented: UnsupportedFeatureException
   Platform,
+  Target,          // NotFound: TargetNotFoundException
+  AttributeLimit,  // AttributeLimitExceededException
   Store,
   Plugin,
+  ServiceDeployment,
 };
 
 struct Error {
@@ -70,11 +74,11 @@ using Result = tl::expected<T, Error>;
 [[nodiscard]] inline tl::unexpected<Error> fail(Errc code, std::string message,
                                                 Subject subject = Subject::None,
                                                 std::string what = {}) {
-  return tl::unexpected<Error>(
-      Error{code, std::move(message), subject, std::move(what), {}, {}});
+  return tl::unexpected<Error>(Error{code, std::move(message), subject, std::move(what), {}, {}});
 }
 
-// Ends the process with a message: an invariant of ours is broken. On in release builds. Never for external data.
+// Ends the process with a message: an invariant of ours is broken. On in release builds. Never for
+// external data.
 [[noreturn]] void assert_failed(const char* condition, const char* file, int line);
 
 }  // namespace berth

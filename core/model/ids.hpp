@@ -12,7 +12,8 @@
 
 namespace berth {
 
-// A string that cannot be taken for another kind of string. Ordered and hashable; an empty one names nothing.
+// A string that cannot be taken for another kind of string. Ordered and hashable; an empty one
+// names nothing.
 template <typename Tag>
 class Name {
  public:
@@ -31,6 +32,15 @@ using FamilyName = Name<struct FamilyNameTag>;    // likewise
 using TaskId = Name<struct TaskIdTag>;            // 32 lower-case hex digits
 using NodeId = Name<struct NodeIdTag>;  // a container instance's 32 hex digits, or a pool's own id
 using PluginName = Name<struct PluginNameTag>;
+using ServiceName = Name<struct ServiceNameTag>;            // as a cluster's
+using DeploymentNumber = Name<struct DeploymentNumberTag>;  // 19 digits; shown as "ecs-svc/NUMBER"
+
+// A service's name means something within its cluster.
+struct ServiceId {
+  ClusterName cluster;
+  ServiceName name;
+  auto operator<=>(const ServiceId&) const = default;
+};
 
 // family:revision
 struct DefinitionId {

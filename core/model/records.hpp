@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records of the control plane, as they are in memory: immutable, behind shared pointers, with ids instead of ARNs.
+// The records of the control plane, as they are in memory: immutable, behind shared pointers, with
+// ids instead of ARNs.
 //
-// Invariants: 1. A record never changes once it is shared; a change makes a new one. 2. What all versions of a task
-// have in common (its Launch, its definition) is one object. 3. ARNs are composed at the edge (Realm).
-// Threads: a record may be read from any thread.
+// Invariants: 1. A record never changes once it is shared; a change makes a new one. 2. What all
+// versions of a task have in common (its Launch, its definition) is one object. 3. ARNs are
+// composed at the edge (Realm). Threads: a record may be read from any thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +16,7 @@
 
 #include "berth/model/ecs_operations.pb.h"
 #include "berth/model/ecs_records.pb.h"
+#include "berth/model/stored.pb.h"
 #include "berth/v1/ecs/task.pb.h"
 #include "berth/v1/ecs/task_definition.pb.h"
 #include "berth/v1/launch.pb.h"
@@ -57,6 +60,7 @@ struct Launch {
   std::string started_by;
   ecs::TaskOverride overrides;
   std::optional<ecs::NetworkConfiguration> network_configuration;
+  std::optional<v1::TaskInterface> task_interface;  // with the network mode awsvpc
   std::vector<ecs::Tag> tags;
   bool enable_execute_command = false;
   v1::Requirement requirement;
@@ -65,9 +69,13 @@ struct Launch {
   std::string client_token_key;
   Instant created_at;
   // How its place was found; empty where an older program made the record.
-  std::string placed_by;                                         // "RunTask", "StartTask"
+  std::string placed_by;                                          // "RunTask", "StartTask"
   std::vector<model::PlacementConstraint> placement_constraints;  // the call's own
   std::vector<model::PlacementStrategy> placement_strategy;       // empty: the default
+  // Of a service's task; else empty.
+  ServiceName service;
+  DeploymentNumber deployment;
+  std::map<std::string, std::string> pinned_digests;  // by container
 };
 
 struct Task {
@@ -80,23 +88,25 @@ struct Task {
   TaskStatus last_status = TaskStatus::Pending;
   DesiredStatus desired_status = DesiredStatus::Running;
   std::int64_t version = 1;
-  std::shared_ptr<const v1::TaskReport> report;  // newest report, may be null; its containers by name
+  std::shared_ptr<const v1::TaskReport>
+      report;  // newest report, may be null; its containers by name
   std::optional<StopCode> stop_code;
   std::string stopped_reason;
   std::optional<Instant> started_at;
   std::optional<Instant> stopping_at;
   std::optional<Instant> stopped_at;
   std::optional<Instant> connectivity_at;
-  bool start_acknowledged = false;  // the plugin has taken it over
-  bool forgotten = false;           // the plugin was told that the end is recorded
+  bool start_acknowledged = false;         // the plugin has taken it over
+  bool forgotten = false;                  // the plugin was told that the end is recorded
+  std::optional<Instant> protected_until;  // from scale-in and deployments; may be in the past
 };
 using TaskPtr = std::shared_ptr<const Task>;
 
 enum class InstanceStatus { Active, Draining, Inactive };
 [[nodiscard]] std::string_view to_string(InstanceStatus status);  // "ACTIVE", ...
 
-// A node that is shown as a container instance. Whether its agent is connected is node.connected, which is
-// false after a restart until its plugin says otherwise.
+// A node that is shown as a container instance. Whether its agent is connected is node.connected,
+// which is false after a restart until its plugin says otherwise.
 struct ContainerInstance {
   NodeId id;
   ClusterName cluster;
@@ -111,6 +121,36 @@ struct ContainerInstance {
   std::optional<Instant> inactive_since;
 };
 using ContainerInstancePtr = std::shared_ptr<const ContainerInstance>;
+
+// A service. Its parts are those of the stored message (stored.proto says what each is).
+struct Service {
+  ServiceId id;
+  model::StoredService data;
+  [[nodiscard]] bool active() const { return data.status() == "ACTIVE"; }
+  [[nodiscard]] bool inactive() const { return data.status() == "INACTIVE"; }
+};
+using ServicePtr = std::shared_ptr<const Service>;
+
+// A deployment of a service: one revision of it, and how far it got.
+struct ServiceDeployment {
+  ServiceId service;
+  DeploymentNumber number;
+  model::StoredServiceDeployment data;
+  [[nodiscard]] bool primary() const {
+    return data.role() == model::StoredServiceDeployment::ROLE_PRIMARY;
+  }
+  // Shown among the service's deployments: it is PRIMARY, or still has tasks.
+  [[nodiscard]] bool current() const {
+    return primary() || data.role() == model::StoredServiceDeployment::ROLE_ACTIVE;
+  }
+  [[nodiscard]] bool in_progress() const {
+    return data.rollout() == model::StoredServiceDeployment::ROLLOUT_IN_PROGRESS;
+  }
+  [[nodiscard]] bool failed() const {
+    return data.rollout() == model::StoredServiceDeployment::ROLLOUT_FAILED;
+  }
+};
+using ServiceDeploymentPtr = std::shared_ptr<const ServiceDeployment>;
 
 // What a clientToken stood for. Key: "RunTask/cluster/token".
 struct ClientToken {

@@ -86,6 +86,7 @@ void write_launch(const Launch& launch, model::StoredTask& out) {
   if (launch.network_configuration) {
     *out.mutable_network_configuration() = *launch.network_configuration;
   }
+  if (launch.task_interface) *out.mutable_task_interface() = *launch.task_interface;
   write_all(launch.tags, out.mutable_tags());
   out.set_enable_execute_command(launch.enable_execute_command);
   *out.mutable_requirement() = launch.requirement;
@@ -96,6 +97,9 @@ void write_launch(const Launch& launch, model::StoredTask& out) {
   out.set_placed_by(launch.placed_by);
   write_all(launch.placement_constraints, out.mutable_placement_constraints());
   write_all(launch.placement_strategy, out.mutable_placement_strategy());
+  out.set_service(launch.service.str());
+  out.set_deployment(launch.deployment.str());
+  out.mutable_pinned_digests()->insert(launch.pinned_digests.begin(), launch.pinned_digests.end());
 }
 
 Launch launch_of(const model::StoredTask& in) {
@@ -108,6 +112,7 @@ Launch launch_of(const model::StoredTask& in) {
   launch.started_by = in.started_by();
   launch.overrides = in.overrides();
   if (in.has_network_configuration()) launch.network_configuration = in.network_configuration();
+  if (in.has_task_interface()) launch.task_interface = in.task_interface();
   launch.tags = all_of(in.tags());
   launch.enable_execute_command = in.enable_execute_command();
   launch.requirement = in.requirement();
@@ -118,6 +123,9 @@ Launch launch_of(const model::StoredTask& in) {
   launch.placed_by = in.placed_by();
   launch.placement_constraints = all_of(in.placement_constraints());
   launch.placement_strategy = all_of(in.placement_strategy());
+  launch.service = ServiceName(in.service());
+  launch.deployment = DeploymentNumber(in.deployment());
+  launch.pinned_digests.insert(in.pinned_digests().begin(), in.pinned_digests().end());
   return launch;
 }
 
@@ -127,6 +135,14 @@ std::string key_of(const DefinitionId& id) {
   char digits[16];
   std::snprintf(digits, sizeof digits, "%010d", id.revision);
   return id.family.str() + ":" + digits;
+}
+
+std::string key_of(const ServiceId& id) {
+  return id.cluster.str() + "/" + id.name.str();
+}
+
+std::string key_of(const ServiceId& id, const DeploymentNumber& number) {
+  return key_of(id) + "/" + number.str();
 }
 
 std::string encode(const Cluster& cluster) {
@@ -207,6 +223,7 @@ std::string encode(const Task& task) {
   if (task.connectivity_at) write(out.mutable_connectivity_at(), *task.connectivity_at);
   out.set_start_acknowledged(task.start_acknowledged);
   out.set_forgotten(task.forgotten);
+  if (task.protected_until) write(out.mutable_protected_until(), *task.protected_until);
   return bytes_of(out);
 }
 
@@ -236,6 +253,7 @@ Result<Task> decode_task(std::string_view bytes,
   if (in.has_connectivity_at()) task.connectivity_at = instant_of(in.connectivity_at());
   task.start_acknowledged = in.start_acknowledged();
   task.forgotten = in.forgotten();
+  if (in.has_protected_until()) task.protected_until = instant_of(in.protected_until());
   return task;
 }
 
@@ -295,6 +313,43 @@ Result<ClientToken> decode_token(std::string_view key, std::string_view bytes) {
   token.failures = all_of(in.failures());
   token.made_at = instant_of(in.made_at());
   return token;
+}
+
+std::string encode(const Service& service) {
+  model::StoredService out = service.data;
+  out.set_cluster(service.id.cluster.str());
+  out.set_name(service.id.name.str());
+  return bytes_of(out);
+}
+
+Result<Service> decode_service(std::string_view bytes) {
+  Service service;
+  model::StoredService& in = service.data;
+  if (!parse(in, bytes) || in.cluster().empty() || in.name().empty()) return unreadable("service");
+  if (in.status() != "ACTIVE" && in.status() != "DRAINING" && in.status() != "INACTIVE") {
+    return unreadable("service (its status is unknown)");
+  }
+  service.id = {ClusterName(in.cluster()), ServiceName(in.name())};
+  return service;
+}
+
+std::string encode(const ServiceDeployment& deployment) {
+  model::StoredServiceDeployment out = deployment.data;
+  out.set_cluster(deployment.service.cluster.str());
+  out.set_service(deployment.service.name.str());
+  out.set_number(deployment.number.str());
+  return bytes_of(out);
+}
+
+Result<ServiceDeployment> decode_deployment(std::string_view bytes) {
+  ServiceDeployment deployment;
+  model::StoredServiceDeployment& in = deployment.data;
+  if (!parse(in, bytes) || in.cluster().empty() || in.service().empty() || in.number().empty()) {
+    return unreadable("deployment of a service");
+  }
+  deployment.service = {ClusterName(in.cluster()), ServiceName(in.service())};
+  deployment.number = DeploymentNumber(in.number());
+  return deployment;
 }
 
 std::string encode_family(const FamilyName& family, std::int32_t last_revision) {

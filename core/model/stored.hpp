@@ -17,12 +17,17 @@ namespace berth::stored {
 
 // Keys order records within their kind.
 [[nodiscard]] std::string key_of(const DefinitionId& id);  // "family:0000000001"
+[[nodiscard]] std::string key_of(const ServiceId& id);     // "cluster/name"
+[[nodiscard]] std::string key_of(const ServiceId& id,
+                                 const DeploymentNumber& number);  // "cluster/name/number"
 
 [[nodiscard]] std::string encode(const Cluster& cluster);
 [[nodiscard]] std::string encode(const TaskDefinition& definition);
 [[nodiscard]] std::string encode(const Task& task);
 [[nodiscard]] std::string encode(const ContainerInstance& instance);
 [[nodiscard]] std::string encode(const ClientToken& token);
+[[nodiscard]] std::string encode(const Service& service);
+[[nodiscard]] std::string encode(const ServiceDeployment& deployment);
 [[nodiscard]] std::string encode_family(const FamilyName& family, std::int32_t last_revision);
 
 [[nodiscard]] Result<Cluster> decode_cluster(std::string_view bytes);
@@ -35,6 +40,8 @@ namespace berth::stored {
 // Its node is not connected, whatever it was when it was stored.
 [[nodiscard]] Result<ContainerInstance> decode_instance(std::string_view bytes);
 [[nodiscard]] Result<ClientToken> decode_token(std::string_view key, std::string_view bytes);
+[[nodiscard]] Result<Service> decode_service(std::string_view bytes);
+[[nodiscard]] Result<ServiceDeployment> decode_deployment(std::string_view bytes);
 struct StoredFamily {
   FamilyName family;
   std::int32_t last_revision = 0;

@@ -73,7 +73,7 @@ struct Broker::Question {
   std::weak_ptr<Peer> asker;
   std::uint64_t id = 0;
   std::uint32_t method = 0;
-  std::string registry_host;
+  std::string nobody;  // what to say where there is none to ask
   std::string request;
   std::vector<std::weak_ptr<Peer>> routes;  // not yet asked
 };
@@ -92,6 +92,11 @@ void Broker::add(const std::shared_ptr<Peer>& registry, const v1::Interface& int
 
 void Broker::remove(const PluginName& registry) {
   routes_.erase(registry);
+  credentials_.erase(registry);
+}
+
+void Broker::add_credentials(const std::shared_ptr<Peer>& plugin) {
+  credentials_[plugin->name()] = plugin;
 }
 
 std::vector<std::weak_ptr<Peer>> Broker::routes_for(const std::string& host) const {
@@ -111,6 +116,56 @@ std::vector<std::weak_ptr<Peer>> Broker::routes_for(const std::string& host) con
   return peers;
 }
 
+// What a question asks, and of whom.
+Result<void> Broker::read(Question& question, const PluginName& asker, v1::Ask& ask) const {
+  const auto unreadable = fail(Errc::Invalid, "the question's request cannot be read");
+  const auto of_registry = [&](auto request, std::string& bytes, v1::Method method) -> Result<void> {
+    question.request = std::move(bytes);
+    if (!request.ParseFromString(question.request)) return unreadable;
+    question.method = method;
+    question.routes = routes_for(request.registry());
+    question.nobody = "no registry plugin serves '" + request.registry() +
+                      "'; load one whose registry_hosts match it";
+    return {};
+  };
+  if (ask.has_mirrors()) {
+    return of_registry(v1::MirrorsRequest(), *ask.mutable_mirrors()->mutable_request(),
+                       v1::METHOD_REGISTRY_MIRRORS);
+  }
+  if (ask.has_authorize()) {
+    return of_registry(v1::AuthorizeRequest(), *ask.mutable_authorize()->mutable_request(),
+                       v1::METHOD_REGISTRY_AUTHORIZE);
+  }
+  if (ask.has_task_credentials()) {
+    v1::TaskCredentialsRequest request;
+    if (!request.ParseFromString(ask.task_credentials().request())) return unreadable;
+    auto arn = options_.role_of
+                   ? options_.role_of(asker, request)
+                   : Result<std::string>(fail(Errc::NotFound, "tasks have no roles here"));
+    if (!arn) return tl::unexpected(arn.error());
+    v1::AssumeRoleRequest role;
+    role.set_role_arn(*arn);
+    role.set_session_name(request.task_id());
+    return read_role(question, role);
+  }
+  if (ask.has_assume_role()) {
+    // Registry plugins are part of the control plane; what runs tasks must name a task.
+    if (!routes_.contains(asker)) return fail(Errc::Denied, "only registry plugins may name a role");
+    v1::AssumeRoleRequest role;
+    if (!role.ParseFromString(ask.assume_role().request())) return unreadable;
+    return read_role(question, role);
+  }
+  return fail(Errc::Unimplemented, "a question that this Berth does not know");
+}
+
+Result<void> Broker::read_role(Question& question, const v1::AssumeRoleRequest& request) const {
+  question.method = v1::METHOD_CREDENTIALS_ASSUME_ROLE;
+  question.request = request.SerializeAsString();
+  for (const auto& [name, plugin] : credentials_) question.routes.push_back(plugin);
+  question.nobody = "no plugin knows the role " + request.role_arn();
+  return {};
+}
+
 Result<void> Broker::ask(const std::shared_ptr<Peer>& asker, std::string_view payload) {
   v1::Ask ask;
   if (!ask.ParseFromArray(payload.data(), static_cast<int>(payload.size())) || ask.ask_id() == 0) {
@@ -127,24 +182,9 @@ Result<void> Broker::ask(const std::shared_ptr<Peer>& asker, std::string_view pa
   if ((*open_)[asker->name()] > options_.open_asks) {
     return refuse(Errc::Unavailable, "too many questions are open");
   }
-  bool readable = false;
-  if (ask.has_mirrors()) {
-    v1::MirrorsRequest request;
-    question->request = std::move(*ask.mutable_mirrors()->mutable_request());
-    readable = request.ParseFromString(question->request);
-    question->method = v1::METHOD_REGISTRY_MIRRORS;
-    question->registry_host = request.registry();
-  } else if (ask.has_authorize()) {
-    v1::AuthorizeRequest request;
-    question->request = std::move(*ask.mutable_authorize()->mutable_request());
-    readable = request.ParseFromString(question->request);
-    question->method = v1::METHOD_REGISTRY_AUTHORIZE;
-    question->registry_host = request.registry();
-  } else {
-    return refuse(Errc::Unimplemented, "a question that this Berth does not know");
+  if (const auto read_it = read(*question, asker->name(), ask); !read_it) {
+    return refuse(read_it.error().code, read_it.error().message);
   }
-  if (!readable) return refuse(Errc::Invalid, "the question's request cannot be read");
-  question->routes = routes_for(question->registry_host);
   next(question);
   return {};
 }
@@ -168,9 +208,7 @@ void Broker::next(const QuestionPtr& question) {
                    });
     return;
   }
-  const auto [status, bytes] =
-      encode(Error{Errc::NotFound, "no registry plugin serves '" + question->registry_host +
-                                       "'; load one whose registry_hosts match it"});
+  const auto [status, bytes] = encode(Error{Errc::NotFound, question->nobody});
   answer(*question, status, bytes);
 }
 

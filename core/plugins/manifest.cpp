@@ -22,6 +22,7 @@ std::vector<v1::Method> demanded(std::string_view interface) {
   if (interface == kRegistry) {
     return {v1::METHOD_REGISTRY_MIRRORS, v1::METHOD_REGISTRY_AUTHORIZE};
   }
+  if (interface == kCredentials) return {v1::METHOD_CREDENTIALS_ASSUME_ROLE};
   return {};
 }
 
@@ -61,7 +62,8 @@ Result<void> check_manifest(const v1::Manifest& manifest, const Library& library
     if (!seen.insert(interface.id()).second) {
       return refuse(library, "names the interface '" + interface.id() + "' twice");
     }
-    if (interface.id() != kLaunch && interface.id() != kHost && interface.id() != kRegistry) {
+    if (interface.id() != kLaunch && interface.id() != kHost && interface.id() != kRegistry &&
+        interface.id() != kCredentials) {
       continue;
     }
     ++known;
@@ -72,7 +74,7 @@ Result<void> check_manifest(const v1::Manifest& manifest, const Library& library
   if (known == 0) {
     return refuse(library,
                   "names no interface that this Berth knows (berth.launch/1, berth.host/1, "
-                  "berth.registry/1)");
+                  "berth.registry/1, berth.credentials/1)");
   }
   return {};
 }

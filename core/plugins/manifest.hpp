@@ -15,6 +15,7 @@ namespace berth::plugins {
 inline constexpr std::string_view kLaunch = "berth.launch/1";
 inline constexpr std::string_view kHost = "berth.host/1";
 inline constexpr std::string_view kRegistry = "berth.registry/1";
+inline constexpr std::string_view kCredentials = "berth.credentials/1";
 
 // Name and version are the table's; at least one interface that this Berth knows, none twice; each
 // known one offers what the contract demands of it and says what it serves. Interfaces, methods and

@@ -25,6 +25,8 @@ enum class Kind : std::uint8_t {
   Task = 4,
   Instance = 5,
   Token = 6,
+  Service = 7,
+  Deployment = 8,  // of a service
 };
 
 struct Change {

@@ -61,6 +61,9 @@ Ec2::Ec2(sdk::Host host) : LaunchType(host), worker_(host) {
   config_.heartbeat = std::chrono::milliseconds(heartbeat);
   config_.dead_after = std::chrono::milliseconds(dead_after);
   config_.max_nodes = static_cast<std::size_t>(settings.integer("max_nodes", 100'000, {.min = 1, .max = 1'000'000}));
+  const auto lifetime = settings.integer("certificate_lifetime_seconds", 30 * 24 * 3600, {.min = 1, .max = 3650 * 24 * 3600});
+  if (lifetime * 1000 < 6 * heartbeat) settings.reject("certificate_lifetime_seconds", "it is less than six heartbeats");
+  config_.certificate_lifetime = std::chrono::seconds(lifetime);
   config_.data_dir = host.data_dir();
   if (!host.config().cluster().empty()) config_.cluster = host.config().cluster();
 }
@@ -156,6 +159,14 @@ void Ec2::answer(fleet::AskHandle to, const v1::Ask& question) {
   };
   if (question.has_mirrors()) return host().mirrors_bytes(question.mirrors().request(), pass_on);
   if (question.has_authorize()) return host().authorize_bytes(question.authorize().request(), pass_on);
+  if (question.has_task_credentials()) {
+    v1::TaskCredentialsRequest request;
+    if (!request.ParseFromString(question.task_credentials().request())) {
+      return pass_on(sdk::fail(BERTH_INVALID, "the question cannot be read"));
+    }
+    request.set_node_id(to.node_id);  // whatever it says
+    return host().task_credentials(request, pass_on);
+  }
   pass_on(sdk::fail(BERTH_UNIMPLEMENTED, "this control plane does not know the question"));
 }
 
@@ -297,26 +308,54 @@ void Ec2::forget(v1::ForgetTasksRequest request, sdk::Completion<v1::Empty> done
   }
 }
 
-void Ec2::logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::LogsResponse> done) {
+// A stream is bound to its connection: an agent that goes takes it along.
+template <typename Request, typename Response>
+void Ec2::route_stream(v1::Method method, const Request& request, const sdk::Stream& stream,
+                       const sdk::Completion<Response>& done) {
   fleet::Server* const fleet = server();
   if (!fleet) return done.fail(sdk::fail(BERTH_UNAVAILABLE, "the launch type EC2 is not ready yet"));
   const std::uint64_t call = fleet->call(
-      request.node_id(), v1::METHOD_LAUNCH_LOGS, request.SerializeAsString(),
+      request.node_id(), method, request.SerializeAsString(),
       {.timeout = done.timeout(), .stream_id = request.stream_id(), .credit = request.credit_bytes()},
       [done](berth_status status, const std::string& payload) {
         if (status == BERTH_OK) return done.ok_bytes(payload);
         done.fail(error_of(status, payload));
       },
-      [stream](const v1::StreamChunk& chunk) { stream.send(chunk.channel(), chunk.data()); });
-  // The agent has the host's credit, so nothing piles up here.
+      [stream](const v1::StreamChunk& chunk) {
+        if (chunk.input_credit_bytes() > 0) stream.grant_input(chunk.input_credit_bytes());
+        stream.send(chunk.channel(), chunk.data());
+      });
+  // The agent has the host's credit, and the host the agent's, so nothing piles up here.
   stream.on_credit([door = door_, call](std::uint32_t bytes) {
     const std::lock_guard lock(door->mutex);
     if (door->server) door->server->credit(call, bytes);
+  });
+  stream.on_input([door = door_, call](const v1::StreamWrite& write) {
+    const std::lock_guard lock(door->mutex);
+    if (door->server) door->server->write(call, write);
   });
   done.on_cancel([door = door_, call] {
     const std::lock_guard lock(door->mutex);
     if (door->server) door->server->cancel(call);
   });
+}
+
+void Ec2::exec(v1::ExecRequest request, sdk::Stream stream, sdk::Completion<v1::ExecResponse> done) {
+  route_stream(v1::METHOD_LAUNCH_EXEC, request, stream, done);
+}
+
+void Ec2::logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::LogsResponse> done) {
+  route_stream(v1::METHOD_LAUNCH_LOGS, request, stream, done);
+}
+
+void Ec2::stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) {
+  fleet::Server* const fleet = server();
+  if (!fleet) return done.fail(sdk::fail(BERTH_UNAVAILABLE, "the launch type EC2 is not ready yet"));
+  fleet->call(request.node_id(), v1::METHOD_LAUNCH_STATS, request.SerializeAsString(), {.timeout = done.timeout()},
+              [done](berth_status status, const std::string& payload) {
+                if (status == BERTH_OK) return done.ok_bytes(payload);
+                done.fail(error_of(status, payload));
+              });
 }
 
 // Draining is the host's affair: nothing more is placed on such a node.

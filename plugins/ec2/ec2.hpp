@@ -31,7 +31,9 @@ class Ec2 final : public sdk::LaunchType {
   void list_owned(v1::ListOwnedRequest request, sdk::Completion<v1::ListOwnedResponse> done) override;
   void recover(v1::RecoverRequest request, sdk::Completion<v1::RecoverResponse> done) override;
   void forget(v1::ForgetTasksRequest request, sdk::Completion<v1::Empty> done) override;
+  void exec(v1::ExecRequest request, sdk::Stream stream, sdk::Completion<v1::ExecResponse> done) override;
   void logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::LogsResponse> done) override;
+  void stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) override;
   void update_node(v1::UpdateNodeRequest request, sdk::Completion<v1::Empty> done) override;
 
  private:
@@ -55,6 +57,10 @@ class Ec2 final : public sdk::LaunchType {
   template <typename Response>
   void route(const std::string& node_id, v1::Method method, const std::string& request,
              const sdk::Completion<Response>& done);
+  // The same for a call that streams: chunks, input and credit of both ways go through.
+  template <typename Request, typename Response>
+  void route_stream(v1::Method method, const Request& request, const sdk::Stream& stream,
+                    const sdk::Completion<Response>& done);
   // Asks these nodes for their tasks, and calls `done` with all answers.
   void list(const std::vector<std::string>& node_ids, std::chrono::milliseconds timeout,
             std::function<void(Lists)> done);

@@ -51,6 +51,16 @@ class Planner {
       refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "networkConfiguration",
              "Network Configuration is not valid for the given networkMode of this task definition.");
     }
+    if (!request_.has_network_configuration() && definition_.network_mode() == "awsvpc") {
+      refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "networkConfiguration",
+             "Network Configuration must be provided when networkMode 'awsvpc' is specified.");
+    }
+    // There is no way from outside to a task's own interface on hosts of one's own.
+    if (request_.network_configuration().awsvpc_configuration().assign_public_ip() == "ENABLED") {
+      refuse(v1::Refusal::ERROR_INVALID_PARAMETER,
+             "networkConfiguration.awsvpcConfiguration.assignPublicIp",
+             "Assign public IP is not supported for this launch type.");
+    }
     if (!request_.platform_version().empty()) {
       refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "platformVersion", "The platform version must be null when specifying an EC2 launch type.");
     }
@@ -122,11 +132,14 @@ class Planner {
   void add_ports() {
     std::set<std::pair<bool, std::uint32_t>> taken;
     const bool host = definition_.network_mode() == "host";
+    const bool own_interface = definition_.network_mode() == "awsvpc";
+    if (own_interface) response_.mutable_requirement()->set_eni_slots(1);
     for (int i = 0; i < definition_.container_definitions_size(); ++i) {
       const auto& container = definition_.container_definitions(i);
       for (int p = 0; p < container.port_mappings_size(); ++p) {
         const auto& mapping = container.port_mappings(p);
         const std::string member = path(i, "portMappings[" + std::to_string(p) + "]");
+        if (mapping.has_container_port_range()) continue;  // on dynamic host ports
         if (mapping.container_port() < 1 || mapping.container_port() > 65535) {
           refuse(member, "A port is a number from 1 to 65535.");
           continue;
@@ -135,11 +148,13 @@ class Planner {
           refuse(member, "A task without a network has no portMappings.");
           continue;
         }
-        if (host && mapping.host_port() != 0 && mapping.host_port() != mapping.container_port()) {
-          refuse(member + ".hostPort", "With the network mode host, hostPort is containerPort or absent.");
+        if ((host || own_interface) && mapping.host_port() != 0 &&
+            mapping.host_port() != mapping.container_port()) {
+          refuse(member + ".hostPort", "With the network mode " + definition_.network_mode() +
+                                           ", hostPort is containerPort or absent.");
           continue;
         }
-        const int number = host ? mapping.container_port() : mapping.host_port();
+        const int number = host || own_interface ? mapping.container_port() : mapping.host_port();
         if (number == 0) continue;
         if (number < 0 || number > 65535) {
           refuse(member, "A port is a number from 1 to 65535.");
@@ -150,6 +165,7 @@ class Planner {
           refuse(member + ".hostPort", "The host port " + std::to_string(number) + " is mapped twice in this task.");
           continue;
         }
+        if (own_interface) continue;  // its ports are its own
         auto& port = *response_.mutable_requirement()->add_ports();
         port.set_protocol(udp ? v1::Port::PROTOCOL_UDP : v1::Port::PROTOCOL_TCP);
         port.set_number(static_cast<std::uint32_t>(number));
@@ -164,9 +180,21 @@ class Planner {
     if (!value.empty()) attribute.set_value(value);
   }
 
+  void add_attributes_of_options(const ContainerDefinition& container) {
+    if (container.privileged()) require("com.amazonaws.ecs.capability.privileged-container");
+    for (const auto& mapping : container.port_mappings()) {
+      if (mapping.has_container_port_range()) require("ecs.capability.network.container-port-range");
+    }
+    for (const std::string& option : container.docker_security_options()) {
+      const bool profile = option.starts_with("apparmor") && !option.ends_with("unconfined");
+      if (profile) require("com.amazonaws.ecs.capability.apparmor");
+    }
+  }
+
   // The capabilities that agents of Berth register, where the task uses them.
   void add_attributes() {
     require("ecs.os-type", "linux");
+    if (definition_.network_mode() == "awsvpc") require("ecs.capability.task-eni");
     const auto& architecture = definition_.runtime_platform().cpu_architecture();
     if (architecture == "X86_64") require("ecs.cpu-architecture", "x86_64");
     if (architecture == "ARM64") require("ecs.cpu-architecture", "arm64");
@@ -174,11 +202,29 @@ class Planner {
     if (!definition_.cpu().empty() || !definition_.memory().empty() || changes.has_cpu() || changes.has_memory()) {
       require("ecs.capability.task-cpu-mem-limit");
     }
+    if (definition_.has_pid_mode() || definition_.has_ipc_mode()) require("ecs.capability.pid-ipc-namespace-sharing");
+    for (const auto& volume : definition_.volumes()) {
+      if (volume.has_docker_volume_configuration()) require("ecs.capability.docker-plugin.local");
+    }
+    if (!definition_.task_role_arn().empty() || !changes.task_role_arn().empty()) {
+      const bool host = definition_.network_mode() == "host";
+      require(std::string("com.amazonaws.ecs.capability.task-iam-role") + (host ? "-network-host" : ""));
+    }
     for (const auto& container : definition_.container_definitions()) {
+      add_attributes_of_options(container);
+      for (const auto& secret : container.secrets()) {
+        const bool asm_secret = secret.value_from().find(":secretsmanager:") != std::string::npos;
+        require(std::string("ecs.capability.secrets.") + (asm_secret ? "asm" : "ssm") + ".environment-variables");
+      }
+      if (container.environment_files_size() > 0 || override_of(container).environment_files_size() > 0) {
+        require("ecs.capability.env-files.s3");
+      }
       if (container.has_log_configuration()) {
         require("com.amazonaws.ecs.capability.logging-driver." + container.log_configuration().log_driver());
       }
       if (container.depends_on_size() > 0) require("ecs.capability.container-ordering");
+      if (container.has_health_check()) require("ecs.capability.container-health-check");
+      if (container.restart_policy().enabled()) require("ecs.capability.container-restart-policy");
       const std::string host = container.image().substr(0, container.image().find('/'));
       if (host.find(".dkr.ecr") != std::string::npos && host.find(".amazonaws.com") != std::string::npos) {
         require("com.amazonaws.ecs.capability.ecr-auth");

@@ -4,6 +4,9 @@
 #include <map>
 #include <string>
 
+#include "sdk/runtime/log/log_options.hpp"
+#include "sdk/runtime/options/check.hpp"
+
 namespace berth::ec2 {
 namespace {
 
@@ -30,52 +33,18 @@ bool is_other_architecture(const TaskDefinition& d) {
 }
 
 constexpr Member<TaskDefinition> kTaskMembers[] = {
-    {"networkMode", [](const TaskDefinition& d) { return d.network_mode() == "awsvpc"; }},
-    {"volumes", [](const TaskDefinition& d) { return d.volumes_size() > 0; }},
     {"runtimePlatform.operatingSystemFamily", is_other_system},
     {"runtimePlatform.cpuArchitecture", is_other_architecture},
-    {"inferenceAccelerators", [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
-    {"pidMode", [](const TaskDefinition& d) { return d.has_pid_mode(); }},
-    {"ipcMode", [](const TaskDefinition& d) { return d.has_ipc_mode(); }},
+    {"inferenceAccelerators",
+     [](const TaskDefinition& d) { return d.inference_accelerators_size() > 0; }},
     {"proxyConfiguration", [](const TaskDefinition& d) { return d.has_proxy_configuration(); }},
     {"ephemeralStorage", [](const TaskDefinition& d) { return d.has_ephemeral_storage(); }},
     {"enableFaultInjection", [](const TaskDefinition& d) { return d.enable_fault_injection(); }},
 };
 
-bool has_other_options(const ContainerDefinition& c) {
-  for (const auto& [name, value] : c.log_configuration().options()) {
-    if (name != "max-size" && name != "max-file" && !(name == "mode" && value == "blocking")) return true;
-  }
-  return false;
-}
-
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
-    {"links", [](const ContainerDefinition& c) { return c.links_size() > 0; }},
-    {"restartPolicy",
-     [](const ContainerDefinition& c) {
-       return c.has_restart_policy() && (!c.restart_policy().has_enabled() || c.restart_policy().enabled());
-     }},
-    {"environmentFiles", [](const ContainerDefinition& c) { return c.environment_files_size() > 0; }},
-    {"mountPoints", [](const ContainerDefinition& c) { return c.mount_points_size() > 0; }},
-    {"volumesFrom", [](const ContainerDefinition& c) { return c.volumes_from_size() > 0; }},
-    {"linuxParameters", [](const ContainerDefinition& c) { return c.has_linux_parameters(); }},
-    {"secrets", [](const ContainerDefinition& c) { return c.secrets_size() > 0; }},
-    {"versionConsistency", [](const ContainerDefinition& c) { return c.has_version_consistency(); }},
-    {"disableNetworking", [](const ContainerDefinition& c) { return c.disable_networking(); }},
-    {"privileged", [](const ContainerDefinition& c) { return c.privileged(); }},
-    {"dockerSecurityOptions", [](const ContainerDefinition& c) { return c.docker_security_options_size() > 0; }},
-    {"interactive", [](const ContainerDefinition& c) { return c.interactive(); }},
-    {"pseudoTerminal", [](const ContainerDefinition& c) { return c.pseudo_terminal(); }},
-    {"ulimits", [](const ContainerDefinition& c) { return c.ulimits_size() > 0; }},
-    {"logConfiguration.logDriver",
-     [](const ContainerDefinition& c) {
-       return c.has_log_configuration() && c.log_configuration().log_driver() != "json-file";
-     }},
-    {"logConfiguration.options", has_other_options},
     {"logConfiguration.secretOptions",
      [](const ContainerDefinition& c) { return c.log_configuration().secret_options_size() > 0; }},
-    {"healthCheck", [](const ContainerDefinition& c) { return c.has_health_check(); }},
-    {"systemControls", [](const ContainerDefinition& c) { return c.system_controls_size() > 0; }},
     {"resourceRequirements", [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
     {"firelensConfiguration", [](const ContainerDefinition& c) { return c.has_firelens_configuration(); }},
     {"credentialSpecs", [](const ContainerDefinition& c) { return c.credential_specs_size() > 0; }},
@@ -87,7 +56,6 @@ constexpr Member<TaskOverride> kOverrideMembers[] = {
     {"overrides.ephemeralStorage", [](const TaskOverride& o) { return o.has_ephemeral_storage(); }},
 };
 constexpr Member<ContainerOverride> kContainerOverrideMembers[] = {
-    {"environmentFiles", [](const ContainerOverride& o) { return o.environment_files_size() > 0; }},
     {"resourceRequirements", [](const ContainerOverride& o) { return o.resource_requirements_size() > 0; }},
 };
 
@@ -95,11 +63,38 @@ std::string at(const std::string& list, int index) { return list + "[" + std::to
 
 class Refusals {
  public:
+  // What the agent would say of a member that it acts on.
+  void add(const sdk::Error& error) {
+    v1::Refusal refusal;
+    refusal.set_member(error.field);
+    refusal.set_message(error.message);
+    refusal.set_error(error.status == BERTH_UNIMPLEMENTED ? v1::Refusal::ERROR_UNSUPPORTED_FEATURE
+                                                          : v1::Refusal::ERROR_CLIENT);
+    found.push_back(std::move(refusal));
+  }
   void add(const std::string& member) {
     v1::Refusal refusal;
     refusal.set_member(member);
     refusal.set_message("The launch type EC2 does not act on " + member + " yet.");
     refusal.set_error(v1::Refusal::ERROR_UNSUPPORTED_FEATURE);
+    found.push_back(std::move(refusal));
+  }
+  // The log driver and its options, as the agent reads them.
+  void check_log(const v1::ecs::LogConfiguration& log, const std::string& prefix) {
+    const auto plan = runtime::read_log_plan(log.log_driver(), {log.options().begin(), log.options().end()});
+    if (plan) return;
+    // Options are one member; the message says which of them.
+    const std::string& field = plan.error().field;
+    const std::string member = prefix + field.substr(0, field.find('['));
+    if (plan.error().status == BERTH_UNIMPLEMENTED) {
+      add(member);
+      found.back().set_message("The launch type EC2 does not act on " + prefix + field + ": " + plan.error().message);
+      return;
+    }
+    v1::Refusal refusal;
+    refusal.set_member(member);
+    refusal.set_message(plan.error().message);
+    refusal.set_error(v1::Refusal::ERROR_CLIENT);
     found.push_back(std::move(refusal));
   }
   template <typename Message, std::size_t size>
@@ -121,19 +116,15 @@ std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request) {
   for (int i = 0; i < containers.size(); ++i) {
     const std::string path = at("containerDefinitions", i) + ".";
     refusals.check(kContainerMembers, containers[i], path);
-    for (int p = 0; p < containers[i].port_mappings_size(); ++p) {
-      if (!containers[i].port_mappings(p).has_container_port_range()) continue;
-      refusals.add(at(path + "portMappings", p) + ".containerPortRange");
-    }
-    for (int d = 0; d < containers[i].depends_on_size(); ++d) {
-      if (containers[i].depends_on(d).condition() != "HEALTHY") continue;
-      refusals.add(at(path + "dependsOn", d) + ".condition");
-    }
+    refusals.check_log(containers[i].log_configuration(), path + "logConfiguration.");
   }
   refusals.check(kOverrideMembers, request.overrides(), "");
   for (int i = 0; i < request.overrides().container_overrides_size(); ++i) {
     refusals.check(kContainerOverrideMembers, request.overrides().container_overrides(i),
                    at("overrides.containerOverrides", i) + ".");
+  }
+  if (auto good = runtime::options::check(request.definition(), request.overrides()); !good) {
+    refusals.add(good.error());
   }
   return refusals.found;
 }

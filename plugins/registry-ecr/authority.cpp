@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <condition_variable>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -53,8 +55,11 @@ std::optional<Challenge> best_of(const std::vector<Challenge>& challenges) {
 
 }  // namespace
 
-Authority::Authority(Config config, std::string region)
-    : config_(std::move(config)), region_(std::move(region)) {}
+Authority::Authority(Config config, std::string region, AssumeRole assume_role)
+    : config_(std::move(config)),
+      region_(std::move(region)),
+      assume_role_(std::move(assume_role)),
+      secrets_({.secretsmanager_endpoint = config_.secretsmanager_endpoint, .ca_file = config_.ca_file}) {}
 
 sdk::Result<v1::MirrorsResponse> Authority::mirrors(const v1::MirrorsRequest& request) const {
   const auto places = places_of(config_, request.registry());
@@ -101,18 +106,57 @@ sdk::Result<Login> Authority::login_of(const v1::AuthorizeRequest& request,
 void Authority::authorize(const v1::AuthorizeRequest& request, const Answer& answer) {
   const auto place = place_of(request);
   if (!place) return answer(place.error());
+  const bool in_secret = request.credentials().find(":secretsmanager:") != std::string::npos &&
+                         !config_.credentials.contains(request.credentials()) && !place->is_mirror;
+  if (in_secret) return authorize_by_secret(request, *place, answer);
   const auto login = login_of(request, *place);
   if (!login) return answer(login.error());
-  const bool ecr = config_.of(place->host).ecr || (is_ecr_host(place->host) && !login->is_set());
+  authorize_with(request, *place, *login, answer);
+}
+
+// A secret of Secrets Manager, {"username", "password"}, fetched with the execution role's
+// credentials. It is kept as long as a token that is good for five minutes.
+void Authority::authorize_by_secret(const v1::AuthorizeRequest& request, const Place& place,
+                                    const Answer& answer) {
+  const auto from = runtime::secrets::parse_value_from(request.credentials());
+  if (!from) return answer(from.error());
+  const auto fetch = [this, from = *from, registry = request.registry(),
+                      role = request.execution_role_arn()](const std::stop_token& stop) -> sdk::Result<Token> {
+    if (!assume_role_ || role.empty()) return denied("a task with credentials in Secrets Manager needs an executionRoleArn");
+    auto credentials = role_credentials(role, stop);
+    if (!credentials) return credentials.error();
+    const auto text = secrets_.secret(from, {std::move(*credentials), from.region, stop});
+    if (!text) return text.error();
+    const auto username = runtime::secrets::member_of(*text, "username");
+    const auto password = runtime::secrets::member_of(*text, "password");
+    if (!username || !password || username->empty() || username->find(':') != std::string::npos) {
+      return denied("the secret " + from.id + " does not hold username and password");
+    }
+    return Token{*username + ":" + *password, std::chrono::system_clock::now() + std::chrono::minutes{5}};
+  };
+  tokens_.get("secret\n" + request.credentials() + "\n" + request.execution_role_arn(), {}, fetch,
+              [this, request, place, answer](const sdk::Result<Token>& token) {
+                if (!token) return answer(token.error());
+                const auto colon = token->header.find(':');
+                Login login;
+                login.username = token->header.substr(0, colon);
+                login.password = token->header.substr(colon + 1);
+                authorize_with(request, place, login, answer);
+              });
+}
+
+void Authority::authorize_with(const v1::AuthorizeRequest& request, const Place& place,
+                               const Login& login, const Answer& answer) {
+  const bool ecr = config_.of(place.host).ecr || (is_ecr_host(place.host) && !login.is_set());
   if (ecr && request.credentials().empty()) return authorize_ecr(request, answer);
 
   std::optional<Challenge> challenge;
-  const std::string learned_key = place->url;
+  const std::string learned_key = place.url;
   if (!request.challenge().empty()) {
     challenge = best_of(parse_challenges(request.challenge()));
     if (!challenge) {
       return answer(
-          denied(place->url + " asks for a kind of credentials that Berth does not have"));
+          denied(place.url + " asks for a kind of credentials that Berth does not have"));
     }
     const std::lock_guard lock{mutex_};
     if (learned_.size() >= kMaxLearned) learned_.clear();
@@ -123,11 +167,11 @@ void Authority::authorize(const v1::AuthorizeRequest& request, const Answer& ans
     if (it != learned_.end()) challenge = it->second;
   }
   if (!challenge ||
-      (challenge->scheme == "basic" && request.challenge().empty() && !login->is_set())) {
+      (challenge->scheme == "basic" && request.challenge().empty() && !login.is_set())) {
     return answer(v1::AuthorizeResponse{});  // go without, until it asks
   }
-  if (challenge->scheme == "basic") return authorize_basic(request, *place, *login, answer);
-  authorize_bearer(request, *place, *login, *challenge, answer);
+  if (challenge->scheme == "basic") return authorize_basic(request, place, login, answer);
+  authorize_bearer(request, place, login, *challenge, answer);
 }
 
 void Authority::authorize_basic(const v1::AuthorizeRequest& request, const Place& place,
@@ -190,11 +234,11 @@ void Authority::authorize_bearer(const v1::AuthorizeRequest& request, const Plac
       });
 }
 
-sdk::Result<runtime::http::AwsSigning> Authority::signing_for(const std::string& registry) const {
+sdk::Result<runtime::http::AwsSigning> Authority::operators_keys() const {
   runtime::http::AwsSigning out{.access_key_id = config_.ecr.access_key_id,
                                 .secret_access_key = config_.ecr.secret_access_key,
                                 .session_token = config_.ecr.session_token,
-                                .region = config_.ecr.region,
+                                .region = {},
                                 .service = "ecr"};
   if (!config_.ecr.secret_access_key_file.empty()) {
     auto secret = read_secret(config_.ecr.secret_access_key_file);
@@ -211,30 +255,84 @@ sdk::Result<runtime::http::AwsSigning> Authority::signing_for(const std::string&
         "there are no credentials for ECR; set plugins.registry-ecr.ecr.access_key_id and "
         "secret_access_key_file, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for berthd");
   }
-  for (const std::string& region : {ecr_region(registry), environment("AWS_REGION"),
-                                    environment("AWS_DEFAULT_REGION"), region_}) {
-    if (out.region.empty()) out.region = region;
+  return out;
+}
+
+std::string Authority::region_for(const std::string& registry) const {
+  for (const std::string& region : {config_.ecr.region, ecr_region(registry), environment("AWS_REGION"),
+                                    environment("AWS_DEFAULT_REGION")}) {
+    if (!region.empty()) return region;
   }
+  return region_;
+}
+
+sdk::Result<v1::RoleCredentials> Authority::role_credentials(const std::string& role,
+                                                             const std::stop_token& stop) const {
+  v1::AssumeRoleRequest request;
+  request.set_role_arn(role);
+  request.set_session_name("berth-ecr");
+  // The answer may come when nobody waits for it any more.
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::optional<sdk::Result<v1::RoleCredentials>> answer;
+  };
+  const auto waiting = std::make_shared<Waiting>();
+  assume_role_(request, [waiting](sdk::Result<v1::RoleCredentials> got) {
+    const std::lock_guard lock{waiting->mutex};
+    waiting->answer.emplace(std::move(got));
+    waiting->changed.notify_all();
+  });
+  std::unique_lock lock{waiting->mutex};
+  if (!waiting->changed.wait(lock, stop, [&] { return waiting->answer.has_value(); })) {
+    return sdk::fail(BERTH_CANCELLED, "the plugin ends");
+  }
+  return *waiting->answer;
+}
+
+// The execution role's where there is one and it is known, else the operator's.
+sdk::Result<runtime::http::AwsSigning> Authority::signing_for(const std::string& registry,
+                                                              const std::string& role,
+                                                              const std::stop_token& stop) const {
+  sdk::Result<runtime::http::AwsSigning> out = sdk::fail(BERTH_NOT_FOUND, "no role");
+  if (assume_role_ && !role.empty()) {
+    const auto got = role_credentials(role, stop);
+    if (got) {
+      out = runtime::http::AwsSigning{.access_key_id = got->access_key_id(),
+                                      .secret_access_key = got->secret_access_key(),
+                                      .session_token = got->session_token(),
+                                      .region = {},
+                                      .service = "ecr"};
+    } else {
+      out = got.error();
+    }
+  }
+  if (!out && out.error().status == BERTH_NOT_FOUND) out = operators_keys();
+  if (out) out->region = region_for(registry);
   return out;
 }
 
 void Authority::authorize_ecr(const v1::AuthorizeRequest& request, const Answer& answer) {
-  auto signing = signing_for(request.registry());
-  if (!signing) return answer(signing.error());
+  const std::string region = region_for(request.registry());
   EcrRequest fetch{.endpoint = config_.ecr.endpoint.empty()
-                                   ? "https://api.ecr." + signing->region + ".amazonaws.com"
+                                   ? "https://api.ecr." + region + ".amazonaws.com"
                                    : config_.ecr.endpoint,
-                   .signing = std::move(*signing),
+                   .signing = {},
                    .ca_pem = {}};
   auto trust = read_certificates({config_.ca_file, config_.ecr.ca_file});
   if (!trust) return answer(trust.error());
   fetch.ca_pem = std::move(*trust);
-  const std::string key =
-      "ecr\n" + fetch.endpoint + "\n" + fetch.signing.region + "\n" + fetch.signing.access_key_id;
+  // A role's token is for tasks of that role alone.
+  const std::string key = "ecr\n" + fetch.endpoint + "\n" + region + "\n" + request.execution_role_arn();
   tokens_.get(
       key, request.rejected_header(),
-      [this, fetch = std::move(fetch)](const std::stop_token& stop) {
-        return fetch_ecr(client_, fetch, stop);
+      [this, fetch = std::move(fetch), registry = request.registry(),
+       role = request.execution_role_arn()](const std::stop_token& stop) -> sdk::Result<Token> {
+        auto signing = signing_for(registry, role, stop);
+        if (!signing) return signing.error();
+        EcrRequest now = fetch;
+        now.signing = std::move(*signing);
+        return fetch_ecr(client_, now, stop);
       },
       [answer](const sdk::Result<Token>& token) {
         if (!token) return answer(token.error());

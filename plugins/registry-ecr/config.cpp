@@ -265,6 +265,9 @@ Config read_config(sdk::Settings& settings) {
   read_registries(settings, config);
   read_credentials(settings, config);
   read_ecr(settings, config.ecr);
+  if (const std::string url = settings.text("secretsmanager_endpoint"); !url.empty()) {
+    Reader(settings, "secretsmanager_endpoint", url).url(config.secretsmanager_endpoint);
+  }
   return config;
 }
 

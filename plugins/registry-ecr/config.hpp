@@ -54,6 +54,7 @@ struct Config {
   std::map<std::string, Login> credentials;  // by repositoryCredentials.credentialsParameter
   EcrSettings ecr;
   std::string ca_file;  // trusted for every registry
+  std::string secretsmanager_endpoint;  // URL; empty: AWS's own
 
   [[nodiscard]] const RegistrySettings& of(const std::string& host) const;
 };

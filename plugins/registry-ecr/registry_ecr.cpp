@@ -18,7 +18,12 @@ constexpr sdk::About kAbout{.name = "registry-ecr",
 class RegistryEcr final : public sdk::Registry {
  public:
   explicit RegistryEcr(const sdk::Host& host)
-      : Registry(host), authority_(read_config(host.settings()), host.config().region()) {}
+      : Registry(host),
+        authority_(read_config(host.settings()), host.config().region(),
+                   [host](const v1::AssumeRoleRequest& request,
+                          std::function<void(sdk::Result<v1::RoleCredentials>)> callback) {
+                     host.assume_role(request, std::move(callback));
+                   }) {}
 
   void describe(v1::Interface& self) const override { self.add_registry_hosts("*"); }
 

@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "berth/v1/credentials.pb.h"
 #include "berth/v1/launch.pb.h"
 #include "berth/v1/registry.pb.h"
 #include "sdk/check/rules.hpp"
@@ -19,11 +20,12 @@ struct Family {
   std::set<std::uint32_t> demanded;
 };
 
-const std::array<Family, 3>& families() {
-  static const std::array<Family, 3> kFamilies{
+const std::array<Family, 4>& families() {
+  static const std::array<Family, 4> kFamilies{
       {{"berth.launch/1", 0x100, 0x1ff, {0x100, 0x101, 0x102, 0x103, 0x104, 0x105}},
        {"berth.host/1", 0x200, 0x2ff, {}},
-       {"berth.registry/1", 0x300, 0x3ff, {0x300, 0x301}}}};
+       {"berth.registry/1", 0x300, 0x3ff, {0x300, 0x301}},
+       {"berth.credentials/1", 0x400, 0x4ff, {0x400}}}};
   return kFamilies;
 }
 
@@ -37,6 +39,12 @@ std::string harmless(std::uint32_t method) {
     v1::MirrorsRequest request;
     request.set_registry("registry.invalid");
     request.set_repository("check");
+    return request.SerializeAsString();
+  }
+  if (method == v1::METHOD_CREDENTIALS_ASSUME_ROLE) {
+    v1::AssumeRoleRequest request;
+    request.set_role_arn("arn:aws:iam::000000000000:role/nobody-knows-it");
+    request.set_session_name("check");
     return request.SerializeAsString();
   }
   return {};

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "sdk/fleet/client_impl.hpp"
-#include "sdk/fleet/durable_file.hpp"
 
 namespace berth::fleet {
 namespace {
@@ -25,33 +24,11 @@ Client::Impl::Impl(ClientConfig config, v1::Registration registration, ClientEve
       registration_(std::move(registration)),
       events_(std::move(events)) {}
 
-sdk::Result<void> Client::Impl::open() {
-  if (!config_.join_token.empty()) {
-    auto token = JoinToken::parse(config_.join_token);
-    if (!token) return token.error();
-    token_ = *token;
-  }
-  auto bytes = read_small_file(config_.identity_file);
-  if (!bytes && bytes.error().status != BERTH_NOT_FOUND) return bytes.error();
-  if (bytes) {
-    const std::string path = config_.identity_file.string();
-    if (!identity_.ParseFromString(*bytes) || !is_hex(identity_.node_id(), 32) || !is_hex(identity_.secret(), 64) ||
-        !is_hex(identity_.server_fingerprint(), 64)) {
-      return sdk::fail(BERTH_INVALID, path + " does not hold an agent's identity; remove it to join anew");
-    }
-    if (identity_.version() != 1) return sdk::fail(BERTH_INVALID, path + " was written by a newer version of Berth");
-    // The operator has brought the token of another fleet.
-    if (!token_.secret.empty() && token_.fingerprint != identity_.server_fingerprint()) identity_.Clear();
-  }
-  if (identity_.node_id().empty() && token_.secret.empty()) {
-    return sdk::fail(BERTH_INVALID, "this agent has not joined yet and has no join token");
-  }
-  fingerprint_ = identity_.node_id().empty() ? token_.fingerprint : identity_.server_fingerprint();
-  return {};
-}
-
 void Client::Impl::begin() {
-  on_loop([](Impl& self) { self.dial_now(); });
+  on_loop([](Impl& self) {
+    if (self.identity_.removed()) return self.let_go();
+    self.dial_now();
+  });
 }
 
 void Client::Impl::end() {
@@ -76,9 +53,12 @@ void Client::Impl::end() {
 }
 
 void Client::Impl::dial_now() {
+  const bool known = !must_join();
   dialling_ = dial(loop_,
                    {.endpoint = config_.server,
                     .fingerprint = fingerprint_,
+                    .certificate = known ? identity_.certificate() : std::string(),
+                    .key = known ? identity_.private_key() : std::string(),
                     .timeout = config_.dial_timeout,
                     .connection = {.name = "agent", .frame_limit = kFrameLimit}},
                    [weak = weak_from_this()](sdk::Result<std::shared_ptr<Connection>> result) {
@@ -100,19 +80,14 @@ void Client::Impl::dialled(sdk::Result<std::shared_ptr<Connection>> result) {
                             if (const auto self = weak.lock(); self && !self->ended_) self->lost(why);
                           }});
   timer_ = loop_.after(config_.dial_timeout, [this] { fault("the server does not answer"); });
-  if (!identity_.node_id().empty()) return say_hello();
-  v1::Frame frame;
-  frame.mutable_join()->set_protocol(kProtocol);
-  frame.mutable_join()->set_secret(token_.secret);
-  connection_->send(frame);
+  if (must_join()) return join();
+  say_hello();
 }
 
 void Client::Impl::say_hello() {
   v1::Frame frame;
   auto& hello = *frame.mutable_hello();
   hello.set_protocol(kProtocol);
-  hello.set_node_id(identity_.node_id());
-  hello.set_secret(identity_.secret());
   hello.set_incarnation(incarnation_);
   *hello.mutable_registration() = registration_;
   connection_->send(frame);
@@ -123,8 +98,8 @@ void Client::Impl::frame(v1::Frame&& frame) {
   heard_ = Clock::now();
   if (frame.has_goodbye()) return goodbye(frame.goodbye());
   if (!live_) {
-    if (frame.has_joined() && identity_.node_id().empty()) return joined(frame.joined());
-    if (frame.has_welcome() && !identity_.node_id().empty()) return welcome(frame.welcome());
+    if (frame.has_joined() && must_join()) return joined(frame.joined());
+    if (frame.has_welcome() && !must_join()) return welcome(frame.welcome());
     return fault("a " + frame_name(frame) + " frame before welcome");
   }
   switch (frame.body_case()) {
@@ -138,30 +113,17 @@ void Client::Impl::frame(v1::Frame&& frame) {
     case v1::Frame::kCall: return call(frame.call());
     case v1::Frame::kCancel: return cancel(frame.cancel());
     case v1::Frame::kCredit: return credit(frame.credit());
+    case v1::Frame::kInput: return input(std::move(*frame.mutable_input()));
     case v1::Frame::kReportAck: return acknowledged(frame.report_ack());
     case v1::Frame::kAnswer: return answered(frame.answer());
+    case v1::Frame::kRenew: return renew();
+    case v1::Frame::kCertificate: return renewed(frame.certificate());
+    case v1::Frame::kPeers:
+      if (events_.peers) events_.peers(frame.peers(), connection_->peer());
+      return;
     case v1::Frame::BODY_NOT_SET: return;  // of a newer server
     default: return fault("a " + frame_name(frame) + " frame is not a server's to send now");
   }
-}
-
-void Client::Impl::joined(const v1::Joined& joined) {
-  if (!is_hex(joined.node_id(), 32) || !is_hex(joined.secret(), 64)) return fault("an identity that is not one");
-  v1::StoredIdentity identity;
-  identity.set_version(1);
-  identity.set_node_id(joined.node_id());
-  identity.set_secret(joined.secret());
-  identity.set_server_fingerprint(fingerprint_);
-  if (auto written = write_durably(config_.identity_file, identity.SerializeAsString(), 0600); !written) {
-    log(BERTH_LOG_ERROR, written.error().message);
-    return fault("the identity cannot be stored");
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    identity_ = identity;
-  }
-  log(BERTH_LOG_INFO, "joined " + config_.server.text() + " as node " + identity.node_id());
-  say_hello();
 }
 
 void Client::Impl::welcome(const v1::Welcome& welcome) {
@@ -174,24 +136,10 @@ void Client::Impl::welcome(const v1::Welcome& welcome) {
   heartbeat();
   log(BERTH_LOG_INFO, "connected to " + config_.server.text() + " as node " + identity_.node_id());
   if (events_.connected) events_.connected(identity_.node_id());
+  // Before reports: a task that others are to reach is reported only after.
+  send_interfaces();
   send_asks();
   queue_reports();
-}
-
-void Client::Impl::goodbye(const v1::Goodbye& goodbye) {
-  switch (goodbye.code()) {
-    case v1::Goodbye::CODE_BAD_TOKEN:
-    case v1::Goodbye::CODE_UNKNOWN_IDENTITY:
-    case v1::Goodbye::CODE_IN_USE:
-    case v1::Goodbye::CODE_DEREGISTERED:
-    case v1::Goodbye::CODE_INVALID_REGISTRATION: refused_ = true; break;
-    default: break;
-  }
-  std::string why = "the server says good-bye: " + (goodbye.message().empty() ? "it ends" : goodbye.message());
-  if (goodbye.code() == v1::Goodbye::CODE_UNKNOWN_IDENTITY || goodbye.code() == v1::Goodbye::CODE_DEREGISTERED) {
-    why += "; to join anew, stop this agent, remove " + config_.identity_file.string() + " and start it with a join token";
-  }
-  connection_->close(why);
 }
 
 void Client::Impl::heartbeat() {
@@ -214,10 +162,14 @@ void Client::Impl::fault(const std::string& why) {
 }
 
 void Client::Impl::lost(const std::string& why) {
+  timer_.reset();  // of the heartbeat: what follows may set none
   connection_.reset();
   const bool was_live = std::exchange(live_, false);
   drop_calls();
+  new_key_.clear();
   if (was_live && events_.disconnected) events_.disconnected(why);
+  if (identity_.removed()) return let_go();
+  if (std::exchange(dial_again_, false)) return dial_now();
   retry(why);
 }
 
@@ -271,12 +223,19 @@ void Client::update(v1::Registration registration) { impl_->update(std::move(reg
 void Client::report(berth::v1::TaskReport report) { impl_->report(std::move(report), true); }
 void Client::restore(berth::v1::TaskReport report) { impl_->report(std::move(report), false); }
 void Client::forget_reports(const std::vector<std::string>& task_ids) { impl_->forget_reports(task_ids); }
+void Client::put_interface(v1::Interface interface) {
+  impl_->put_interface(std::move(interface));
+}
+void Client::drop_interface(const std::string& address) {
+  impl_->drop_interface(address);
+}
 void Client::done(std::uint64_t call, berth_status status, std::string payload) {
   impl_->done(call, status, std::move(payload));
 }
 sdk::Result<void> Client::write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop) {
   return impl_->write_chunk(call, std::move(chunk), std::move(stop));
 }
+void Client::grant_input(std::uint64_t call, std::uint32_t bytes) { impl_->grant_input(call, bytes); }
 void Client::ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered) {
   impl_->ask(std::move(question), timeout, std::move(answered));
 }

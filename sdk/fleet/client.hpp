@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's end of a fleet: dials, joins once, comes back for ever, says what it offers, takes calls, delivers reports.
 //
-// Invariants: 1. The join secret and the agent's own are said only to a server that showed the pinned certificate.
-// 2. The identity is on disk before the agent uses it. 3. A report is repeated on each connection until it is acknowledged;
+// Invariants: 1. The join secret is said only to a server that showed the pinned certificate, and the private key to nobody.
+// 2. The identity (key and certificate) is on disk before the agent uses it. 3. A report is repeated on each connection until it is acknowledged;
 // of one task only the newest matters, and with it no older one is sent.
 // Threads: any, but write_chunk() not on the loop; events come on the loop's thread, one at a time, and must not block.
 #pragma once
@@ -26,7 +26,9 @@ namespace berth::fleet {
 struct ClientConfig {
   Endpoint server;
   std::string join_token;                 // needed until there is an identity; a token of another server joins anew
-  std::filesystem::path identity_file;    // 0600
+  std::filesystem::path identity_file;    // 0600: node id, key, certificate
+  std::string
+      host_address{};  // IPv4 where other hosts reach this one; empty: as the server sees it
   std::chrono::milliseconds dial_timeout{10'000};
   std::chrono::milliseconds backoff_first{200};
   std::chrono::milliseconds backoff_most{15'000};
@@ -45,8 +47,14 @@ struct ClientEvents {
   std::function<void(AgentCall)> call;
   // The call is no longer wanted (also because the connection is gone). It may still be answered: that is ignored.
   std::function<void(std::uint64_t call)> cancel;
+  // Input of a call that streams, within what grant_input() allows.
+  std::function<void(std::uint64_t call, berth::v1::StreamWrite)> input;
   std::function<void(const std::string& node_id)> connected;
+  // What the other hosts have; `server` is the peer of this connection, "ADDRESS:PORT".
+  std::function<void(const v1::Peers&, const std::string& server)> peers{};
   std::function<void(const std::string& why)> disconnected;
+  // The fleet has removed this node: its tasks are nobody's any more. Told once in each process; nothing is dialled afterwards.
+  std::function<void(const std::string& node_id)> removed;
   std::function<void(int level, const std::string& message)> log;
 };
 
@@ -76,11 +84,19 @@ class Client {
   // Stops repeating the reports of these tasks.
   void forget_reports(const std::vector<std::string>& task_ids);
 
+  // A task's interface is here from now on, or no more: said to the server now and on each
+  // connection.
+  void put_interface(v1::Interface interface);
+  void drop_interface(const std::string& address);
+
   void done(std::uint64_t call, berth_status status, std::string payload = {});
 
   // Sends a piece of a call's stream; waits until there is credit for it.
   // Errors: CANCELLED where the call or the client has ended, or by `stop`.
   sdk::Result<void> write_chunk(std::uint64_t call, berth::v1::StreamChunk chunk, std::stop_token stop = {});
+
+  // Lets so many more bytes of input come; at first none may.
+  void grant_input(std::uint64_t call, std::uint32_t bytes);
 
   // Asks the control plane; `question.ask_id` is the client's to set. Asked again after a reconnect; DEADLINE after `timeout`.
   void ask(berth::v1::Ask question, std::chrono::milliseconds timeout, Answered answered);

@@ -87,6 +87,7 @@ void Client::Impl::call(const v1::Call& call) {
     calls_[id] = {.remote = call.id(),
                   .credit = call.credit(),
                   .window = call.credit(),
+                  .input_credit = 0,
                   .news = call.method() == berth::v1::METHOD_LAUNCH_START || call.method() == berth::v1::METHOD_LAUNCH_STOP};
   }
   if (!events_.call) return done(id, BERTH_UNIMPLEMENTED, {});
@@ -116,6 +117,35 @@ void Client::Impl::credit(const v1::Credit& credit) {
     at->second.window = std::max(at->second.window, at->second.credit);
   }
   changed_.notify_all();
+}
+
+void Client::Impl::input(v1::Input&& input) {
+  std::uint64_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::find_if(calls_.begin(), calls_.end(), [&](const auto& c) { return c.second.remote == input.call(); });
+    if (at == calls_.end()) return;  // it has ended meanwhile
+    const std::size_t size = input.write().data().size();
+    if (size <= at->second.input_credit) id = at->first;
+    at->second.input_credit -= id != 0 ? size : 0;
+  }
+  if (id == 0) return fault("more input of a stream than was granted");
+  if (events_.input) events_.input(id, std::move(*input.mutable_write()));
+}
+
+void Client::Impl::grant_input(std::uint64_t call, std::uint32_t bytes) {
+  on_loop([call, bytes](Impl& self) {
+    v1::Frame frame;
+    {
+      const std::lock_guard lock(self.mutex_);
+      const auto at = self.calls_.find(call);
+      if (at == self.calls_.end()) return;
+      at->second.input_credit += bytes;
+      frame.mutable_chunk()->set_call(at->second.remote);
+    }
+    frame.mutable_chunk()->mutable_chunk()->set_input_credit_bytes(bytes);
+    if (self.connection_) self.connection_->send(frame);
+  });
 }
 
 void Client::Impl::drop_calls() {
@@ -221,6 +251,40 @@ void Client::Impl::end_ask(std::uint64_t id, berth_status status, std::string re
   const auto answered = std::move(at->second.answered);
   asks_.erase(at);
   answered(status, std::move(response));
+}
+
+// ---- Interfaces
+
+void Client::Impl::put_interface(v1::Interface interface) {
+  on_loop([interface = std::move(interface)](Impl& self) mutable {
+    v1::Interface& known = self.interfaces_[interface.address()];
+    if (known.SerializeAsString() == interface.SerializeAsString()) return;
+    known = std::move(interface);
+    if (!self.live_) return;
+    v1::Frame frame;
+    *frame.mutable_interfaces()->add_added() = known;
+    frame.mutable_interfaces()->set_host_address(self.config_.host_address);
+    self.connection_->send(frame);
+  });
+}
+
+void Client::Impl::drop_interface(const std::string& address) {
+  on_loop([address](Impl& self) {
+    if (self.interfaces_.erase(address) == 0 || !self.live_) return;
+    v1::Frame frame;
+    frame.mutable_interfaces()->add_removed(address);
+    frame.mutable_interfaces()->set_host_address(self.config_.host_address);
+    self.connection_->send(frame);
+  });
+}
+
+void Client::Impl::send_interfaces() {
+  v1::Frame frame;
+  v1::Interfaces& all = *frame.mutable_interfaces();
+  all.set_snapshot(true);
+  all.set_host_address(config_.host_address);
+  for (const auto& [address, interface] : interfaces_) *all.add_added() = interface;
+  connection_->send(frame);
 }
 
 }  // namespace berth::fleet

@@ -2,6 +2,7 @@
 #include "sdk/fleet/node_store.hpp"
 
 #include <system_error>
+#include <vector>
 
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
@@ -10,12 +11,13 @@ namespace berth::fleet {
 namespace {
 
 constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
+constexpr std::int64_t kTombMs = 365 * kDayMs;
 
 sdk::Result<v1::StoredNode> read_node(const std::filesystem::path& path) {
   auto bytes = read_small_file(path);
   if (!bytes) return bytes.error();
   v1::StoredNode node;
-  if (!node.ParseFromString(*bytes) || node.id() != path.filename().string() || node.secret_sha256().size() != 32) {
+  if (!node.ParseFromString(*bytes) || node.id() != path.filename().string() || (node.key_sha256().empty() && node.removed_at_ms() == 0)) {
     return sdk::fail(BERTH_INVALID, path.string() + " does not hold a node; restore it, or remove it and let its agent join anew");
   }
   if (node.version() != 1) {
@@ -70,21 +72,27 @@ sdk::Result<NodeStore> NodeStore::open(const std::filesystem::path& directory, s
   NodeStore store;
   store.directory_ = directory;
   if (auto made = make_private_directory(directory); !made) return made.error();
+  std::vector<std::string> expired;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     // Others than ids are what a crash left of write_durably.
     if (!is_hex(entry.path().filename().string(), 32)) continue;
     auto node = read_node(entry.path());
     if (!node) return node.error();
-    store.nodes_.emplace(node->id(), *node);
+    if (node->removed_at_ms() == 0) {
+      store.nodes_.emplace(node->id(), *node);
+    } else if (now_ms < node->certificate_expires_ms() + kTombMs) {
+      store.removed_.insert(node->id());
+    } else {
+      expired.push_back(node->id());
+    }
   }
   if (error) return sdk::fail(BERTH_INTERNAL, "cannot list " + directory.string() + ": " + error.message());
-  std::vector<std::string> stale;
   for (const auto& [id, node] : store.nodes_) {
-    if (node.registered_at_ms() == 0 && now_ms - node.joined_at_ms() > kDayMs) stale.push_back(id);
+    if (node.registered_at_ms() == 0 && now_ms - node.joined_at_ms() > kDayMs) expired.push_back(id);
   }
-  for (const auto& id : stale) {
-    if (auto removed = store.remove(id); !removed) return removed.error();
+  for (const auto& id : expired) {
+    if (auto erased = store.erase(id); !erased) return erased.error();
   }
   return store;
 }
@@ -95,7 +103,19 @@ sdk::Result<void> NodeStore::put(const v1::StoredNode& node) {
   return {};
 }
 
-sdk::Result<void> NodeStore::remove(const std::string& id) {
+sdk::Result<void> NodeStore::remove(const std::string& id, std::int64_t now_ms) {
+  v1::StoredNode tomb;
+  tomb.set_version(1);
+  tomb.set_id(id);
+  tomb.set_removed_at_ms(now_ms);
+  tomb.set_certificate_expires_ms(nodes_.at(id).certificate_expires_ms());
+  if (auto written = write_durably(directory_ / id, tomb.SerializeAsString(), 0600); !written) return written;
+  nodes_.erase(id);
+  removed_.insert(id);
+  return {};
+}
+
+sdk::Result<void> NodeStore::erase(const std::string& id) {
   if (auto removed = remove_durably(directory_ / id); !removed) return removed;
   nodes_.erase(id);
   return {};

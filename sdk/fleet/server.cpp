@@ -10,12 +10,10 @@
 namespace berth::fleet {
 namespace {
 
-constexpr std::uint32_t kProtocol = 1;
 constexpr int kStrangerLinesAMinute = 60;
 
-std::int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+// "192.0.2.7:3456", "fe80::1:3456" without the port.
+std::string host_of(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
 
 std::uint32_t to_ms(std::chrono::milliseconds time) { return static_cast<std::uint32_t>(time.count()); }
 
@@ -27,6 +25,7 @@ Server::Impl::~Impl() {
   loop_.run([this] {
     ending_ = true;
     listener_.reset();
+    peers_timer_.reset();
     while (!calls_.empty()) fail_call(calls_.begin()->first, BERTH_CANCELLED, "the fleet server ends");
     for (auto& [serial, session] : sessions_) {
       session.timer.reset();
@@ -49,14 +48,18 @@ sdk::Result<void> Server::Impl::open() {
   auto credentials = load_or_make_credentials(config_.data_dir / "tls");
   if (!credentials) return credentials.error();
   token_.fingerprint = credentials->fingerprint;
+  auto authority = Authority::open(credentials->ca_pem, credentials->ca_key_pem);
+  if (!authority) return authority.error();
+  authority_.emplace(std::move(*authority));
   if (auto read = read_token(); !read) return read;
-  auto store = NodeStore::open(config_.data_dir / "nodes", now_ms());
+  auto store = NodeStore::open(config_.data_dir / "nodes", config_.now_ms());
   if (!store) return store.error();
   store_ = std::move(*store);
   auto listener = Listener::open(loop_,
                                  {.endpoint = config_.listen,
                                   .chain_pem = credentials->chain_pem,
                                   .key_pem = credentials->key_pem,
+                                  .ca_pem = credentials->ca_pem,
                                   .connection = {.name = "fleet"}},
                                  [this](std::shared_ptr<Connection> connection) { accepted(std::move(connection)); });
   if (!listener) return listener.error();
@@ -99,10 +102,18 @@ sdk::Result<void> Server::Impl::remove(const std::string& node_id) {
       result = sdk::fail(BERTH_NOT_FOUND, "no node " + node_id + " has joined");
       return;
     }
-    result = store_.remove(node_id);
+    result = store_.remove(node_id, config_.now_ms());
     if (!result) return;
-    if (Session* session = owner_of(node_id)) refuse(*session, v1::Goodbye::CODE_DEREGISTERED, "the node was deregistered");
+    // Also one that waits for its identity to be free.
+    std::vector<std::uint64_t> its;
+    for (const auto& [serial, session] : sessions_) {
+      if (session.node_id == node_id) its.push_back(serial);
+    }
+    for (const std::uint64_t serial : its) {
+      if (Session* session = find(serial)) refuse(*session, v1::Goodbye::CODE_DEREGISTERED, "the node was deregistered");
+    }
     while (calls_of_.contains(node_id)) fail_call(*calls_of_[node_id].begin(), BERTH_NOT_FOUND, "the node was deregistered");
+    forget_peer(node_id);
     if (events_.removed) events_.removed(node_id);
   });
   return result;
@@ -151,7 +162,10 @@ void Server::Impl::frame(Session& session, v1::Frame&& frame) {
     case v1::Frame::kDone: return agent_done(session, std::move(*frame.mutable_done()));
     case v1::Frame::kChunk: return agent_chunk(session, std::move(*frame.mutable_chunk()));
     case v1::Frame::kAsk: return ask(session, frame.ask());
+    case v1::Frame::kInterfaces:
+      return interfaces(session, frame.interfaces());
     case v1::Frame::kRegistration: return registration(session, frame.registration());
+    case v1::Frame::kRenewal: return renewal(session, frame.renewal());
     case v1::Frame::kGoodbye: return session.connection->close("the agent leaves: " + frame.goodbye().message());
     case v1::Frame::BODY_NOT_SET: return;  // of a newer agent
     default: return refuse(session, v1::Goodbye::CODE_BROKEN, "a " + frame_name(frame) + " frame is not an agent's to send now");
@@ -160,60 +174,10 @@ void Server::Impl::frame(Session& session, v1::Frame&& frame) {
 
 void Server::Impl::stranger_frame(Session& session, v1::Frame&& frame) {
   const bool waits = !session.node_id.empty();  // its identity is being probed
-  if (frame.has_join() && !session.joined && !waits) return join(session, frame.join());
+  if (frame.has_join() && !waits) return join(session, frame.join());
   if (frame.has_hello() && !waits) return hello(session, frame.hello());
   if (frame.has_goodbye()) return session.connection->close("it leaves");
   refuse(session, v1::Goodbye::CODE_BROKEN, "a " + frame_name(frame) + " frame before hello");
-}
-
-void Server::Impl::join(Session& session, const v1::Join& join) {
-  if (join.protocol() != kProtocol) return refuse(session, v1::Goodbye::CODE_BROKEN, "this server speaks protocol 1");
-  if (!equal_secrets(join.secret(), token_.secret)) {
-    return refuse(session, v1::Goodbye::CODE_BAD_TOKEN, "that is not the secret of this fleet's join token");
-  }
-  if (store_.nodes().size() >= config_.max_nodes) return refuse(session, v1::Goodbye::CODE_BAD_TOKEN, "the fleet is full");
-  v1::Frame answer;
-  auto& joined = *answer.mutable_joined();
-  joined.set_node_id(random_hex(16));
-  joined.set_secret(random_hex(32));
-  v1::StoredNode stored;
-  stored.set_version(1);
-  stored.set_id(joined.node_id());
-  stored.set_secret_sha256(sha256(joined.secret()));
-  stored.set_joined_at_ms(now_ms());
-  if (auto put = store_.put(stored); !put) {
-    log(BERTH_LOG_ERROR, "a node cannot join: " + put.error().message);
-    return session.connection->close("its identity cannot be stored");
-  }
-  session.joined = true;
-  log(BERTH_LOG_INFO, "node " + joined.node_id() + " joined from " + session.connection->peer());
-  session.connection->send(answer);
-}
-
-void Server::Impl::hello(Session& session, const v1::Hello& hello) {
-  if (hello.protocol() != kProtocol || !is_hex(hello.incarnation(), 32)) {
-    return refuse(session, v1::Goodbye::CODE_BROKEN, "this server speaks protocol 1");
-  }
-  const auto stored = store_.nodes().find(hello.node_id());
-  if (stored == store_.nodes().end() || !equal_secrets(sha256(hello.secret()), stored->second.secret_sha256())) {
-    return refuse(session, v1::Goodbye::CODE_UNKNOWN_IDENTITY, "no node has this identity here");
-  }
-  if (auto checked = check_registration(hello.registration()); !checked) {
-    return refuse(session, v1::Goodbye::CODE_INVALID_REGISTRATION, checked.error().message);
-  }
-  session.node_id = hello.node_id();
-  session.incarnation = hello.incarnation();
-  if (Session* owner = owner_of(session.node_id)) {
-    if (owner->incarnation != session.incarnation) {
-      session.waiting_registration = hello.registration();
-      return challenge(*owner, session);
-    }
-    if (Session* other = find(std::exchange(owner->challenger, 0))) {
-      refuse(*other, v1::Goodbye::CODE_IN_USE, "the agent with this identity has dialled again");
-    }
-    refuse(*owner, v1::Goodbye::CODE_REPLACED, "the same agent has dialled again");
-  }
-  admit(session, hello.registration());
 }
 
 void Server::Impl::challenge(Session& owner, Session& newcomer) {
@@ -244,9 +208,12 @@ void Server::Impl::admit(Session& session, const v1::Registration& registration)
   welcome.mutable_welcome()->set_dead_after_ms(to_ms(config_.dead_after));
   session.connection->send(welcome);
   session.heard = session.due = Clock::now();
+  const std::string peer = session.connection->peer();
   heartbeat(session);
-  log(BERTH_LOG_INFO, "node " + node_id + " is connected from " + session.connection->peer());
+  if (!owner_of(node_id)) return;  // its certificate has just expired
+  log(BERTH_LOG_INFO, "node " + node_id + " is connected from " + peer);
   if (events_.node) events_.node(node_of(store_.nodes().at(node_id)));
+  greet(session);
   if (Session* still = owner_of(node_id)) send_waiting_calls(*still);
 }
 
@@ -256,9 +223,11 @@ sdk::Result<void> Server::Impl::remember(const std::string& id, const v1::Regist
   clean.mutable_node()->clear_id();
   clean.mutable_node()->clear_connected();
   clean.mutable_node()->clear_registered_at();
+  clean.mutable_node()->clear_certificate_expires_at();
+  clean.mutable_node()->clear_address();
   if (clean.node().cluster().empty()) clean.mutable_node()->set_cluster(config_.cluster);
   if (stored.registered_at_ms() != 0 && stored.registration().SerializeAsString() == clean.SerializeAsString()) return {};
-  if (stored.registered_at_ms() == 0) stored.set_registered_at_ms(now_ms());
+  if (stored.registered_at_ms() == 0) stored.set_registered_at_ms(config_.now_ms());
   *stored.mutable_registration() = std::move(clean);
   return store_.put(stored);
 }
@@ -270,6 +239,7 @@ void Server::Impl::heartbeat(Session& session) {
   if (!overslept && now - session.heard > config_.dead_after) {
     return refuse(session, v1::Goodbye::CODE_BROKEN, "it was silent for " + std::to_string(to_ms(config_.dead_after)) + " ms");
   }
+  if (!look_at_certificate(session)) return;
   v1::Frame beat;
   beat.mutable_heartbeat();
   session.connection->send(beat);
@@ -296,7 +266,7 @@ void Server::Impl::ask(Session& session, const berth::v1::Ask& question) {
   if (question.ask_id() == 0 || question.question_case() == berth::v1::Ask::QUESTION_NOT_SET) {
     return refuse(session, v1::Goodbye::CODE_BROKEN, "a question that is not one");
   }
-  const AskHandle to{session.serial, question.ask_id()};
+  const AskHandle to{session.serial, question.ask_id(), session.node_id};
   if (session.asks.size() >= config_.max_open_asks || !session.asks.insert(question.ask_id()).second) {
     return refuse(session, v1::Goodbye::CODE_BROKEN, "too many open questions, or one asked twice");
   }
@@ -383,6 +353,10 @@ berth::v1::Node Server::Impl::node_of(const v1::StoredNode& stored) const {
   node.set_id(stored.id());
   node.set_connected(live_.contains(stored.id()));
   node.mutable_registered_at()->set_ms(stored.registered_at_ms());
+  node.mutable_certificate_expires_at()->set_ms(stored.certificate_expires_ms());
+  const auto at = live_.find(stored.id());
+  const auto session = at == live_.end() ? sessions_.end() : sessions_.find(at->second);
+  if (session != sessions_.end()) node.set_address(host_of(session->second.connection->peer()));
   return node;
 }
 
@@ -406,6 +380,7 @@ std::uint64_t Server::call(const std::string& node_id, std::uint32_t method, std
 }
 void Server::cancel(std::uint64_t call) { impl_->cancel(call); }
 void Server::credit(std::uint64_t call, std::uint32_t bytes) { impl_->credit(call, bytes); }
+void Server::write(std::uint64_t call, berth::v1::StreamWrite input) { impl_->write(call, std::move(input)); }
 void Server::answer(AskHandle to, berth_status status, std::string response) {
   impl_->answer(to, status, std::move(response));
 }

@@ -6,7 +6,8 @@
 // one identity, say a cloned disk), else it is replaced.
 //
 // Invariants: 1. A node is known from its first registration until remove(), over restarts. 2. Reports and streams are
-// attributed to the node whose connection they came by, whatever they say. 3. Each call ends exactly once.
+// attributed to the node whose connection they came by, whatever they say. 3. Each call ends exactly once. 4. Which node a
+// connection is of, is said by the certificate of its TLS handshake alone: of this fleet's CA, not expired, not revoked.
 // Threads: any; events come on the loop's thread, one at a time, and must not block. They may call the server.
 #pragma once
 
@@ -26,6 +27,8 @@
 
 namespace berth::fleet {
 
+[[nodiscard]] std::int64_t system_now_ms();
+
 struct ServerConfig {
   Endpoint listen;
   std::filesystem::path data_dir;             // made, 0700: tls/, nodes/, join-token
@@ -34,16 +37,21 @@ struct ServerConfig {
   std::chrono::milliseconds dead_after{20'000};
   std::chrono::milliseconds probe{2'000};
   std::chrono::milliseconds hello_timeout{10'000};
+  // Of an agent's certificate. At two thirds of it the agent is given a new one.
+  std::chrono::milliseconds certificate_lifetime = std::chrono::hours(24 * 30);
   std::size_t max_nodes = 100'000;
   std::size_t max_strangers = 1'024;          // connections that have not said who they are; the oldest gives way
   std::size_t max_open_calls = 65'536;        // over all nodes
   std::size_t max_open_asks = 1'024;          // of one agent
+  // Milliseconds since the epoch, by which certificates are issued and looked at. On the loop, and in open().
+  std::function<std::int64_t()> now_ms = system_now_ms;
 };
 
 // Where an Answer goes: one question of one connection.
 struct AskHandle {
   std::uint64_t session = 0;
   std::uint64_t ask = 0;
+  std::string node_id{};  // whose agent asks
 };
 
 struct ServerEvents {
@@ -96,10 +104,12 @@ class Server {
                      CallOptions options, Done done, OnChunk chunk = {});
   void cancel(std::uint64_t call);
   void credit(std::uint64_t call, std::uint32_t bytes);
+  // Input of a call that streams, in order; the chunks' input_credit_bytes say how much. Dropped where the agent is away.
+  void write(std::uint64_t call, berth::v1::StreamWrite input);
 
   void answer(AskHandle to, berth_status status, std::string response);
 
-  // Deregisters: forgets the identity and closes its connection. Errors: NOT_FOUND.
+  // Deregisters: revokes the node's certificates, now and for ever, and closes its connection. Errors: NOT_FOUND.
   sdk::Result<void> remove(const std::string& node_id);
 
  private:

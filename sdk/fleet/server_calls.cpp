@@ -121,6 +121,17 @@ void Server::Impl::credit(std::uint64_t id, std::uint32_t bytes) {
   });
 }
 
+void Server::Impl::write(std::uint64_t id, berth::v1::StreamWrite input) {
+  loop_.post([this, id, input = std::move(input)]() mutable {
+    const auto at = calls_.find(id);
+    if (at == calls_.end()) return;
+    v1::Frame frame;
+    frame.mutable_input()->set_call(id);
+    *frame.mutable_input()->mutable_write() = std::move(input);
+    if (Session* session = find(at->second.session)) session->connection->send(frame);
+  });
+}
+
 void Server::Impl::answer(AskHandle to, berth_status status, std::string response) {
   loop_.post([this, to, status, response = std::move(response)]() mutable {
     Session* session = find(to.session);

@@ -8,10 +8,13 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 
+#include "sdk/fleet/agent_certificate.hpp"
 #include "sdk/fleet/credentials.hpp"
 #include "sdk/fleet/node_store.hpp"
+#include "sdk/fleet/peer_book.hpp"
 #include "sdk/fleet/secret.hpp"
 #include "sdk/fleet/server.hpp"
 
@@ -42,6 +45,7 @@ class Server::Impl {
   std::uint64_t call(NewCall wish);
   void cancel(std::uint64_t id);
   void credit(std::uint64_t id, std::uint32_t bytes);
+  void write(std::uint64_t id, berth::v1::StreamWrite input);
   void answer(AskHandle to, berth_status status, std::string response);
 
  private:
@@ -53,7 +57,9 @@ class Server::Impl {
     std::string node_id;      // once it has said a valid Hello
     std::string incarnation;
     bool live = false;        // is the node's
-    bool joined = false;      // has got an identity on this connection
+    std::int64_t certificate_expires_ms = 0;  // of the newest that this connection's agent has
+    std::int64_t renew_at_ms = 0;             // when it is asked to take a new one
+    bool asked_to_renew = false;
     Clock::time_point heard{};
     Clock::time_point due{};  // of the next heartbeat
     Loop::Timer timer;        // for the Hello, then the heartbeat
@@ -76,8 +82,6 @@ class Server::Impl {
   void make_room_for_strangers();
   void frame(Session& session, v1::Frame&& frame);
   void stranger_frame(Session& session, v1::Frame&& frame);
-  void join(Session& session, const v1::Join& join);
-  void hello(Session& session, const v1::Hello& hello);
   void challenge(Session& owner, Session& newcomer);
   void admit(Session& session, const v1::Registration& registration);
   sdk::Result<void> remember(const std::string& id, const v1::Registration& registration);
@@ -93,6 +97,16 @@ class Server::Impl {
   Session* owner_of(const std::string& node_id);
   [[nodiscard]] berth::v1::Node node_of(const v1::StoredNode& stored) const;
 
+  // server_identity.cpp
+  void join(Session& session, const v1::Join& join);
+  void hello(Session& session, const v1::Hello& hello);
+  void renewal(Session& session, const v1::Renewal& renewal);
+  // False: it has expired, and the session with it.
+  bool look_at_certificate(Session& session);
+  // Issues, and remembers the key beside those that the agent may still have.
+  sdk::Result<Authority::Issued> issue(v1::StoredNode& node, const std::string& request, const std::string& session_key);
+  void plan_renewal(Session& session, std::int64_t expires_ms) const;
+
   // server_calls.cpp
   void begin_call(std::uint64_t id, NewCall wish);
   void send_call(std::uint64_t id, OpenCall& call, Session& session);
@@ -103,16 +117,27 @@ class Server::Impl {
   void agent_done(Session& session, v1::Done&& done);
   void agent_chunk(Session& session, v1::Chunk&& chunk);
 
+  // server_peers.cpp
+  void greet(Session& session);
+  void interfaces(Session& session, const v1::Interfaces& news);
+  void forget_peer(const std::string& node_id);
+  void tell_peers_later();
+  void tell_peers();
+
   Loop loop_;  // first: all below lives on it
   ServerConfig config_;
   ServerEvents events_;
   NodeStore store_;
   JoinToken token_;
+  std::optional<Authority> authority_;
   std::unique_ptr<Listener> listener_;
   std::map<std::uint64_t, Session> sessions_;
   std::map<std::string, std::uint64_t> live_;  // node id -> serial
   std::map<std::uint64_t, OpenCall> calls_;
   std::map<std::string, std::set<std::uint64_t>> calls_of_;  // node id -> its open calls
+  PeerBook peers_;
+  Loop::Timer peers_timer_;
+  bool peers_due_ = false;
   std::uint64_t next_session_ = 1;
   std::atomic<std::uint64_t> next_call_{1};
   int stranger_lines_ = 0;

@@ -19,6 +19,7 @@
 
 #include "berth/v1/plugin.pb.h"
 #include "sdk/fleet/secret.hpp"
+#include "sdk/fleet/x509.hpp"
 #include "sdk/runtime/failpoint.hpp"
 
 namespace berth::fleet {
@@ -66,6 +67,12 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   SSL* native() { return stream_.native_handle(); }
 
+  // Once the handshake is over.
+  void read_peer_certificate() {
+    X509* const shown = SSL_get0_peer_certificate(native());
+    if (shown && SSL_get_verify_result(native()) == X509_V_OK) peer_certificate_ = fleet::peer_certificate(shown);
+  }
+
   void start(Handlers handlers) override {
     handlers_ = std::move(handlers);
     if (!ended_ && !std::exchange(reading_, true)) read_length();
@@ -97,6 +104,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   void set_frame_limit(std::size_t bytes) override { options_.frame_limit = bytes; }
   std::size_t queued() const override { return queued_; }
   const std::string& peer() const override { return peer_; }
+  const std::optional<PeerCertificate>& peer_certificate() const override { return peer_certificate_; }
 
  private:
   struct Outgoing {
@@ -194,6 +202,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   ssl::stream<tcp::socket> stream_;
   ConnectionOptions options_;
   std::string peer_;
+  std::optional<PeerCertificate> peer_certificate_;
   Handlers handlers_;
   Loop::Timer timer_;
   std::array<unsigned char, 4> length_{};
@@ -235,6 +244,7 @@ class TlsListener final : public Listener {
     error_code error;
     tls_->use_certificate_chain(asio::buffer(options_.chain_pem), error);
     if (!error) tls_->use_private_key(asio::buffer(options_.key_pem), ssl::context::pem, error);
+    if (!error) ask_for_certificates(error);
     if (error) return sdk::fail(BERTH_INVALID, "TLS certificate: " + error.message());
     const Endpoint& at = options_.endpoint;
     tcp::resolver resolver(loop_.context());
@@ -260,6 +270,17 @@ class TlsListener final : public Listener {
   std::uint16_t port() const override { return port_; }
 
  private:
+  // An agent that joins has no certificate yet. Time is not looked at here: one who is late is to hear so, in a frame.
+  void ask_for_certificates(error_code& error) {
+    tls_->set_verify_mode(ssl::verify_peer);
+    tls_->add_certificate_authority(asio::buffer(options_.ca_pem), error);
+    SSL_CTX* const context = tls_->native_handle();
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_NO_CHECK_TIME);
+    // Each connection proves itself anew: a resumed one would not.
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 0);
+  }
+
   void accept() {
     if (accepting_ || shaking_.size() >= options_.max_handshakes) return;
     accepting_ = true;
@@ -282,7 +303,10 @@ class TlsListener final : public Listener {
     connection->handshake(ssl::stream_base::server, [this, alive = alive_, connection](const std::string& failure) {
       if (!*alive) return;
       shaking_.erase(connection);
-      if (failure.empty()) accepted_(connection);
+      if (failure.empty()) {
+        connection->read_peer_certificate();
+        accepted_(connection);
+      }
       accept();
     });
   }
@@ -299,12 +323,7 @@ class TlsListener final : public Listener {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-std::string fingerprint_of(X509* certificate) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  if (!certificate || X509_digest(certificate, EVP_sha256(), digest.data(), &size) != 1) return {};
-  return to_hex({reinterpret_cast<const char*>(digest.data()), size});
-}
+std::string fingerprint_of(X509* certificate) { return to_hex(x509::digest_of(certificate)); }
 
 // A dial under way; the caller's handle is the only lasting reference, so dropping it ends the attempt.
 class Dial : public std::enable_shared_from_this<Dial> {
@@ -337,6 +356,9 @@ class Dial : public std::enable_shared_from_this<Dial> {
   void connected(const error_code& error) {
     if (error) return finish(unreachable(error));
     auto tls = tls_context(ssl::context::tls_client);
+    if (!show_certificate(*tls)) {
+      return finish(sdk::fail(BERTH_INVALID, "this agent's certificate and key cannot be used"));
+    }
     tls->set_verify_mode(ssl::verify_peer);
     // Trust is the pinned CA and nothing else: the chain's end must be it, and everything below must verify by it.
     tls->set_verify_callback([pin = options_.fingerprint](bool verified, ssl::verify_context& context) {
@@ -349,6 +371,14 @@ class Dial : public std::enable_shared_from_this<Dial> {
     connection_->handshake(ssl::stream_base::client, [weak = weak_from_this()](const std::string& failure) {
       if (const auto self = weak.lock()) self->shaken(failure);
     });
+  }
+
+  bool show_certificate(ssl::context& tls) const {
+    if (options_.certificate.empty()) return true;
+    const auto certificate = x509::certificate_of_der(options_.certificate);
+    const auto key = x509::key_of_der(options_.key);
+    return certificate && key && SSL_CTX_use_certificate(tls.native_handle(), certificate.get()) == 1 &&
+           SSL_CTX_use_PrivateKey(tls.native_handle(), key.get()) == 1;
   }
 
   void shaken(const std::string& failure) {
@@ -437,6 +467,14 @@ std::string frame_name(const v1::Frame& frame) {
     case v1::Frame::kReportAck: return "report-ack";
     case v1::Frame::kAsk: return "ask";
     case v1::Frame::kAnswer: return "answer";
+    case v1::Frame::kRenew: return "renew";
+    case v1::Frame::kRenewal: return "renewal";
+    case v1::Frame::kCertificate: return "certificate";
+    case v1::Frame::kInterfaces:
+      return "interfaces";
+    case v1::Frame::kPeers:
+      return "peers";
+    case v1::Frame::kInput: return "input";
     case v1::Frame::kCall: break;
     case v1::Frame::BODY_NOT_SET: return "unknown";
   }

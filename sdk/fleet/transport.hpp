@@ -11,10 +11,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "berth/fleet/v1/fleet.pb.h"
 #include "berth/result.hpp"
+#include "sdk/fleet/agent_certificate.hpp"
 #include "sdk/fleet/loop.hpp"
 
 namespace berth::fleet {
@@ -61,16 +63,19 @@ class Connection {
   // Bytes queued and not yet handed to the system.
   [[nodiscard]] virtual std::size_t queued() const = 0;
   [[nodiscard]] virtual const std::string& peer() const = 0;
+  // Of an accepted connection: what the agent showed, signed by the listener's CA; whether it is still valid is the caller's to ask.
+  [[nodiscard]] virtual const std::optional<PeerCertificate>& peer_certificate() const = 0;
 };
 
 // Accepts connections from start() until it is destroyed; those who dial earlier wait. At most `max_handshakes` strangers are shaking hands at a time; the rest wait in
-// the system's queue.
+// the system's queue. Who shows a certificate that the CA has not signed for a client is cut off; who shows none is let in as a stranger.
 class Listener {
  public:
   struct Options {
     Endpoint endpoint;
     std::string chain_pem;
     std::string key_pem;
+    std::string ca_pem;  // of the agents' certificates
     unsigned max_handshakes = 256;
     ConnectionOptions connection{};
   };
@@ -87,6 +92,8 @@ class Listener {
 struct DialOptions {
   Endpoint endpoint;
   std::string fingerprint;  // of the CA that the server must show
+  std::string certificate;  // DER, to be shown; empty: none
+  std::string key;          // of it: PKCS#8 in DER
   std::chrono::milliseconds timeout{10'000};
   ConnectionOptions connection{};
 };

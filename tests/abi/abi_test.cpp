@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "berth/plugin_abi.h"
+#include "berth/v1/credentials.pb.h"
 #include "berth/v1/ecs/common.pb.h"
 #include "berth/v1/ecs/task.pb.h"
 #include "berth/v1/ecs/task_definition.pb.h"
@@ -109,7 +110,7 @@ std::vector<std::string> messages() {
        {v1::ecs::Timestamp::descriptor(), v1::ecs::Task::descriptor(),
         v1::ecs::TaskDefinition::descriptor(), v1::Manifest::descriptor(), v1::Node::descriptor(),
         v1::Device::descriptor(), v1::OciEdits::descriptor(), v1::Endpoint::descriptor(),
-        v1::StreamChunk::descriptor()}) {
+        v1::StreamChunk::descriptor(), v1::RoleCredentials::descriptor()}) {
     const pb::FileDescriptor& file = *any->file();
     for (int i = 0; i < file.message_type_count(); ++i) add_message(*file.message_type(i), out);
     for (int i = 0; i < file.enum_type_count(); ++i) add_enum(*file.enum_type(i), out);

@@ -12,7 +12,7 @@ import urllib.request
 
 BUSYBOX = "/bin/busybox"
 APPLETS = ["sh", "httpd", "nc", "echo", "cat", "sleep", "true", "false", "ls", "id", "env", "wget", "kill", "trap", "dd", "tail", "head",
-           "ps", "hostname", "pwd", "mkdir", "touch", "seq", "awk", "date", "rm", "stat"]
+           "ps", "hostname", "pwd", "mkdir", "touch", "seq", "awk", "date", "rm", "stat", "stty", "yes"]
 
 
 def digest_of(data):

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of control plane and agent at named points: nothing acknowledged is lost, nothing runs twice.
+"""kill -9 of control plane, agent and monitor at named points: nothing acknowledged is lost, nothing runs twice, nothing is left.
 
 A process is armed by BERTH_FAILPOINT=NAME and kills itself with SIGKILL when it passes that point, so each round has the named
 step under way. That no container ran twice is told by the containers themselves: each writes one line to a server
-outside Berth when it starts.
+outside Berth when it starts, or where it has a network of its own, to its log.
+
+kill_test.py [--rounds N]: N rounds, over all points again and again; by default each point once.
 """
+import argparse
 import os
+import random
+import signal
+import subprocess
+import sys
 import threading
 import unittest
 
+import images
 from api import Api, Refused
-from stack import Scene, until
+from leftovers import Leftovers
+from stack import BIN, Scene, run, until
 
 # Points that a task passes on its way up and down, by the process that passes them. Each counts from the moment when the
 # round's task is asked for (BERTH_FAILPOINT_GATE), so that what dies has it under way.
@@ -22,11 +31,23 @@ AGENT = ["agent.before_frame", "agent.after_frame", "agent.before_send", "agent.
          "task.before_create", "task.after_create", "task.before_launch", "task.after_launch",
          "task.before_signal", "task.after_signal", "task.before_remove", "task.after_remove",
          "task.before_cleanup", "task.after_cleanup"]
-# The second passage of a point is another step of the same task.
-ROUNDS = [("berthd", point, 1) for point in CONTROL_PLANE] + \
-         [("berthd", point, 2) for point in CONTROL_PLANE[:4]] + \
-         [("agent", point, 1) for point in AGENT] + \
-         [("agent", point, nth) for point in ("agent.before_send", "task.before_commit", "task.after_commit") for nth in (2, 3)]
+# In the middle of a pull (the round's image is new), and of making and taking apart a network.
+PULL = ["image.after_draft", "image.before_layer", "image.after_layer", "image.before_record"]
+NETWORK = ["task.before_attach", "network.after_reserve", "network.after_netns", "network.after_veth", "network.after_rules",
+           "task.after_attach", "network.after_removal"]
+# (who dies, where, at which passage, what the round's task is). The second passage of a point is another step of the same task.
+ROUNDS = [("berthd", point, 1, "plain") for point in CONTROL_PLANE] + \
+         [("berthd", point, 2, "plain") for point in CONTROL_PLANE[:4]] + \
+         [("agent", point, 1, "plain") for point in AGENT] + \
+         [("agent", point, nth, "plain") for point in ("agent.before_send", "task.before_commit", "task.after_commit")
+          for nth in (2, 3)] + \
+         [("agent", point, 1, "fresh") for point in PULL] + \
+         [("agent", point, 1, "bridged") for point in NETWORK] + \
+         [("monitor", "while it runs", 1, kind) for kind in ("plain", "bridged")] + \
+         [("agent", "task.after_create", 1, "orphaned")] + \
+         [(victim, "while a command runs in it", 1, "exec") for victim in ("agent", "berthd")]
+# From the command line.
+WANTED = {"rounds": len(ROUNDS)}
 
 
 class KillNine(unittest.TestCase):
@@ -34,27 +55,29 @@ class KillNine(unittest.TestCase):
     def setUpClass(cls):
         cls.scene = Scene()
         cls.addClassCleanup(cls.scene.check_closed)
-        registry = cls.scene.registry()
-        cls.image = f"{registry.host}/tools:1"
-        registry.client.image("tools", "1", Env=["PATH=/bin"])
+        cls.registry = cls.scene.registry()
+        cls.image = f"{cls.registry.host}/tools:1"
+        cls.registry.client.image("tools", "1", Env=["PATH=/bin"])
         cls.marks = cls.scene.marks()
         cls.stack = cls.scene.start()
 
     def api(self):
         return Api(self.stack.port())
 
-    def launch(self, number, script):
+    def launch(self, number, kind, script):
         """RunTask as a client with patience does it: the same token again until it is answered, a new one where nothing was placed
         (the agent may not be back yet after a restart of the control plane)."""
         attempt = 0
+        tell = f"| nc 127.0.0.1 {self.marks.port}" if kind != "bridged" else ""
 
         def answered():
             nonlocal attempt
             try:
                 answer = self.api().call(
-                    "RunTask", taskDefinition="marked", clientToken=f"round-{number}-{attempt}",
+                    "RunTask", taskDefinition=f"fresh-{number}" if kind == "fresh" else "bridged" if kind == "bridged" else "marked",
+                    clientToken=f"round-{number}-{attempt}",
                     overrides={"containerOverrides": [{"name": "main", "command": [
-                        "/bin/sh", "-c", f"echo {number} | nc 127.0.0.1 {self.marks.port}; {script}"]}]})
+                        "/bin/sh", "-c", f"echo {number} {tell}; {script}"]}]})
             except OSError:
                 return None
             if answer["failures"]:
@@ -80,43 +103,92 @@ class KillNine(unittest.TestCase):
         self.stack.up(failpoint=f"{point}:{nth}", gate=self.gate)
         return self.stack.pid(victim)
 
-    def test_thirty_rounds(self):
-        self.stack.register("marked", [{"name": "main", "image": self.image, "memory": 32, "stopTimeout": 5}], networkMode="host")
-        steady = self.launch("steady", "sleep 1000")
+    def test_rounds(self):
+        main = {"name": "main", "image": self.image, "memory": 32, "stopTimeout": 5}
+        self.stack.register("marked", [main], networkMode="host")
+        self.stack.register("bridged", [{**main, "portMappings": [{"containerPort": 80}]}], networkMode="bridge")
+        steady = self.launch("steady", "plain", "sleep 1000")
         before = self.await_status(steady, "RUNNING")
+        self.leftovers = Leftovers(self.stack.data + "/agent.toml", run)
+        alive = [steady.rsplit("/", 1)[1]]
+        self.assertNotEqual(self.leftovers.of_finished([]), {}, "the checker sees what runs")
         expected = ["steady"]
-        for number, (victim, point, nth) in enumerate(ROUNDS):
-            with self.subTest(round=number, victim=victim, point=point, nth=nth):
-                self.one_round(number, victim, point, nth, expected)
+        for number in range(WANTED["rounds"]):
+            victim, point, nth, kind = ROUNDS[number % len(ROUNDS)]
+            with self.subTest(round=number, victim=victim, point=point, nth=nth, kind=kind):
+                if kind == "fresh":
+                    self.new_image(number, main)
+                self.one_round(number, victim, point, nth, kind)
+                if kind != "bridged":
+                    expected.append(str(number))
                 self.assertEqual(self.describe(steady)["lastStatus"], "RUNNING")
                 self.assertEqual(sorted(self.marks.lines()), sorted(expected), "each container started exactly once")
-        self.assertGreaterEqual(len(ROUNDS), 30)
+                until(f"nothing is left of round {number}: {self.leftovers.of_finished(alive)}",
+                      lambda: self.leftovers.of_finished(alive) == {}, 20)
         after = self.describe(steady)
         for member in ("startedAt", "createdAt", "desiredStatus"):
             self.assertEqual(after[member], before[member], "a running task that nothing happened to has not changed")
         self.assertEqual(after["containers"][0]["runtimeId"], before["containers"][0]["runtimeId"])
 
-    def one_round(self, number, victim, point, nth, expected):
-        pid = self.arm(victim, point, nth)
+    def new_image(self, number, main):
+        """One that this host has not got: its own layer is noise."""
+        noise = images.layer([("noise", random.Random(number).randbytes(1 << 20), 0o644)], (), applets=False)
+        self.registry.client.image("fresh", str(number), [images.layer(), noise], Env=["PATH=/bin"])
+        self.stack.register(f"fresh-{number}", [{**main, "image": f"{self.registry.host}/fresh:{number}"}], networkMode="host")
+
+    def one_round(self, number, victim, point, nth, kind):
+        armed = victim != "monitor" and kind != "exec"
+        pid = self.arm(victim, point, nth) if armed else None  # orphaned: its monitor dies with it
         result = {}
 
         def whole_life():
             """Up, then stopped by the caller: passes every point."""
-            result["task"] = self.launch(number, "trap 'exit 0' TERM; sleep 1000 & wait")
+            result["task"] = self.launch(number, kind, "trap 'exit 0' TERM; sleep 1000 & wait")
             self.await_status(result["task"], "RUNNING")
+            if victim == "monitor":
+                self.kill_monitor(result["task"])
+            if kind == "exec":
+                self.kill_during_exec(result["task"], victim, number)
             until("StopTask is answered", lambda: self.stop_task(result["task"]), 60)
             result["end"] = self.await_status(result["task"], "STOPPED")
         client = threading.Thread(target=whole_life)
-        open(self.gate, "w", encoding="ascii").close()
+        if pid is not None:
+            open(self.gate, "w", encoding="ascii").close()
         client.start()
-        until(f"{victim} passes {point} for the {nth}. time\n{self.stack.tail()}", lambda: _gone(pid), 30)
-        os.unlink(self.gate)
-        self.stack.up()
-        client.join(120)
+        if pid is not None:
+            until(f"{victim} passes {point} for the {nth}. time\n{self.stack.tail()}", lambda: _gone(pid), 60)
+            os.unlink(self.gate)
+            if kind == "orphaned":
+                self.kill_monitor(until("RunTask is answered", lambda: result.get("task"), 30))
+            self.stack.up()
+        client.join(180)
         self.assertFalse(client.is_alive(), "the client got through")
         self.assertIn("end", result, self.stack.tail())
         self.assertEqual(result["end"]["stopCode"], "UserInitiated")
-        expected.append(str(number))
+        if kind == "bridged" and victim != "monitor":
+            self.assertEqual(self.stack.berth("logs", result["task"]).stdout.split(), [str(number)], "it started exactly once")
+
+    def kill_during_exec(self, arn, victim, number):
+        """The command that ran in the container ends with whoever led to it."""
+        mark = f"10{number:06d}"
+        client = subprocess.Popen([BIN + "/berth", "--api", self.stack.url, "exec", arn, "--", "sleep", mark], env=self.stack.env,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until("the command runs", lambda: _processes(b"sleep\0" + mark.encode()), 30)
+            self.stack.kill(victim)
+            self.stack.up()
+            until("the command has ended", lambda: not _processes(b"sleep\0" + mark.encode()), 30)
+        finally:
+            client.kill()
+            client.wait(10)
+
+    def kill_monitor(self, arn):
+        task = arn.rsplit("/", 1)[1].encode()
+
+        found = until("the task has a monitor", lambda: _processes(task, "berth-monitor"), 20)
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        until("it is gone", lambda: all(_gone(pid) for pid in found))
 
     def stop_task(self, arn):
         try:
@@ -128,6 +200,19 @@ class KillNine(unittest.TestCase):
             raise AssertionError(f"an acknowledged task is not known any more: {refused}") from refused
 
 
+def _processes(part, name=""):
+    """Ids of those with these bytes on their command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as comm, open(f"/proc/{pid}/cmdline", "rb") as command:
+                if comm.read().startswith(name) and part in command.read():
+                    found.append(int(pid))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
 def _gone(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
@@ -137,4 +222,8 @@ def _gone(pid):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--rounds", type=int, default=len(ROUNDS))
+    known, rest = options.parse_known_args()
+    WANTED["rounds"] = known.rounds
+    unittest.main(verbosity=2, argv=sys.argv[:1] + rest)

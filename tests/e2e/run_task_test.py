@@ -27,6 +27,9 @@ class RunTask(unittest.TestCase):
 username = "reader"
 password = "s3cret pass"
 ca_file = "{cls.secured.ca}"
+[plugins.roles.role."arn:aws:iam::000000000000:role/task"]
+access_key_id = "AKIDTASK"
+secret_access_key = "secret"
 ''')
 
     def sh(self, script, name="main", **members):
@@ -106,6 +109,21 @@ ca_file = "{cls.secured.ca}"
         self.assertEqual(set(self.logs(task).split()), set(os.listdir("/sys/class/net")) & set(self.logs(task).split()))
         self.assertGreater(len(self.logs(task).split()), 1)
 
+    def test_network_mode_awsvpc_with_the_default_subnet_and_group(self):
+        self.stack.register("own", [self.sh("mkdir /tmp/w; echo own > /tmp/w/index.html; httpd -f -p 8080 -h /tmp/w", "web"),
+                                    self.sh("until nc -w 1 127.0.0.1 8080 </dev/null; do sleep 1; done; echo met; sleep 1000", "side",
+                                            stopTimeout=1)], networkMode="awsvpc")
+        arn = self.stack.run_task("own", networkConfiguration={"awsvpcConfiguration": {
+            "subnets": ["subnet-default"], "securityGroups": ["sg-default"]}})[0]
+        task = self.stack.await_status(arn, "RUNNING")
+        until("the containers meet on localhost", lambda: self.logs(task, "--container", "side") == "met\n")
+        address = task["containers"][0]["networkInterfaces"][0]["privateIpv4Address"]
+        self.assertEqual(task["containers"][1]["networkInterfaces"][0]["privateIpv4Address"], address)
+        with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as page:
+            self.assertEqual(page.read(), b"own\n", "from the host")
+        self.stack.aws("stop-task", "--task", arn)
+        self.assertEqual(self.stack.await_status(arn, "STOPPED")["attachments"][0]["status"], "DELETED")
+
     def test_environment_user_directory_and_entry_point(self):
         task = self.run_one("process", [{
             "name": "main", "image": self.image, "memory": 32, "entryPoint": ["/bin/sh", "-c"],
@@ -179,7 +197,6 @@ ca_file = "{cls.secured.ca}"
         described = self.stack.aws("describe-task-definition", "--task-definition", "roles")["taskDefinition"]
         self.assertEqual({k: described[k] for k in roles}, roles)
         self.assertIn("com.amazonaws.ecs.capability.task-iam-role", [a["name"] for a in described["requiresAttributes"]])
-        # An agent that serves no credentials still runs it: roles are kept, not acted on.
         task = self.stack.await_status(self.stack.run_task("roles", overrides=roles)[0], "STOPPED")
         self.assertEqual(task["containers"][0]["exitCode"], 0)
         self.assertEqual({k: task["overrides"][k] for k in roles}, roles)
@@ -192,10 +209,28 @@ ca_file = "{cls.secured.ca}"
         self.assertEqual(lines, [str(n) for n in range(int(lines[0]), 20001)])
         self.assertEqual(self.logs(task, "--tail", "3").split(), ["19998", "19999", "20000"])
 
+    def test_shows_the_health_of_containers_and_of_the_task(self):
+        check = {"command": ["CMD-SHELL", "test -e /tmp/ready"], "interval": 5, "timeout": 2, "retries": 10}
+        self.stack.register("checked", [self.sh("touch /tmp/ready; exec sleep 1000", healthCheck=check)])
+        arn = self.stack.run_task("checked")[0]
+        self.stack.await_status(arn, "RUNNING")
+        api = Api(self.stack.port())
+        statuses = []
+
+        def healthy():
+            task = api.call("DescribeTasks", tasks=[arn])["tasks"][0]
+            statuses.append((task["healthStatus"], task["containers"][0]["healthStatus"]))
+            return statuses[-1] == ("HEALTHY", "HEALTHY")
+
+        until("the task is healthy", healthy)
+        self.assertEqual(statuses[0], ("UNKNOWN", "UNKNOWN"))
+        self.stack.aws("stop-task", "--task", arn)
+        self.stack.await_status(arn, "STOPPED")
+
     def test_refuses_by_name_what_it_does_not_act_on(self):
-        self.stack.register("health", [self.sh("true", healthCheck={"command": ["CMD", "true"]})])
-        self.assertIn("healthCheck", self.stack.refused("run-task", "--task-definition", "health"))
-        for operation in ("list-services", "describe-capacity-providers", "list-account-settings"):
+        self.stack.register("gpus", [self.sh("true", resourceRequirements=[{"type": "GPU", "value": "1"}])])
+        self.assertIn("resourceRequirements", self.stack.refused("run-task", "--task-definition", "gpus"))
+        for operation in ("describe-capacity-providers", "list-account-settings"):
             error = self.stack.refused(operation)
             self.assertIn("".join(word.title() for word in operation.split("-")), error)
 
@@ -262,7 +297,7 @@ ca_file = "{cls.secured.ca}"
         self.assertEqual(missing.returncode, 125)
         self.assertRegex(missing.stderr, r"CannotPull\w+Error")
         plugins = json.loads(self.stack.berth("--output", "json", "plugin", "list").stdout)["plugins"]
-        self.assertEqual({p["name"] for p in plugins}, {"ec2", "registry-ecr"})
+        self.assertEqual({p["name"] for p in plugins}, {"ec2", "registry-ecr", "roles"})
         self.assertIn("0.1.0", self.stack.berth("version").stdout)
 
 

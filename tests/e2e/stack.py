@@ -49,11 +49,12 @@ def run(command, check=True, timeout=60, env=None, stdin=None):
 class DockerRegistry:
     """Debian's docker-registry on loopback, optionally with TLS and Basic authentication."""
 
-    def __init__(self, directory, tls=False, user=None, password=None):
+    def __init__(self, directory, tls=False, user=None, password=None, address="127.0.0.1"):
         self.directory = directory
         os.makedirs(directory + "/data")
         self.port = free_port()
-        self.host = f"127.0.0.1:{self.port}"
+        self.address = address
+        self.host = f"{address}:{self.port}"
         self.user, self.password = user, password
         config = {"version": 0.1, "log": {"level": "warn"}, "storage": {"filesystem": {"rootdirectory": directory + "/data"},
                                                                         "delete": {"enabled": True}},
@@ -83,7 +84,7 @@ class DockerRegistry:
 
     def _listens(self):
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex((self.address, self.port)) == 0
 
     def stop(self):
         self.process.terminate()
@@ -234,6 +235,14 @@ def _zombie(pid):
         return True
 
 
+def _mark(bridge):
+    """What begins the names of task interfaces' links: FNV-1a of the bridge's name, 24 bits."""
+    mark = 0x811c9dc5
+    for byte in bridge.encode():
+        mark = (mark ^ byte) * 0x01000193 & 0xffffffff
+    return mark & 0xffffff
+
+
 class Footprint:
     """What the stacks below one directory have on the host. Others may be at work beside them."""
 
@@ -267,10 +276,13 @@ class Footprint:
         groups = set()
         for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
             groups |= {f"{root}/{name}" for name in parents if os.path.isdir(f"{root}/{name}")}
+        interfaces = {f"e{_mark(name):06x}" for name in bridges}
         links = (bridges & set(self._links())) | (self._stray_links() - self.stray)
+        links |= {name for name in self._links() if name[:7] in interfaces and len(name) == 15}
         namespaces = {name for name in (os.listdir("/run/netns") if os.path.isdir("/run/netns") else [])
-                      if name.rsplit("_", 1)[0] in bridges}
-        tables = set(run(["nft", "list", "tables"]).stdout.splitlines()) & {f"table ip berth_{name.replace('-', '_')}" for name in bridges}
+                      if name.rsplit("_", 1)[0].removesuffix(".eni") in bridges}
+        named = {f"table ip berth_{kind}{name.replace('-', '_')}" for name in bridges for kind in ("", "eni_")}
+        tables = set(run(["nft", "list", "tables"]).stdout.splitlines()) & named
         left = {"mounts": mounted, "cgroups": groups, "links": links, "namespaces": namespaces, "tables": tables, "processes": self._processes()}
         return {kind: sorted(found) for kind, found in left.items() if found}
 

@@ -154,8 +154,8 @@ class ApiTest(Scene, unittest.TestCase):
         self.assertIn("At least one of 'memory' or 'memoryReservation' must be specified.",
                       self.refused("ClientException", "register-task-definition", "--family", "f",
                                    "--container-definitions", containers))
-        self.assertIn("CreateService", self.refused("UnsupportedFeatureException", "create-service", "--service-name", "s",
-                                                    "--task-definition", "web", "--desired-count", "1"))
+        self.assertIn("CreateTaskSet", self.refused("UnsupportedFeatureException", "create-task-set", "--service", "s",
+                                                    "--cluster", "default", "--task-definition", "web"))
         self.register()
         self.assertIn("No Container Instances were found in your cluster.",
                       self.refused("InvalidParameterException", "run-task", "--task-definition", "web"))

@@ -32,7 +32,7 @@ const std::string* Simulation::durable(const std::string& task) const {
 }
 
 // Effects leave only after their cause is durable.
-void Simulation::check_call(std::uint32_t method, const std::string& request) const {
+void Simulation::check_call(std::uint32_t method, const std::string& request) {
   if (method == v1::METHOD_LAUNCH_START) {
     v1::StartTaskRequest start;
     start.ParseFromString(request);
@@ -45,6 +45,8 @@ void Simulation::check_call(std::uint32_t method, const std::string& request) co
     require(!task.start_acknowledged(),
             "a start left for a task that was taken over: " + task.id());
     require(task.node() == start.node_id(), "a start left for another node than the recorded one");
+    ledger_.start_leaves(start.task_id(),
+                         {start.pinned_digests().begin(), start.pinned_digests().end()}, now_);
   } else if (method == v1::METHOD_LAUNCH_STOP) {
     v1::StopTaskRequest stop;
     stop.ParseFromString(request);
@@ -106,10 +108,7 @@ void Simulation::check_state() {
   std::map<NodeId, std::set<std::uint32_t>> ports;
   int unfinished = 0;
   for (const auto& [id, task] : state.tasks()) {
-    if (task->last_status == TaskStatus::Stopped) {
-      seen_stopped_.emplace(id, now_);
-      continue;
-    }
+    if (task->last_status == TaskStatus::Stopped) continue;
     ++unfinished;
     cpu[task->node] += task->launch->requirement.cpu();
     for (const auto& port : task->launch->requirement.ports()) {
@@ -123,19 +122,15 @@ void Simulation::check_state() {
     require(sum <= capacity->second, "more CPU was given away than node " + node.str() + " has");
   }
   require(state.unfinished_in(ClusterName("default")) == unfinished, "a count has drifted");
-  for (auto at = shown_.begin(); at != shown_.end();) {
-    if (state.task(at->first)) {
-      ++at;
-      continue;
-    }
-    const auto stopped = seen_stopped_.find(at->first);
-    require(stopped != seen_stopped_.end(), "an acknowledged task was lost: " + at->first.str());
-    require(now_ - stopped->second >= std::chrono::minutes(59),
-            "a stopped task was pruned too early: " + at->first.str());
-    ++tally_.pruned;
-    pruned_.insert(at->first);
-    at = shown_.erase(at);
+  for (const auto& [id, shown] : shown_) {
+    require(state.task(id) != nullptr, "an acknowledged task was lost: " + id.str());
   }
+}
+
+// The ledger has seen that its time was over.
+void Simulation::task_erased(const TaskId& id) {
+  if (shown_.erase(id) > 0) ++tally_.pruned;
+  pruned_.insert(id);
 }
 
 void Simulation::check_world() {
@@ -176,6 +171,13 @@ void Simulation::check_converged() {
   for (const auto& [id, task] : core_->state().tasks()) {
     const auto there = phases.find(id.str());
     const int phase = there == phases.end() ? kStopped : there->second;
+    // Services go on replacing what cannot run: what began a moment ago is on its way.
+    const Instant moment = now_ - std::chrono::minutes(2);
+    if (!task->launch->service.empty() &&
+        (task->launch->created_at > moment || task->stopping_at.value_or(moment) > moment)) {
+      phases.erase(id.str());
+      continue;
+    }
     const TaskStatus wanted =
         task->desired_status == DesiredStatus::Running ? TaskStatus::Running : TaskStatus::Stopped;
     require(task->last_status == wanted, "a task never became what it should: " + id.str() +

@@ -14,12 +14,16 @@ namespace berth::sim {
 
 class Simulation::FaultyStore final : public store::Store {
  public:
-  FaultyStore(test::MemoryDisk& disk, Defect defect) : inner_(disk), defect_(defect) {}
+  using Reader = std::function<void(const store::Batch&)>;  // of each batch, before any defect
+  FaultyStore(test::MemoryDisk& disk, Defect defect, Reader reader)
+      : inner_(disk), defect_(defect), reader_(std::move(reader)) {}
 
   Result<store::Loaded> load() override { return inner_.load(); }
 
   void append(store::Epoch epoch, store::Batch batch,
               std::function<void(Result<store::Sequence>)> done) override {
+    reader_(batch);
+    if (defect_ == Defect::LostProtection || defect_ == Defect::LostPins) forget_parts(batch);
     if (defect_ == Defect::LostTokens) {
       std::erase_if(batch, [](const auto& change) { return change.kind == store::Kind::Token; });
     }
@@ -49,8 +53,27 @@ class Simulation::FaultyStore final : public store::Store {
   [[nodiscard]] bool failing() const { return failing_; }
 
  private:
+  void forget_parts(store::Batch& batch) const {
+    for (store::Change& change : batch) {
+      if (change.erase) continue;
+      if (defect_ == Defect::LostProtection && change.kind == store::Kind::Task) {
+        model::StoredTask task;
+        task.ParseFromString(change.value);
+        task.clear_protected_until();
+        change.value = task.SerializeAsString();
+      }
+      if (defect_ == Defect::LostPins && change.kind == store::Kind::Deployment) {
+        model::StoredServiceDeployment deployment;
+        deployment.ParseFromString(change.value);
+        deployment.clear_images();
+        change.value = deployment.SerializeAsString();
+      }
+    }
+  }
+
   test::MemoryStore inner_;
   Defect defect_;
+  Reader reader_;
   bool failing_ = false;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sim --plugin LIB [--seed N] [--steps N] | --seeds FILE | --defects
+// sim --plugin LIB [--seed N] [--steps N] [--histogram] | --seeds FILE | --defects
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -20,10 +20,20 @@ struct Arguments {
   std::uint64_t steps = 100'000;
   std::string seeds;
   bool defects = false;
+  bool histogram = false;
 };
 
+enum class Output { Quiet, Lines, Histogram };
+
+void print_histogram(const sim::Ledger& ledger) {
+  for (const auto& [what, times] : ledger.histogram()) {
+    std::printf("  %-48s %llu\n", what.c_str(), static_cast<unsigned long long>(times));
+  }
+}
+
 // True where every promise held.
-bool run(const sim::Options& options, std::uint64_t steps, bool quiet) {
+bool run(const sim::Options& options, std::uint64_t steps, Output output) {
+  const bool quiet = output == Output::Quiet;
   sim::Simulation simulation(options);
   std::uint64_t done = 0;
   try {
@@ -46,16 +56,20 @@ bool run(const sim::Options& options, std::uint64_t steps, bool quiet) {
   if (!quiet) {
     std::printf(
         "seed %llu: %llu steps, %llu calls answered, %llu tasks placed, %llu pruned, "
-        "%llu crashes, %llu plugin restarts\n",
+        "%llu crashes, %llu plugin restarts, %llu services, %llu deployments\n",
         static_cast<unsigned long long>(options.seed), static_cast<unsigned long long>(steps),
         static_cast<unsigned long long>(tally.runs_answered),
         static_cast<unsigned long long>(tally.tasks_placed),
         static_cast<unsigned long long>(tally.pruned),
         static_cast<unsigned long long>(tally.crashes),
-        static_cast<unsigned long long>(tally.plugin_restarts));
+        static_cast<unsigned long long>(tally.plugin_restarts),
+        static_cast<unsigned long long>(tally.services_made),
+        static_cast<unsigned long long>(tally.deployments_begun));
+    if (output == Output::Histogram) print_histogram(simulation.ledger());
   }
   // A run in which nothing happened has proved nothing.
-  if (steps >= 20'000 && (tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0)) {
+  if (steps >= 20'000 && (tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0 ||
+                          tally.services_made == 0 || tally.deployments_begun == 0)) {
     std::printf("seed %llu: too little happened\n", static_cast<unsigned long long>(options.seed));
     return false;
   }
@@ -74,7 +88,7 @@ bool replay(const Arguments& arguments) {
     std::uint64_t seed = 0;
     std::uint64_t steps = 0;
     if (line.empty() || line[0] == '#' || !(in >> seed >> steps)) continue;
-    good = run({arguments.plugin, seed}, steps, false) && good;
+    good = run({arguments.plugin, seed}, steps, Output::Lines) && good;
   }
   return good;
 }
@@ -84,7 +98,7 @@ bool find_defects(const Arguments& arguments) {
   bool all = true;
   for (const sim::Defect defect : sim::kDefects) {
     std::uint64_t seed = 1;
-    while (seed <= 10 && run({arguments.plugin, seed, defect}, 10'000, true)) ++seed;
+    while (seed <= 10 && run({arguments.plugin, seed, defect}, 10'000, Output::Quiet)) ++seed;
     const bool found = seed <= 10;
     std::printf("%-24s %s\n", sim::to_string(defect),
                 found ? ("found by seed " + std::to_string(seed)).c_str() : "NOT FOUND");
@@ -104,6 +118,10 @@ int main(int argc, char** argv) {
       arguments.defects = true;
       continue;
     }
+    if (name == "--histogram") {
+      arguments.histogram = true;
+      continue;
+    }
     ++i;
     if (name == "--plugin") {
       arguments.plugin = value;
@@ -121,5 +139,6 @@ int main(int argc, char** argv) {
   if (arguments.plugin.empty()) arguments.plugin = BERTH_SIM_PLUGIN;
   if (arguments.defects) return find_defects(arguments) ? 0 : 1;
   if (!arguments.seeds.empty()) return replay(arguments) ? 0 : 1;
-  return run({arguments.plugin, arguments.seed}, arguments.steps, false) ? 0 : 1;
+  const Output output = arguments.histogram ? Output::Histogram : Output::Lines;
+  return run({arguments.plugin, arguments.seed}, arguments.steps, output) ? 0 : 1;
 }

@@ -31,6 +31,10 @@ struct Task {
   bool ran = false;
   bool stopping = false;
   std::int64_t cpu = 0;
+  bool checked = false;  // it has health checks
+  bool sick = false;     // which never succeed
+  std::string health;
+  std::string digest;
 };
 
 struct NodeState {
@@ -43,6 +47,7 @@ struct World {
   std::map<std::string, NodeState> nodes;
   std::map<std::string, Task> tasks;
   std::set<std::string> buried;  // ids that were here and never will be again
+  int pushes = 0;                // of the image: its tag moves with each
 };
 
 World& world() {
@@ -91,8 +96,9 @@ class Instance {
   // work N MODE       work on the n-th that was heard; MODE of ok, refuse, unavailable, half, mute
   // send N | copy N | drop N     the n-th of what is to be said
   // step ID           the task goes on by one phase; exit ID: its process ends
-  // node ID CPU MEMORY | off ID | on ID | gone ID | reset
-  // tasks             -> lines "ID NODE PHASE RUNS CPU"
+  // ail ID            the health checks of a task begin to fail; push: what the tag of images names
+  // changes node ID CPU MEMORY | off ID | on ID | gone ID | reset tasks             -> lines "ID
+  // NODE PHASE RUNS CPU"
   std::string command(const std::string& line) {
     std::istringstream in(line);
     std::string verb;
@@ -102,6 +108,10 @@ class Instance {
       return std::to_string(inbox_.size()) + " " + std::to_string(outbox_.size());
     }
     if (verb == "tasks") return dump();
+    if (verb == "push") {
+      ++world().pushes;
+      return "";
+    }
     if (verb == "reset") {
       world() = World();
       return "";
@@ -114,7 +124,9 @@ class Instance {
       return "";
     }
     in >> id;
-    if (verb == "step" || verb == "exit") {
+    if (verb == "ail") {
+      ail(id);
+    } else if (verb == "step" || verb == "exit") {
       step(id, verb == "exit");
     } else if (verb == "node") {
       NodeState node;
@@ -208,7 +220,9 @@ class Instance {
     if (world().tasks.count(id) != 0) return answer(heard, BERTH_OK, "");
     if (world().buried.count(id) != 0) return fail(heard, BERTH_ALREADY_EXISTS, "it was here");
     const auto node = world().nodes.find(request.node_id());
-    if (mode == "refuse" || node == world().nodes.end()) {
+    const auto& containers = request.definition().container_definitions();
+    const bool bad = !containers.empty() && containers[0].image() == "bad";
+    if (mode == "refuse" || bad || node == world().nodes.end()) {
       world().buried.insert(id);
       return fail(heard, BERTH_PRECONDITION, "ResourceInitializationError: it cannot be");
     }
@@ -216,9 +230,14 @@ class Instance {
     Task& task = world().tasks[id];
     task.node = request.node_id();
     task.cpu = request.requirement().cpu();
-    for (const auto& container : request.definition().container_definitions()) {
+    for (const auto& container : containers) {
       task.containers.push_back(container.name());
+      task.checked = task.checked || container.has_health_check();
+      task.sick = task.sick || container.image() == "sick";
     }
+    task.digest = "sha256:" + std::to_string(world().pushes);
+    const auto pin = request.pinned_digests().find("main");
+    if (pin != request.pinned_digests().end()) task.digest = pin->second;
     if (mode == "half") {
       fail(heard, BERTH_INTERNAL, "broke halfway");
     } else {
@@ -291,6 +310,9 @@ class Instance {
       ++task.runs;
     } else if (task.phase == v1::TASK_PHASE_RUNNING && task.stopping && !exit) {
       task.phase = v1::TASK_PHASE_STOPPING;
+    } else if (task.phase == v1::TASK_PHASE_RUNNING && task.checked && !task.stopping && !exit &&
+               task.health.empty()) {
+      task.health = task.sick ? "UNHEALTHY" : "HEALTHY";
     } else if (task.stopping || exit) {
       task.phase = v1::TASK_PHASE_STOPPED;
     } else {
@@ -298,6 +320,17 @@ class Instance {
     }
     ++task.sequence;
     if (reachable(task)) speak_task(id);
+  }
+
+  void ail(const std::string& id) {
+    const auto at = world().tasks.find(id);
+    if (at == world().tasks.end() || at->second.health != "HEALTHY" ||
+        at->second.phase != v1::TASK_PHASE_RUNNING) {
+      return;
+    }
+    at->second.health = "UNHEALTHY";
+    ++at->second.sequence;
+    if (reachable(at->second)) speak_task(id);
   }
 
   void connect(const std::string& id, bool connected) {
@@ -338,7 +371,9 @@ class Instance {
       const bool begun = task.phase >= v1::TASK_PHASE_RUNNING;
       container->set_last_status(over ? "STOPPED" : begun ? "RUNNING" : "PENDING");
       if (over && task.ran) container->set_exit_code(0);
+      if (begun) container->set_image_digest(task.digest);
     }
+    if (task.phase == v1::TASK_PHASE_RUNNING) report.set_health_status(task.health);
     return report;
   }
 

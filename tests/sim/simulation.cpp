@@ -17,12 +17,62 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::size_t kHistory = 60;
+constexpr std::uint64_t kDrainsPerSweep = 100;
+constexpr int kMaxRevisions = 20;  // they stay for ever, and each restart reads them all
 constexpr int kMaxNodes = 4;
-constexpr std::size_t kMaxUnfinished = 40;
+constexpr std::size_t kMaxUnfinished = 12;  // of those that no service has started
 
 const PluginName& sim_name() {
   static const PluginName name("sim");
   return name;
+}
+
+// Each with one mistake that somebody might make.
+control::ServiceRules rules_with(Defect defect) {
+  using namespace control;
+  ServiceRules rules;
+  if (defect == Defect::WrongPercent) {
+    rules.bounds = [](int desired, Percentages percentages) {
+      return Bounds{desired * percentages.minimum_healthy / 100,
+                    bounds_of(desired, percentages).upper};
+    };
+  }
+  if (defect == Defect::WrongMaximum) {
+    rules.bounds = [](int desired, Percentages percentages) {
+      const Bounds right = bounds_of(desired, percentages);
+      return Bounds{right.lower, right.upper + 1};
+    };
+  }
+  if (defect == Defect::GreedyScaleIn) {
+    rules.replica = [](const ReplicaPicture& picture) {
+      ReplicaDecision decision = decide(picture);
+      int& healthy = decision.primary.staying.healthy;
+      if (healthy > 0 && healthy < picture.primary.staying.healthy) ++healthy;
+      return decision;
+    };
+  }
+  if (defect == Defect::SleepyBreaker) {
+    rules.threshold = [](const model::DeploymentCircuitBreaker&, int) { return 1'000'000; };
+  }
+  if (defect == Defect::DrainIgnored) {
+    rules.replica = [](const ReplicaPicture& picture) {
+      ReplicaPicture wrong = picture;
+      control::Tally& staying = wrong.primary.staying;
+      staying.pending += wrong.primary.draining.pending;
+      staying.starting += wrong.primary.draining.starting;
+      staying.healthy += wrong.primary.draining.healthy;
+      wrong.primary.draining = {};
+      return decide(wrong);
+    };
+  }
+  if (defect == Defect::ForgottenPost) {
+    rules.daemon = [](const DaemonPicture& picture) {
+      DaemonDecision decision = decide(picture);
+      if (decision.start == 1) decision.start = 0;
+      return decision;
+    };
+  }
+  return rules;
 }
 
 }  // namespace
@@ -47,6 +97,22 @@ const char* to_string(Defect defect) {
       return "doubled capacity";
     case Defect::StaleReports:
       return "stale reports";
+    case Defect::WrongPercent:
+      return "wrong percent";
+    case Defect::WrongMaximum:
+      return "wrong maximum";
+    case Defect::GreedyScaleIn:
+      return "greedy scale-in";
+    case Defect::SleepyBreaker:
+      return "sleepy breaker";
+    case Defect::DrainIgnored:
+      return "drain ignored";
+    case Defect::ForgottenPost:
+      return "forgotten post";
+    case Defect::LostProtection:
+      return "lost protection";
+    case Defect::LostPins:
+      return "lost pins";
   }
   return "?";
 }
@@ -55,6 +121,7 @@ Simulation::Simulation(Options options)
     : options_(std::move(options)),
       chance_(options_.seed),
       ids_(options_.seed ^ 0x5eed),
+      rules_(rules_with(options_.defect)),
       plugin_(options_.plugin,
               {.completed =
                    [this](std::uint64_t operation, berth_status status, std::string payload) {
@@ -91,9 +158,12 @@ void Simulation::boot() {
   open_replies_ = 0;
   dying_ = false;
   effects_to_live_ = -1;
-  store_ = std::make_unique<FaultyStore>(disk_, options_.defect);
+  ledger_.begin(disk_);
+  store_ = std::make_unique<FaultyStore>(
+      disk_, options_.defect, [this](const store::Batch& batch) { ledger_.read(batch, now_); });
   auto loaded = store_->load();
   control::Config config;
+  config.service_rules = &rules_;
   core_ = std::make_unique<control::Control>(
       config,
       control::Ports{
@@ -258,6 +328,7 @@ void Simulation::change_weather() {
              .reorder = draw(50),
              .node_away = draw(3),
              .node_gone = draw(2),
+             .ill_health = draw(4),
              .plugin_restart = draw(2),
              .crash = draw(2),
              .store_failure = draw(1)};
@@ -277,7 +348,7 @@ void Simulation::act() {
     note("store fails");
     return store_->fail(Error{Errc::NoCapacity, "disk full", Subject::Store});
   }
-  switch (pick(16)) {
+  switch (pick(20)) {
     case 0:
       return run_something();
     case 1:
@@ -302,6 +373,11 @@ void Simulation::act() {
       return;
     case 13:
       return odds(3) ? change_definitions() : look();
+    case 14:
+      return do_with_services();
+    case 15:
+    case 16:
+      return move_a_task();
     default:
       return drain();
   }
@@ -318,8 +394,12 @@ void Simulation::drain() {
   }
   core_->tick(now_);
   if (dying_) return;
-  check_state();
-  if (steps_ % 8 == 0) check_world();
+  // Each change was checked when it was handed over; this is the whole once more.
+  if (++drains_ % kDrainsPerSweep == 0) {
+    check_state();
+    ledger_.sweep();
+  }
+  if (drains_ % 8 == 0) check_world();
 }
 
 void Simulation::submit_run(const Ask& ask) {
@@ -339,7 +419,8 @@ void Simulation::submit_run(const Ask& ask) {
 void Simulation::run_something() {
   std::size_t unfinished = 0;
   for (const auto& [id, task] : core_->state().tasks()) {
-    unfinished += task->last_status == TaskStatus::Stopped ? 0 : 1;
+    const bool alone = task->launch->service.empty();
+    unfinished += alone && task->last_status != TaskStatus::Stopped ? 1 : 0;
   }
   if (unfinished >= kMaxUnfinished) return;
   Ask ask;
@@ -361,6 +442,10 @@ void Simulation::run_something() {
 void Simulation::change_definitions() {
   control::RegisterTaskDefinition command;
   const std::uint64_t kind = pick(4);
+  const auto known = core_->state().families().find(FamilyName("work" + std::to_string(kind)));
+  if (known != core_->state().families().end() && known->second.last_revision >= kMaxRevisions) {
+    return;
+  }
   command.request.set_family("work" + std::to_string(kind));
   auto* container = command.request.add_container_definitions();
   container->set_name("main");
@@ -466,6 +551,11 @@ void Simulation::move_a_task() {
   if (!plugin_.runs()) return;
   const std::string id = some_task();
   if (id.empty()) return;
+  if (odds(faults_.ill_health)) {
+    note("health checks fail " + id);
+    plugin_.command("ail " + id);
+    return;
+  }
   plugin_.command((odds(8) ? "exit " : "step ") + id);
 }
 
@@ -512,26 +602,42 @@ void Simulation::expect_convergence() {
   if (!plugin_.runs()) start_plugin();
   for (const std::string& id : away_) plugin_.command("on " + id);
   away_.clear();
-  for (int second = 0; second < 420; ++second) {
-    now_ += seconds(1);
-    end_overdue_calls();
+  const auto settled = [this] {
+    for (const auto& [key, service] : ledger_.services()) {
+      if (can_settle(key) && !has_settled(key)) return false;
+    }
+    return true;
+  };
+  // Services take as long as their throttles and percentages make them; all else has seven minutes.
+  const Instant soon = now_ + minutes(7);
+  const Instant late = now_ + minutes(40);
+  while (now_ < soon || (now_ < late && !settled())) {
+    bool quiet = true;
     for (int turn = 0; turn < 3; ++turn) {
+      quiet = quiet && waiting_for(false) == 0 && waiting_for(true) == 0 && posted_.empty();
       while (waiting_for(false) > 0) plugin_.command("work 0 ok");
       while (waiting_for(true) > 0) plugin_.command("send 0");
       store_->sync();
       drain();
+      if (quiet) break;
     }
     std::istringstream lines(plugin_.command("tasks"));
     for (std::string line; std::getline(lines, line);)
       plugin_.command("step " + line.substr(0, 32));
+    // Where nothing moves but time, it goes to where the core wants to be woken.
+    const bool idle = quiet && waiting_for(true) == 0 && posted_.empty() && wake_ > now_;
+    now_ += idle ? std::clamp<milliseconds>(wake_ - now_, seconds(1), seconds(20)) : seconds(1);
+    end_overdue_calls();
   }
   look();
   store_->sync();
   drain();
   store_->sync();
   drain();
+  check_state();
   check_world();
   check_converged();
+  check_services_converged();
   healing_ = false;
 }
 

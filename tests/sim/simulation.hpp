@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "core/control/control.hpp"
+#include "core/control/services/rules.hpp"
+#include "tests/sim/ledger.hpp"
 #include "tests/sim/sim_plugin.hpp"
 #include "tests/support/memory_store.hpp"
 
@@ -35,6 +37,7 @@ struct Faults {
   int reorder = 0;  // what is said, or worked on
   int node_away = 0;
   int node_gone = 0;
+  int ill_health = 0;  // checks of a healthy task fail
   int plugin_restart = 0;
   int crash = 0;  // between any two effects; the store loses its unsynced tail
   int store_failure = 0;
@@ -51,21 +54,38 @@ enum class Defect {
   StopsUnsent,           // stops are answered, but not passed on
   DoubledCapacity,       // the core believes in twice the CPU
   StaleReports,          // old reports come with new sequence numbers
+  // Of services: in the rules that the scheduler goes by, or in what is stored.
+  WrongPercent,    // minimumHealthyPercent is rounded down
+  WrongMaximum,    // maximumPercent is rounded up, and one more
+  GreedyScaleIn,   // stops one more than there is too much
+  SleepyBreaker,   // never has enough of failures
+  DrainIgnored,    // tasks on draining instances count as if they could stay
+  ForgottenPost,   // a DAEMON service leaves its last vacant instance alone
+  LostProtection,  // that a task is protected is not stored
+  LostPins,        // which digests a deployment has pinned is not stored
 };
-inline constexpr std::array kDefects = {
-    Defect::EarlyAcknowledgement, Defect::LostTokens,   Defect::LostEnds,
-    Defect::TimeoutMeansNo,       Defect::SecondStarts, Defect::StopsUnsent,
-    Defect::DoubledCapacity,      Defect::StaleReports};
+inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
+                                        Defect::LostTokens,
+                                        Defect::LostEnds,
+                                        Defect::TimeoutMeansNo,
+                                        Defect::SecondStarts,
+                                        Defect::StopsUnsent,
+                                        Defect::DoubledCapacity,
+                                        Defect::StaleReports,
+                                        Defect::WrongPercent,
+                                        Defect::WrongMaximum,
+                                        Defect::GreedyScaleIn,
+                                        Defect::SleepyBreaker,
+                                        Defect::DrainIgnored,
+                                        Defect::ForgottenPost,
+                                        Defect::LostProtection,
+                                        Defect::LostPins};
 [[nodiscard]] const char* to_string(Defect defect);
 
 struct Options {
   std::string plugin;  // path of the library
   std::uint64_t seed = 1;
   Defect defect = Defect::None;
-};
-
-struct Violation : std::runtime_error {
-  using std::runtime_error::runtime_error;
 };
 
 struct Tally {
@@ -75,6 +95,8 @@ struct Tally {
   std::uint64_t crashes = 0;
   std::uint64_t plugin_restarts = 0;
   std::uint64_t pruned = 0;
+  std::uint64_t services_made = 0;
+  std::uint64_t deployments_begun = 0;  // by UpdateService
 };
 
 class Simulation : private Timers, private control::PluginCalls {
@@ -91,6 +113,7 @@ class Simulation : private Timers, private control::PluginCalls {
 
   [[nodiscard]] const std::deque<std::string>& history() const { return history_; }
   [[nodiscard]] const Tally& tally() const { return tally_; }
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
 
  private:
   class FaultyStore;
@@ -140,15 +163,31 @@ class Simulation : private Timers, private control::PluginCalls {
   void say_something();
   void move_a_task();
   void touch_a_node();
+  // Of services (services.cpp).
+  void do_with_services();
+  void create_a_service();
+  void update_a_service();
+  void delete_a_service();
+  void protect_a_task();
+  void drain_a_node();
+  void define_for_services();
+  [[nodiscard]] std::string some_service();
+  template <typename CommandOf>
+  void submit_for_service(CommandOf command, std::function<void(const control::Answer&)> then);
   [[nodiscard]] std::string some_task();
   [[nodiscard]] std::size_t waiting_for(bool outbox);
 
   // ---- Checks
-  void check_call(std::uint32_t method, const std::string& request) const;
+  void check_call(std::uint32_t method, const std::string& request);
   void check_answer(const Ask& ask, const control::RunTaskAnswer& answer);
-  void check_state();
+  void check_state();  // all of it
+  void task_erased(const TaskId& id);
   void check_world();
   void check_converged();
+  void check_services_converged();
+  [[nodiscard]] bool has_settled(const std::string& key) const;
+  [[nodiscard]] bool can_settle(const std::string& key) const;
+  [[nodiscard]] std::set<std::string> with_room(std::int64_t cpu) const;
   void observe(const Task& task);
   [[nodiscard]] const std::string* durable(const std::string& task) const;
   void require(bool holds, const std::string& what) const;
@@ -166,6 +205,7 @@ class Simulation : private Timers, private control::PluginCalls {
   Instant wake_{};
 
   test::MemoryDisk disk_;
+  control::ServiceRules rules_;
   std::unique_ptr<FaultyStore> store_;
   SimPlugin plugin_;
   std::unique_ptr<control::Control> core_;
@@ -177,10 +217,10 @@ class Simulation : private Timers, private control::PluginCalls {
   bool healing_ = false;
 
   std::map<std::string, std::int64_t> capacity_;  // node -> CPU, as the world has it
+  Ledger ledger_{{capacity_, [this](const std::string& id) { task_erased(TaskId(id)); }}};
   std::set<std::string> away_;
   int next_node_ = 0;
   std::map<TaskId, Shown> shown_;
-  std::map<TaskId, Instant> seen_stopped_;
   std::set<TaskId> pruned_;
   std::map<std::string, std::set<TaskId>> made_by_token_;
   std::uint64_t open_replies_ = 0;
@@ -188,6 +228,7 @@ class Simulation : private Timers, private control::PluginCalls {
   std::map<std::string, std::string> last_reports_;  // for StaleReports
   std::uint64_t forged_sequence_ = 1'000'000;
   std::uint64_t steps_ = 0;
+  std::uint64_t drains_ = 0;
   Tally tally_;
   std::deque<std::string> history_;
 };

@@ -24,6 +24,7 @@ THIRD_PARTY = {
     "asio": ("boost/asio/",),
     "beast": ("boost/beast/",),
     "json": ("boost/json.hpp", "boost/json/"),
+    "regex": ("boost/regex.hpp",),
     "dll": ("boost/dll/",),
     "process": ("boost/process/",),
     "protobuf": ("google/protobuf/",),
@@ -54,7 +55,7 @@ GENERATED = (
 )
 
 _RUNTIME = ("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "sqlite", "toml", "cli11", "archive",
-            "compress", "netlink", "nftables", "seccomp", "capability", "process")
+            "compress", "netlink", "nftables", "seccomp", "capability", "process", "regex")
 
 LAYERS = {
     # The core, from the bottom up.

@@ -16,12 +16,13 @@ std::string place_text(const control::ExplainTaskAnswer& why) {
 
 std::string chooser_text(const control::ExplainTaskAnswer& why) {
   if (why.task->launch->placed_by == "StartTask") return "StartTask named it.";
-  if (why.task->launch->placed_by != "RunTask") {
+  const bool by_service = why.task->launch->placed_by == "service";
+  if (why.task->launch->placed_by != "RunTask" && !by_service) {
     return "The record does not tell how its place was found.";
   }
   std::string list;
   for (const auto& one : why.strategies) list += (list.empty() ? "" : ", ") + strategy_text(one);
-  return "RunTask placed it by " + list + ".";
+  return (by_service ? "Its service placed it by " : "RunTask placed it by ") + list + ".";
 }
 
 std::string life_text(const control::ExplainTaskAnswer& why) {

@@ -21,7 +21,7 @@ struct Statistics {
   std::map<std::string, int> pending;
 };
 
-void show_statistics(const Statistics& statistics, model::Cluster& shown) {
+void show_statistics(const ClusterView& view, const Statistics& statistics, model::Cluster& shown) {
   const auto add = [&](const char* name, int value) {
     auto& pair = *shown.add_statistics();
     pair.set_name(name);
@@ -35,10 +35,10 @@ void show_statistics(const Statistics& statistics, model::Cluster& shown) {
   add("RunningFargateTasksCount", of(statistics.running, "FARGATE"));
   add("pendingEC2TasksCount", of(statistics.pending, "EC2"));
   add("pendingFargateTasksCount", of(statistics.pending, "FARGATE"));
-  for (const char* name : {"activeEC2ServiceCount", "activeFargateServiceCount",
-                           "drainingEC2ServiceCount", "drainingFargateServiceCount"}) {
-    add(name, 0);
-  }
+  add("activeEC2ServiceCount", of(view.active_services, "EC2"));
+  add("activeFargateServiceCount", of(view.active_services, "FARGATE"));
+  add("drainingEC2ServiceCount", of(view.draining_services, "EC2"));
+  add("drainingFargateServiceCount", of(view.draining_services, "FARGATE"));
 }
 
 // What DescribeClusters has found so far; the statistics are counted cluster by cluster.
@@ -53,7 +53,9 @@ void reply_description(const Call& call, Description description) {
   for (std::size_t i = 0; i < description.views.size(); ++i) {
     auto& shown = *description.response.add_clusters();
     shown = show_cluster(description.views[i], call.realm(), description.parts);
-    if (i < description.statistics.size()) show_statistics(description.statistics[i], shown);
+    if (i < description.statistics.size()) {
+      show_statistics(description.views[i], description.statistics[i], shown);
+    }
   }
   call.reply(description.response);
 }
@@ -130,13 +132,13 @@ void delete_cluster(const Call& call) {
   auto name = cluster_of(call.backend(), true, request.cluster());
   if (!name) return call.refuse(name.error());
   request.set_cluster(name->str());
-  call.submit(control::DeleteCluster{std::move(request)},
-              [](const Call& answered, const control::Answer& answer) {
-                model::DeleteClusterResponse response;
-                *response.mutable_cluster() = show_cluster({std::get<ClusterPtr>(answer), {}, 0},
-                                                           answered.realm(), kAllParts);
-                answered.reply(response);
-              });
+  call.submit(control::DeleteCluster{std::move(request)}, [](const Call& answered,
+                                                             const control::Answer& answer) {
+    model::DeleteClusterResponse response;
+    *response.mutable_cluster() = show_cluster(
+        {.cluster = std::get<ClusterPtr>(answer), .counts = {}}, answered.realm(), kAllParts);
+    answered.reply(response);
+  });
 }
 
 void describe_clusters(const Call& call) {

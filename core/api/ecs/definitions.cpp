@@ -242,8 +242,8 @@ void list_task_definition_families(const Call& call) {
             break;
           }
           last = it->first.str();
-          const bool wanted =
-              status.empty() || status == "ALL" || !it->second.active.empty() == (status == "ACTIVE");
+          const bool wanted = status.empty() || status == "ALL" ||
+                              !it->second.active.empty() == (status == "ACTIVE");
           if (wanted && !it->second.revisions.empty()) response.add_families(last);
         }
         return response;

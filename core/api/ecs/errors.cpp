@@ -26,6 +26,8 @@ std::string client_fault(const Error& error) {
       if (missing) return "ServiceNotFoundException";
       return error.code == Errc::Precondition ? "ServiceNotActiveException"
                                               : "InvalidParameterException";
+    case Subject::ServiceDeployment:
+      return missing ? "ServiceDeploymentNotFoundException" : "ConflictException";
     case Subject::TaskDefinition:
     case Subject::Definition:
       return "ClientException";
@@ -38,6 +40,10 @@ std::string client_fault(const Error& error) {
     case Subject::Platform:
       return missing ? "PlatformUnknownException"
                      : "PlatformTaskDefinitionIncompatibilityException";
+    case Subject::Target:
+      return missing ? "TargetNotFoundException" : "InvalidParameterException";
+    case Subject::AttributeLimit:
+      return "AttributeLimitExceededException";
     case Subject::Task:
     case Subject::ContainerInstance:
     case Subject::Request:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "berth/model/ecs_services.pb.h"
 #include "core/api/ecs/operations.hpp"
 #include "core/api/ecs/pages.hpp"
 #include "core/api/ecs/show.hpp"
@@ -118,6 +119,36 @@ void describe_container_instances(const Call& call) {
         }
         answered.reply(response);
       });
+}
+
+void update_container_instances_state(const Call& call) {
+  model::UpdateContainerInstancesStateRequest request;
+  if (!call.read(request)) return;
+  auto cluster = cluster_of(call.backend(), request.has_cluster(), request.cluster());
+  if (!cluster) return call.refuse(cluster.error());
+  control::UpdateInstancesState command{*cluster, {}, request.status() == "DRAINING"};
+  for (const std::string& text : request.container_instances()) {
+    auto id = id_in_cluster(text, "container-instance", *cluster);
+    if (!id) return call.refuse(id.error());
+    command.instances.push_back(*std::move(id));
+  }
+  call.submit(std::move(command), [](const Call& answered, const control::Answer& answer) {
+    const auto& done = std::get<control::InstancesAnswer>(answer);
+    answered.query(
+        [instances = done.instances](const control::State& state) {
+          std::vector<InstanceView> views;
+          for (const auto& instance : instances) views.push_back(instance_view(state, instance));
+          return views;
+        },
+        [failures = done.failures](const Call& last, const std::vector<InstanceView>& views) {
+          model::UpdateContainerInstancesStateResponse response;
+          for (const auto& view : views) {
+            *response.add_container_instances() = show_instance(view, last.realm(), {});
+          }
+          for (const auto& failure : failures) *response.add_failures() = show_failure(failure);
+          last.reply(response);
+        });
+  });
 }
 
 }  // namespace berth::api

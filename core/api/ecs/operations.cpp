@@ -10,7 +10,14 @@ namespace {
 struct Entry {
   std::string_view name;
   Operation operation;
+  std::string_view instead{};
 };
+
+// Amazon's agent speaks these; Berth's has a protocol of its own.
+constexpr std::string_view kAgents =
+    "hosts join with berth-agent and a join token, and report by it.";
+constexpr std::string_view kAgentUpdate =
+    "install the new berth-agent on the host and restart it; its tasks run on.";
 
 // All operations of the API model 2014-11-13, by name.
 constexpr Entry kOperations[] = {
@@ -19,16 +26,16 @@ constexpr Entry kOperations[] = {
     {"CreateCluster", create_cluster},
     {"CreateDaemon", nullptr},
     {"CreateExpressGatewayService", nullptr},
-    {"CreateService", nullptr},
+    {"CreateService", create_service},
     {"CreateTaskSet", nullptr},
     {"DeleteAccountSetting", nullptr},
-    {"DeleteAttributes", nullptr},
+    {"DeleteAttributes", delete_attributes},
     {"DeleteCapacityProvider", nullptr},
     {"DeleteCluster", delete_cluster},
     {"DeleteDaemon", nullptr},
     {"DeleteDaemonTaskDefinition", nullptr},
     {"DeleteExpressGatewayService", nullptr},
-    {"DeleteService", nullptr},
+    {"DeleteService", delete_service},
     {"DeleteTaskDefinitions", nullptr},
     {"DeleteTaskSet", nullptr},
     {"DeregisterContainerInstance", nullptr},
@@ -41,55 +48,55 @@ constexpr Entry kOperations[] = {
     {"DescribeDaemonRevisions", nullptr},
     {"DescribeDaemonTaskDefinition", nullptr},
     {"DescribeExpressGatewayService", nullptr},
-    {"DescribeServiceDeployments", nullptr},
-    {"DescribeServiceRevisions", nullptr},
-    {"DescribeServices", nullptr},
+    {"DescribeServiceDeployments", describe_service_deployments},
+    {"DescribeServiceRevisions", describe_service_revisions},
+    {"DescribeServices", describe_services},
     {"DescribeTaskDefinition", describe_task_definition},
     {"DescribeTaskSets", nullptr},
     {"DescribeTasks", describe_tasks},
-    {"DiscoverPollEndpoint", nullptr},
-    {"ExecuteCommand", nullptr},
-    {"GetTaskProtection", nullptr},
+    {"DiscoverPollEndpoint", nullptr, kAgents},
+    {"ExecuteCommand", execute_command},
+    {"GetTaskProtection", get_task_protection},
     {"ListAccountSettings", nullptr},
-    {"ListAttributes", nullptr},
+    {"ListAttributes", list_attributes},
     {"ListClusters", list_clusters},
     {"ListContainerInstances", list_container_instances},
     {"ListDaemonDeployments", nullptr},
     {"ListDaemonTaskDefinitions", nullptr},
     {"ListDaemons", nullptr},
-    {"ListServiceDeployments", nullptr},
-    {"ListServices", nullptr},
-    {"ListServicesByNamespace", nullptr},
-    {"ListTagsForResource", nullptr},
+    {"ListServiceDeployments", list_service_deployments},
+    {"ListServices", list_services},
+    {"ListServicesByNamespace", list_services_by_namespace},
+    {"ListTagsForResource", list_tags_for_resource},
     {"ListTaskDefinitionFamilies", list_task_definition_families},
     {"ListTaskDefinitions", list_task_definitions},
     {"ListTasks", list_tasks},
     {"PutAccountSetting", nullptr},
     {"PutAccountSettingDefault", nullptr},
-    {"PutAttributes", nullptr},
+    {"PutAttributes", put_attributes},
     {"PutClusterCapacityProviders", nullptr},
-    {"RegisterContainerInstance", nullptr},
+    {"RegisterContainerInstance", nullptr, kAgents},
     {"RegisterDaemonTaskDefinition", nullptr},
     {"RegisterTaskDefinition", register_task_definition},
     {"RunTask", run_task},
     {"StartTask", start_task},
-    {"StopServiceDeployment", nullptr},
+    {"StopServiceDeployment", stop_service_deployment},
     {"StopTask", stop_task},
-    {"SubmitAttachmentStateChanges", nullptr},
-    {"SubmitContainerStateChange", nullptr},
-    {"SubmitTaskStateChange", nullptr},
-    {"TagResource", nullptr},
-    {"UntagResource", nullptr},
+    {"SubmitAttachmentStateChanges", nullptr, kAgents},
+    {"SubmitContainerStateChange", nullptr, kAgents},
+    {"SubmitTaskStateChange", nullptr, kAgents},
+    {"TagResource", tag_resource},
+    {"UntagResource", untag_resource},
     {"UpdateCapacityProvider", nullptr},
     {"UpdateCluster", nullptr},
     {"UpdateClusterSettings", nullptr},
-    {"UpdateContainerAgent", nullptr},
-    {"UpdateContainerInstancesState", nullptr},
+    {"UpdateContainerAgent", nullptr, kAgentUpdate},
+    {"UpdateContainerInstancesState", update_container_instances_state},
     {"UpdateDaemon", nullptr},
     {"UpdateExpressGatewayService", nullptr},
-    {"UpdateService", nullptr},
+    {"UpdateService", update_service},
     {"UpdateServicePrimaryTaskSet", nullptr},
-    {"UpdateTaskProtection", nullptr},
+    {"UpdateTaskProtection", update_task_protection},
     {"UpdateTaskSet", nullptr},
 };
 static_assert(std::size(kOperations) == 77);
@@ -100,7 +107,7 @@ static_assert(std::ranges::is_sorted(kOperations, {}, &Entry::name));
 Lookup find_ecs_operation(std::string_view name) {
   const auto* it = std::ranges::lower_bound(kOperations, name, {}, &Entry::name);
   if (it == std::end(kOperations) || it->name != name) return {};
-  return {.operation = it->operation, .known = true};
+  return {.operation = it->operation, .known = true, .instead = it->instead};
 }
 
 }  // namespace berth::api

@@ -10,6 +10,14 @@ ClusterView cluster_view(const control::State& state, ClusterPtr cluster) {
     const auto instance = state.instance(id);
     if (instance != nullptr && instance->status != InstanceStatus::Inactive) ++view.instances;
   }
+  const auto& services = state.services();
+  for (auto at = services.lower_bound({cluster->name, ServiceName()});
+       at != services.end() && at->first.cluster == cluster->name; ++at) {
+    const Service& service = *at->second;
+    if (service.inactive()) continue;
+    ++(service.active() ? view.active_services
+                        : view.draining_services)[service.data.launch_type()];
+  }
   view.cluster = std::move(cluster);
   return view;
 }
@@ -23,7 +31,9 @@ model::Cluster show_cluster(const ClusterView& view, const Realm& realm, Cluster
   shown.set_registered_container_instances_count(view.instances);
   shown.set_running_tasks_count(view.counts.running);
   shown.set_pending_tasks_count(view.counts.pending);
-  shown.set_active_services_count(0);
+  int services = 0;
+  for (const auto& [type, count] : view.active_services) services += count;
+  shown.set_active_services_count(services);
   for (const std::string& provider : cluster.capacity_providers) {
     shown.add_capacity_providers(provider);
   }

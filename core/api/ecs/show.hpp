@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,9 @@ struct TaskView {
 struct ClusterView {
   ClusterPtr cluster;
   control::TaskCounts counts;
-  int instances = 0;  // ACTIVE and DRAINING
+  int instances = 0;                               // ACTIVE and DRAINING
+  std::map<std::string, int> active_services{};    // by launch type
+  std::map<std::string, int> draining_services{};  // likewise
 };
 [[nodiscard]] ClusterView cluster_view(const control::State& state, ClusterPtr cluster);
 struct ClusterParts {
@@ -48,6 +51,8 @@ struct InstanceView {
 };
 [[nodiscard]] InstanceView instance_view(const control::State& state,
                                          ContainerInstancePtr instance);
+// What its agent reports and what was put; of one name, the latter.
+[[nodiscard]] std::vector<ecs::Attribute> attributes_of(const ContainerInstance& instance);
 struct InstanceParts {
   bool tags = false;
   bool health = false;

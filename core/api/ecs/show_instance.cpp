@@ -136,6 +136,17 @@ InstanceView instance_view(const control::State& state, ContainerInstancePtr ins
   return view;
 }
 
+std::vector<ecs::Attribute> attributes_of(const ContainerInstance& instance) {
+  std::vector<ecs::Attribute> all;
+  for (const auto& reported : instance.node.attributes()) {
+    const bool covered = std::ranges::any_of(
+        instance.custom_attributes, [&](const auto& put) { return put.name() == reported.name(); });
+    if (!covered) all.push_back(reported);
+  }
+  all.insert(all.end(), instance.custom_attributes.begin(), instance.custom_attributes.end());
+  return all;
+}
+
 model::ContainerInstance show_instance(const InstanceView& view, const Realm& realm,
                                        InstanceParts parts) {
   const ContainerInstance& instance = *view.instance;
@@ -152,8 +163,7 @@ model::ContainerInstance show_instance(const InstanceView& view, const Realm& re
   shown.set_agent_connected(node.connected() && instance.status != InstanceStatus::Inactive);
   shown.set_running_tasks_count(view.counts.running);
   shown.set_pending_tasks_count(view.counts.pending);
-  *shown.mutable_attributes() = node.attributes();
-  for (const auto& attribute : instance.custom_attributes) *shown.add_attributes() = attribute;
+  for (const auto& attribute : attributes_of(instance)) *shown.add_attributes() = attribute;
   shown.mutable_registered_at()->set_ms(instance.registered_at.time_since_epoch().count());
   if (parts.tags) {
     for (const auto& tag : instance.tags) *shown.add_tags() = tag;

@@ -45,6 +45,46 @@ void show_report(const v1::ContainerReport& report, ecs::Container& shown) {
   *shown.mutable_managed_agents() = report.managed_agents();
 }
 
+// As far as the interface has come, in ECS's words.
+std::string attachment_status(const Task& task) {
+  switch (task.last_status) {
+    case TaskStatus::Provisioning:
+      return "PRECREATED";
+    case TaskStatus::Pending:
+      return "ATTACHING";
+    case TaskStatus::Deprovisioning:
+      return "DETACHING";
+    case TaskStatus::Stopped:
+      return "DELETED";
+    default:
+      return "ATTACHED";
+  }
+}
+
+void show_interface(const Task& task, ecs::Task& shown) {
+  const auto& interface = task.launch->task_interface;
+  if (!interface) return;
+  ecs::Attachment& attachment = *shown.add_attachments();
+  attachment.set_id(interface->attachment_id());
+  attachment.set_type("ElasticNetworkInterface");
+  attachment.set_status(attachment_status(task));
+  const auto detail = [&](const char* name, const std::string& value) {
+    ecs::KeyValuePair& pair = *attachment.add_details();
+    pair.set_name(name);
+    pair.set_value(value);
+  };
+  detail("subnetId", interface->subnet_id());
+  detail("networkInterfaceId", interface->interface_id());
+  detail("macAddress", interface->mac_address());
+  detail("privateDnsName", interface->private_dns_name());
+  detail("privateIPv4Address", interface->address());
+  for (ecs::Container& container : *shown.mutable_containers()) {
+    ecs::NetworkInterface& one = *container.add_network_interfaces();
+    one.set_attachment_id(interface->attachment_id());
+    one.set_private_ipv4_address(interface->address());
+  }
+}
+
 ecs::Container show_container(const Task& task, int index, const Realm& realm,
                               const std::string& task_arn) {
   const auto& definition = task.definition->message.container_definitions(index);
@@ -187,6 +227,7 @@ ecs::Task show_task(const TaskView& view, const Realm& realm, Tags tags) {
   for (int i = 0; i < task.definition->message.container_definitions_size(); ++i) {
     *shown.add_containers() = show_container(task, i, realm, shown.task_arn());
   }
+  show_interface(task, shown);
   if (tags == Tags::Show) {
     for (const auto& tag : task.launch->tags) *shown.add_tags() = tag;
   }

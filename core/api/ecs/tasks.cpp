@@ -17,6 +17,7 @@ tl::unexpected<Error> refuse(std::string text, std::string member) {
 struct TaskFilter {
   ClusterName cluster;
   std::optional<NodeId> node;
+  std::optional<ServiceId> service;
   std::string family;
   std::string started_by;
   std::string launch_type;
@@ -24,10 +25,12 @@ struct TaskFilter {
   bool none = false;  // desiredStatus PENDING: no task ever has it
 
   [[nodiscard]] bool takes(const Task& task) const {
-    return task.cluster == cluster && task.desired_status == desired &&
+    return task.cluster == cluster && (!node || task.node == *node) &&
+           task.desired_status == desired &&
            (family.empty() || task.definition->id.family.str() == family) &&
            (started_by.empty() || task.launch->started_by == started_by) &&
-           (launch_type.empty() || task.launch->launch_type == launch_type);
+           (launch_type.empty() || task.launch->launch_type == launch_type) &&
+           (!service || task.launch->service == service->name);
   }
 };
 
@@ -51,6 +54,11 @@ Result<TaskFilter> filter_of(const Call& call, const model::ListTasksRequest& re
     if (!id) return tl::unexpected(id.error());
     filter.node = NodeId(*id);
   }
+  if (request.has_service_name()) {
+    auto name = id_in_cluster(request.service_name(), "service", *cluster);
+    if (!name) return tl::unexpected(name.error());
+    filter.service = ServiceId{*cluster, ServiceName(*name)};
+  }
   if (request.has_daemon_name()) {
     return fail(Errc::Unimplemented,
                 "The filter daemonName is not supported: there are no daemons.", Subject::Feature,
@@ -72,8 +80,13 @@ Result<model::ListTasksResponse> list_page(const control::State& state, const Ta
       return refuse("The referenced container instance was not found.", "containerInstance");
     }
   }
+  if (filter.service && !state.service(*filter.service)) {
+    return fail(Errc::NotFound, "Service not found.", Subject::Service, "serviceName");
+  }
   if (filter.none) return response;
-  const auto& ids = filter.node ? state.tasks_on(*filter.node) : state.tasks_of(filter.cluster);
+  const auto& ids = filter.service ? state.tasks_of(*filter.service)
+                    : filter.node  ? state.tasks_on(*filter.node)
+                                   : state.tasks_of(filter.cluster);
   TaskId last;
   int seen = 0;
   for (auto it = ids.upper_bound(after); it != ids.end(); ++it) {
@@ -162,10 +175,6 @@ void list_tasks(const Call& call) {
   if (!call.read(request)) return;
   auto filter = filter_of(call, request);
   if (!filter) return call.refuse(filter.error());
-  if (request.has_service_name()) {
-    return call.refuse(
-        Error{Errc::NotFound, "Service not found.", Subject::Service, "serviceName"});
-  }
   const std::string binding = page_binding(request);
   TaskId after;
   if (!request.next_token().empty()) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/api/http/message.hpp"
 
+#include <strings.h>
+
 namespace berth::api::http {
 namespace {
 
@@ -37,6 +39,12 @@ const std::string* Request::header(std::string_view name) const {
 
 std::string_view Request::path() const {
   return std::string_view(target).substr(0, target.find('?'));
+}
+
+bool Request::is_upgrade() const {
+  const std::string* upgrade = header("upgrade");
+  return upgrade != nullptr && ::strcasecmp(upgrade->c_str(), "websocket") == 0 &&
+         header("sec-websocket-key") != nullptr;
 }
 
 std::string_view Request::query() const {

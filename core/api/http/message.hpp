@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/model/error.hpp"
+
 namespace berth::api::http {
 
 struct Header {
@@ -28,6 +30,8 @@ struct Request {
   [[nodiscard]] const std::string* header(std::string_view name) const;
   [[nodiscard]] std::string_view path() const;
   [[nodiscard]] std::string_view query() const;  // after the '?', as sent
+  // Whether it asks to go on as a websocket.
+  [[nodiscard]] bool is_upgrade() const;
 };
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
@@ -52,12 +56,32 @@ class BodySource {
   [[nodiscard]] virtual Pulled pull(std::string& out) = 0;
 };
 
+// The far end of a websocket. Destroying it ends what it stands for. All but its constructor and
+// destructor runs on the connection's strand.
+class Conversation {
+ public:
+  virtual ~Conversation() = default;
+  // Once, before anything else. `wake` may be called on any thread, also from within.
+  virtual void start(std::function<void()> wake) = 0;
+  // One whole message of the client. An error ends the conversation, with its words as the reason.
+  [[nodiscard]] virtual Result<void> message(std::string_view bytes) = 0;
+  enum class Pulled { Message, Nothing, End };  // End: all is said
+  // The next message to be sent, once the last one is on its way. Nothing: asked again after the
+  // next wake.
+  [[nodiscard]] virtual Pulled pull(std::string& out) = 0;
+};
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
   std::vector<Header> headers{};
   std::shared_ptr<BodySource> stream{};  // instead of body
+  // Instead of all else, where the request is_upgrade(): it goes on as a websocket of binary
+  // messages.
+  std::shared_ptr<Conversation> conversation{};
+  std::string subprotocol{};              // of it, where the client offers this one
+  std::size_t message_bytes = 64 * 1024;  // the longest message that is taken
 };
 
 // Called once, on any thread.

@@ -12,6 +12,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
 #include <optional>
 
 namespace berth::api::http {
@@ -20,6 +22,7 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace bh = boost::beast::http;
+namespace bw = boost::beast::websocket;
 using beast::error_code;
 using Plain = beast::tcp_stream;
 using Tls = beast::ssl_stream<beast::tcp_stream>;
@@ -186,6 +189,8 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   asio::awaitable<bool> answer(bh::request<bh::string_body> message) {
     const bool keep = message.keep_alive();
     const unsigned version = message.version();
+    const bh::request<bh::empty_body> head(message.base());
+    const bool upgrade = bw::is_upgrade(head);
     answer_.reset();
     const std::uint64_t number = ++asked_;
     site_->handler(
@@ -200,12 +205,16 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
                        self->signal();
                      });
         });
-    watch_peer();
+    if (!upgrade) watch_peer();  // else the websocket reads
     co_await wait_until([this] { return answer_ || cut_ || gone_; }, options().answer_timeout);
     if (gone_) co_await wait_until([this] { return answer_ || cut_; }, kHalfClosed);
     ++asked_;  // an answer that comes now comes too late
     if (cut_ || (gone_ && !answer_)) co_return false;
     if (!answer_) answer_ = options().refuse(503, "The request was not answered in time.");
+    if (answer_->conversation && upgrade) {
+      co_await converse(std::move(*answer_), head);
+      co_return false;
+    }
     if (answer_->stream) {
       co_await send_stream(std::move(*answer_), version);
       co_return false;
@@ -296,6 +305,89 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     co_return false;
   }
 
+  using Socket = bw::stream<Stream&>;
+
+  asio::awaitable<void> converse(Response response, bh::request<bh::empty_body> head) {
+    // Shared with the reader; it, not the connection, bounds the times from here on.
+    const auto socket = std::make_shared<Socket>(stream_);
+    lowest().expires_never();
+    socket->set_option(
+        bw::stream_base::timeout{options().write_timeout, options().idle_timeout, true});
+    socket->set_option(bw::stream_base::decorator([&](bw::response_type& message) {
+      message.set(bh::field::server, "berth");
+      message.set(bh::field::date, http_date(options().now()));
+      for (const Header& header : response.headers) message.set(header.name, header.value);
+      const auto offered = head[bh::field::sec_websocket_protocol];
+      if (!response.subprotocol.empty() && bh::token_list(offered).exists(response.subprotocol)) {
+        message.set(bh::field::sec_websocket_protocol, response.subprotocol);
+      }
+    }));
+    socket->read_message_max(response.message_bytes);
+    socket->binary(true);
+    error_code ec;
+    co_await socket->async_accept(head, into(ec));
+    if (ec) co_return;
+    streaming_ = true;
+    response.conversation->start([weak = this->weak_from_this()] {
+      Self self = weak.lock();
+      if (!self) return;
+      const auto executor = self->stream_.get_executor();
+      asio::post(executor, [self = std::move(self)] { self->signal(); });
+    });
+    reading_ = true;
+    asio::co_spawn(stream_.get_executor(),
+                   hear(this->shared_from_this(), socket, response.conversation), asio::detached);
+    const bool whole = co_await talk(*socket, *response.conversation);
+    streaming_ = false;
+    if (!gone_ && !cut_) {
+      bw::close_reason reason(whole ? bw::close_code::normal : bw::close_code::going_away);
+      if (!broken_.empty()) reason = {bw::close_code::policy_error, broken_};
+      co_await socket->async_close(reason, into(ec));
+    }
+    lowest().close();
+    while (reading_) co_await wait(kLinger);
+  }
+
+  // True where all was said.
+  asio::awaitable<bool> talk(Socket& socket, Conversation& conversation) {
+    std::string bytes;
+    while (!gone_ && !stopping_ && broken_.empty()) {
+      bytes.clear();
+      const Conversation::Pulled pulled = conversation.pull(bytes);
+      if (pulled == Conversation::Pulled::End) co_return true;
+      if (pulled == Conversation::Pulled::Nothing) {
+        co_await wait(options().idle_timeout);
+        continue;
+      }
+      error_code ec;
+      co_await socket.async_write(asio::buffer(bytes), into(ec));
+      if (ec) gone_ = true;
+    }
+    co_return false;
+  }
+
+  static asio::awaitable<void> hear(Self self, std::shared_ptr<Socket> socket,
+                                    std::shared_ptr<Conversation> conversation) {
+    beast::flat_buffer buffer;
+    for (;;) {
+      error_code ec;
+      co_await socket->async_read(buffer, into(ec));
+      if (ec) break;
+      const auto data = buffer.data();
+      const bool heard =
+          self->broken_.empty() && self->streaming_;  // else its end alone is of interest
+      const std::string_view text(static_cast<const char*>(data.data()), data.size());
+      const auto taken = heard ? conversation->message(text) : Result<void>{};
+      buffer.consume(buffer.size());
+      if (taken) continue;
+      self->broken_ = taken.error().message.substr(0, 120);
+      self->signal();
+    }
+    self->gone_ = true;
+    self->reading_ = false;
+    self->signal();
+  }
+
   // While its answer is made the client may go, and must not keep its place among the connections
   // until then. What it says instead is the next request's beginning.
   void watch_peer() {
@@ -336,6 +428,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   bool gone_ = false;
   bool stopping_ = false;
   bool cut_ = false;
+  std::string broken_;  // why the other side of a websocket is not to be heard any more
   char discarded_ = 0;
 };
 

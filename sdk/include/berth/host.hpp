@@ -14,6 +14,7 @@
 
 #include "berth/detail/link.hpp"
 #include "berth/settings.hpp"
+#include "berth/v1/credentials.pb.h"
 #include "berth/v1/host.pb.h"
 #include "berth/v1/launch.pb.h"
 #include "berth/v1/registry.pb.h"
@@ -51,8 +52,8 @@ class Host {
   void report_bytes(v1::Event event, std::string_view payload) const { send(event, payload); }
 
   // ---- Questions: the callback runs once, on any thread, and must not block ----
-  // Errors of all four: what the registry plugin says; NotFound where none serves that registry;
-  // Cancelled at the end.
+  // Errors of all: what the plugin says that is asked; NotFound where none serves that registry, or
+  // none knows the role; Cancelled at the end.
   void mirrors(const v1::MirrorsRequest& request,
                std::function<void(Result<v1::MirrorsResponse>)> callback) const {
     mirrors_bytes(request.SerializeAsString(), decoded(std::move(callback)));
@@ -60,6 +61,20 @@ class Host {
   void authorize(const v1::AuthorizeRequest& request,
                  std::function<void(Result<v1::AuthorizeResponse>)> callback) const {
     authorize_bytes(request.SerializeAsString(), decoded(std::move(callback)));
+  }
+  // Credentials of a task that this launch type plugin runs: the core knows which role it has.
+  void task_credentials(const v1::TaskCredentialsRequest& request,
+                        std::function<void(Result<std::string>)> callback) const {
+    v1::Ask ask;
+    ask.mutable_task_credentials()->set_request(request.SerializeAsString());
+    link_->ask(std::move(ask), std::move(callback));
+  }
+  // Credentials of a role, for a registry plugin.
+  void assume_role(const v1::AssumeRoleRequest& request,
+                   std::function<void(Result<v1::RoleCredentials>)> callback) const {
+    v1::Ask ask;
+    ask.mutable_assume_role()->set_request(request.SerializeAsString());
+    link_->ask(std::move(ask), decoded(std::move(callback)));
   }
   // The same with serialised messages, for a plugin that passes them on unread.
   void mirrors_bytes(std::string request, std::function<void(Result<std::string>)> callback) const {

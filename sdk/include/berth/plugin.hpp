@@ -5,8 +5,8 @@
 //   BERTH_EXPORT_PLUGIN(kAbout, Processes);              // or several roles:
 //   BERTH_EXPORT_PLUGIN(kAbout, Fleet, Devices);
 //
-// Each class derives from LaunchType, HostRole or Registry (one class an interface) and has a
-// constructor that takes a berth::sdk::Host. A plugin writes the line once, in a .cpp at namespace
+// Each class derives from LaunchType, HostRole, Registry or Credentials (one class an interface)
+// and has a constructor that takes a berth::sdk::Host. A plugin writes the line once, in a .cpp at namespace
 // scope.
 #pragma once
 

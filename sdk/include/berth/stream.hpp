@@ -58,6 +58,9 @@ class Stream {
   // `callback` runs each time that all that was kept has left. It may send.
   void on_ready(std::function<void()> callback) const { state_->set_ready(std::move(callback)); }
 
+  // Lets the host write so many more bytes of input; at first it may write none.
+  void grant_input(std::uint32_t bytes) const { state_->grant_input(bytes); }
+
   // `callback` runs for what the host writes, in order; what came before it is given to it at once.
   void on_input(std::function<void(const v1::StreamWrite&)> callback) const {
     state_->set_input(std::move(callback));
@@ -108,6 +111,15 @@ class Stream {
       unread_bytes_ = 0;
     }
 
+    void grant_input(std::uint32_t bytes) {
+      const std::lock_guard lock(mutex_);
+      input_credit_ += bytes;
+      v1::StreamChunk chunk;
+      chunk.set_stream_id(id);
+      chunk.set_input_credit_bytes(bytes);
+      [[maybe_unused]] const auto told = link->emit(v1::EVENT_STREAM, chunk.SerializeAsString());
+    }
+
     berth_status on_write(std::string_view payload) override {
       v1::StreamWrite write;
       if (!write.ParseFromArray(payload.data(), static_cast<int>(payload.size())) ||
@@ -115,6 +127,8 @@ class Stream {
         return BERTH_INVALID;
       }
       const std::lock_guard lock(mutex_);
+      if (write.data().size() > input_credit_) return BERTH_INVALID;
+      input_credit_ -= write.data().size();
       if (input_) {
         input_(write);
         return BERTH_OK;
@@ -174,6 +188,7 @@ class Stream {
     std::recursive_mutex mutex_;
     bool flushing_ = false;
     std::size_t credit_;
+    std::size_t input_credit_ = 0;
     std::vector<Piece> pending_;
     std::vector<v1::StreamWrite> unread_;
     std::size_t unread_bytes_ = 0;

@@ -9,7 +9,11 @@
 
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
+#include "sdk/runtime/agent/call_errors.hpp"
+#include "sdk/runtime/agent/claims.hpp"
+#include "sdk/runtime/agent/peer_link.hpp"
 #include "sdk/runtime/agent/registration.hpp"
+#include "sdk/runtime/agent/role_link.hpp"
 #include "sdk/runtime/oci/runtime_program.hpp"
 
 namespace berth::runtime {
@@ -17,26 +21,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kRegistryPatience{120'000};
 constexpr std::size_t kQueueMost = 100'000;
-
-std::string failure_bytes(const sdk::Error& error) {
-  v1::Failure failure;
-  failure.set_message(error.message);
-  failure.set_field(error.field);
-  failure.set_reason(error.reason);
-  failure.set_retry_after_ms(error.retry_after_ms);
-  return failure.SerializeAsString();
-}
-
-// One message with its length before it, as a stream of records carries them.
-std::string framed(const v1::LogRecord& record) {
-  std::string bytes;
-  for (std::size_t size = record.ByteSizeLong();; size >>= 7U) {
-    bytes.push_back(static_cast<char>(size < 0x80 ? size : (size & 0x7fU) | 0x80U));
-    if (size < 0x80) break;
-  }
-  record.AppendToString(&bytes);
-  return bytes;
-}
 
 sdk::Result<std::string> read_token(const AgentConfig& config, bool has_identity) {
   if (config.join_token_file.empty()) return config.join_token;
@@ -46,14 +30,13 @@ sdk::Result<std::string> read_token(const AgentConfig& config, bool has_identity
   return text;
 }
 
-sdk::Error unreadable() { return sdk::fail(BERTH_INVALID, "the request cannot be read"); }
-
 }  // namespace
 
 Agent::Agent() : registry_(kRegistryPatience) {}
 
-sdk::Result<std::unique_ptr<Agent>> Agent::open(const AgentConfig& config) {
+sdk::Result<std::unique_ptr<Agent>> Agent::open(const AgentConfig& config, std::function<void()> let_go) {
   std::unique_ptr<Agent> agent(new Agent);
+  agent->let_go_ = std::move(let_go);
   if (auto begun = agent->begin(config); !begun) return begun.error();
   return agent;
 }
@@ -68,13 +51,23 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   const auto identity = data / "identity";
   auto token = read_token(config, std::filesystem::exists(identity));
   if (!token) return token.error();
-  auto client = fleet::Client::open({.server = config.server, .join_token = *token, .identity_file = identity},
-                                    make_registration(config, HostFacts::detect(), *version), events());
+  auto client =
+      fleet::Client::open({.server = config.server,
+                           .join_token = *token,
+                           .identity_file = identity,
+                           .host_address = config.address},
+                          make_registration(config, HostFacts::detect(), *version), events());
   if (!client) return client.error();
+  if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
   client_ = std::move(*client);
   registry_.connect(*client_);
-  auto tasks = Tasks::open(config.tasks, {.report = [this](const v1::TaskReport& report) { client_->report(report); },
-                                          .registry = registry_});
+  TasksConfig settings = config.tasks;
+  settings.instance_tags = config.tags;
+  auto tasks = Tasks::open(std::move(settings),
+                           {.report = [this](const v1::TaskReport& report) { reported(report); },
+                            .registry = registry_,
+                            .credentials = ask_for_roles(*client_, kRegistryPatience),
+                            .interfaces = interface_listener(*client_)});
   if (!tasks) return tasks.error();
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
@@ -87,18 +80,18 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
 }
 
 Agent::~Agent() {
-  // Pulls wait for answers of the control plane, and log readers for credit: both are let go first.
+  // Pulls wait for answers of the control plane, and streams for credit: both are let go first.
   registry_.close();
-  std::map<std::uint64_t, std::jthread> readers;
+  std::map<std::uint64_t, Streaming> streams;
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
-    readers.swap(readers_);
+    streams.swap(streams_);
   }
   changed_.notify_all();
-  for (auto& [call, reader] : readers) reader.request_stop();
+  for (auto& [call, stream] : streams) stream.thread.request_stop();
   if (worker_.joinable()) worker_.join();
-  readers.clear();
+  streams.clear();
   finished_.clear();
   if (tasks_) tasks_->shutdown();
   client_.reset();  // its answers use registry_
@@ -106,11 +99,25 @@ Agent::~Agent() {
 }
 
 fleet::ClientEvents Agent::events() {
-  return {.call = [this](fleet::AgentCall c) { call(std::move(c)); },
-          .cancel = [this](std::uint64_t c) { cancel(c); },
-          .connected = {},
-          .disconnected = {},
-          .log = [](int level, const std::string& line) {
+  return {
+      .call = [this](fleet::AgentCall c) { call(std::move(c)); },
+      .cancel = [this](std::uint64_t c) { cancel(c); },
+      .input = [this](std::uint64_t c, v1::StreamWrite write) { input(c, std::move(write)); },
+      .connected = {},
+      .peers =
+          [this](const fleet::v1::Peers& peers, const std::string& server) {
+            tasks_->take_peers(peer_news(peers));
+            close_door(*tasks_, server);
+          },
+      .disconnected = {},
+      .removed =
+          [this](const std::string&) {
+            const std::lock_guard lock(mutex_);
+            removed_ = look_again_ = true;
+            changed_.notify_one();
+          },
+      .log =
+          [](int level, const std::string& line) {
             const auto at = level == BERTH_LOG_ERROR ? spdlog::level::err
                             : level == BERTH_LOG_WARN ? spdlog::level::warn
                                                       : spdlog::level::info;
@@ -119,7 +126,7 @@ fleet::ClientEvents Agent::events() {
 }
 
 void Agent::call(fleet::AgentCall call) {
-  if (call.method == v1::METHOD_LAUNCH_LOGS) return begin_logs(std::move(call));
+  if (call.method == v1::METHOD_LAUNCH_LOGS || call.method == v1::METHOD_LAUNCH_EXEC) return begin_stream(std::move(call));
   std::unique_lock lock(mutex_);
   if (queue_.size() >= kQueueMost) {
     lock.unlock();
@@ -132,8 +139,14 @@ void Agent::call(fleet::AgentCall call) {
 void Agent::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return ending_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return ending_ || !queue_.empty() || look_again_; });
     if (ending_) return;
+    if (std::exchange(look_again_, false)) {
+      lock.unlock();
+      end_tasks();
+      lock.lock();
+      continue;
+    }
     const fleet::AgentCall next = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
@@ -142,18 +155,43 @@ void Agent::work() {
   }
 }
 
+void Agent::reported(const v1::TaskReport& report) {
+  client_->report(report);
+  const std::lock_guard lock(mutex_);
+  if (!removed_) return;
+  look_again_ = true;
+  changed_.notify_one();
+}
+
+// Nobody will ever ask for these tasks to be stopped, nor hear that they have.
+void Agent::end_tasks() {
+  bool any = false;
+  for (const auto& report : tasks_->list()) {
+    if (report.phase() == v1::TASK_PHASE_STOPPED) continue;
+    any = true;
+    v1::StopTaskRequest request;
+    request.set_task_id(report.task_id());
+    request.set_reason("The container instance was removed from its cluster");
+    if (auto stopped = tasks_->stop(request); !stopped) {
+      spdlog::error("task {} cannot be stopped: {}", report.task_id(), stopped.error().message);
+    }
+  }
+  if (any) return;
+  if (auto done = std::exchange(let_go_, nullptr)) done();
+}
+
 void Agent::carry_out(const fleet::AgentCall& call) {
   switch (call.method) {
     case v1::METHOD_LAUNCH_START: {
       v1::StartTaskRequest request;
-      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable());
+      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
       const auto started = tasks_->start(request);
       if (!started) spdlog::warn("task {} is refused: {}", request.task_id(), started.error().message);
       return answer(call.id, started);
     }
     case v1::METHOD_LAUNCH_STOP: {
       v1::StopTaskRequest request;
-      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable());
+      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
       return answer(call.id, tasks_->stop(request));
     }
     case v1::METHOD_LAUNCH_LIST_OWNED: {
@@ -163,7 +201,7 @@ void Agent::carry_out(const fleet::AgentCall& call) {
     }
     case v1::METHOD_LAUNCH_FORGET: {
       v1::ForgetTasksRequest request;
-      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable());
+      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
       const std::vector<std::string> ids(request.task_ids().begin(), request.task_ids().end());
       tasks_->forget(ids);
       // Of those alone that are gone: one that still runs goes on being reported.
@@ -171,6 +209,15 @@ void Agent::carry_out(const fleet::AgentCall& call) {
       for (const auto& report : tasks_->list()) std::erase(gone, report.task_id());
       client_->forget_reports(gone);
       return answer(call.id, {});
+    }
+    case v1::METHOD_LAUNCH_STATS: {
+      v1::StatsRequest request;
+      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
+      auto stats = tasks_->stats(request.task_id());
+      if (!stats) return answer(call.id, stats.error());
+      v1::StatsResponse response;
+      for (auto& one : *stats) *response.add_containers() = std::move(one);
+      return client_->done(call.id, BERTH_OK, response.SerializeAsString());
     }
     default:
       return answer(call.id, sdk::fail(BERTH_UNIMPLEMENTED, "this agent has no method " + std::to_string(call.method)));
@@ -180,43 +227,6 @@ void Agent::carry_out(const fleet::AgentCall& call) {
 void Agent::answer(std::uint64_t call, const sdk::Result<void>& result) {
   if (result) return client_->done(call, BERTH_OK);
   client_->done(call, result.error().status, failure_bytes(result.error()));
-}
-
-void Agent::begin_logs(fleet::AgentCall call) {
-  const std::lock_guard lock(mutex_);
-  finished_.clear();
-  if (ending_) return;
-  const std::uint64_t id = call.id;
-  readers_[id] = std::jthread([this, call = std::move(call)](std::stop_token stop) {
-    logs(call, stop);
-    const std::lock_guard held(mutex_);
-    const auto self = readers_.find(call.id);
-    if (self == readers_.end()) return;  // being ended
-    finished_.push_back(std::move(self->second));
-    readers_.erase(self);
-  });
-}
-
-void Agent::logs(const fleet::AgentCall& call, std::stop_token stop) {
-  v1::LogsRequest request;
-  if (!request.ParseFromString(call.request)) return answer(call.id, unreadable());
-  const auto send = [&](const v1::LogRecord& record) {
-    v1::StreamChunk chunk;
-    chunk.set_channel(v1::StreamChunk::CHANNEL_RECORDS);
-    chunk.set_data(framed(record));
-    return client_->write_chunk(call.id, std::move(chunk), stop).has_value();
-  };
-  const auto sent = tasks_->logs(request, send, stop);
-  if (!sent) return client_->done(call.id, sent.error().status, failure_bytes(sent.error()));
-  v1::LogsResponse response;
-  response.set_lines(*sent);
-  client_->done(call.id, BERTH_OK, response.SerializeAsString());
-}
-
-void Agent::cancel(std::uint64_t call) {
-  const std::lock_guard lock(mutex_);
-  const auto at = readers_.find(call);
-  if (at != readers_.end()) at->second.request_stop();
 }
 
 }  // namespace berth::runtime

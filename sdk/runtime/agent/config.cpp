@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 
+#include <arpa/inet.h>
 #include <toml++/toml.h>
 
 #include "sdk/fleet/durable_file.hpp"
@@ -77,6 +78,49 @@ Reader texts(std::map<std::string, std::string>& out) {
   };
 }
 
+Reader absolute(std::filesystem::path& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<std::string>();
+    if (!node.is_string() || !value || !value->starts_with('/')) return "must be an absolute path";
+    out = *value;
+    return {};
+  };
+}
+
+Reader url(std::string& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<std::string>();
+    const bool good = node.is_string() && value && (value->starts_with("http://") || value->starts_with("https://"));
+    if (!good) return "must be a URL, http:// or https://";
+    out = *value;
+    while (out.ends_with('/')) out.pop_back();
+    return {};
+  };
+}
+
+Reader flag(bool& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto value = node.value<bool>();
+    if (!node.is_boolean() || !value) return "must be true or false";
+    out = *value;
+    return {};
+  };
+}
+
+// A table of its own, whose keys are all known.
+Reader section(std::map<std::string, Reader, std::less<>> known) {
+  return [known = std::move(known)](const toml::node& node) -> Problem {
+    const auto* table = node.as_table();
+    if (!table) return "must be a table";
+    for (const auto& [key, value] : *table) {
+      const auto reader = known.find(key.str());
+      if (reader == known.end()) return "has an unknown key '" + std::string(key.str()) + "'";
+      if (const Problem problem = reader->second(value); !problem.empty()) return "has " + std::string(key.str()) + ", which " + problem;
+    }
+    return {};
+  };
+}
+
 Problem read_range(const std::string& value, PortRange& out) {
   const auto dash = value.find('-');
   const auto first = fleet::Endpoint::parse("x:" + value.substr(0, dash));
@@ -105,6 +149,15 @@ Reader word(std::function<Problem(const std::string&)> read) {
   };
 }
 
+Problem read_address(const std::string& value, std::string& out) {
+  in_addr parsed{};
+  if (::inet_pton(AF_INET, value.c_str(), &parsed) != 1 || value.starts_with("127.")) {
+    return "must be an IPv4 address at which other hosts reach this one";
+  }
+  out = value;
+  return {};
+}
+
 Problem read_level(const std::string& value, std::string& out) {
   for (const char* level : {"trace", "debug", "info", "warn", "error"}) {
     if (value == level) {
@@ -129,6 +182,11 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"join_token", text(c.join_token)},
       {"join_token_file", path(c.join_token_file)},
       {"pid_file", path(c.pid_file)},
+      {"address", word([&c](const std::string& v) { return read_address(v, c.address); })},
+      {"cni",
+       [](const toml::node&) -> Problem {
+         return "is not acted on by this agent: it makes the interfaces of tasks itself";
+       }},
       {"cluster", text(c.cluster)},
       {"log_level", word([&c](const std::string& v) { return read_level(v, c.log_level); })},
       {"cpu", number({.min = 1, .max = 1 << 30}, [&c](std::int64_t n) { c.cpu = n; })},
@@ -139,20 +197,37 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"instance_type", text(c.instance_type)},
       {"ec2_instance_id", text(c.ec2_instance_id)},
       {"capacity_provider", text(c.capacity_provider)},
+      {"eni_slots", number({.min = 0, .max = 16'384}, [&c](std::int64_t n) { c.eni_slots = n; })},
       {"reserved_ports", ports(c.reserved_ports)},
       {"reserved_ports_udp", ports(c.reserved_ports_udp)},
       {"data_dir", path(t.data_dir)},
+      {"secrets", section({{"directory", absolute(t.secret_settings.directory)},
+                           {"environment_files", absolute(t.secret_settings.environment_files)},
+                           {"aws", flag(t.secret_settings.ask_aws)},
+                           {"region", text(t.secret_settings.region)},
+                           {"ssm_endpoint", url(t.secret_settings.aws.ssm_endpoint)},
+                           {"secretsmanager_endpoint", url(t.secret_settings.aws.secretsmanager_endpoint)},
+                           {"s3_endpoint", url(t.secret_settings.aws.s3_endpoint)},
+                           {"ca_file", text(t.secret_settings.aws.ca_file)}})},
       {"runtime", text(t.runtime)},
       {"monitor", path(t.monitor)},
       {"bridge", text(t.bridge)},
       {"subnet", text(t.subnet)},
       {"cgroup_parent", text(t.cgroup_parent)},
-      {"dynamic_ports", word([&t](const std::string& v) { return read_range(v, t.dynamic_ports); })},
+      {"dynamic_ports",
+       word([&t](const std::string& v) { return read_range(v, t.dynamic_ports); })},
       {"stop_timeout_seconds", seconds(t.stop_timeout)},
       {"cleanup_wait_seconds", seconds(t.cleanup_wait)},
       {"remember_forgotten_seconds", seconds(t.remember_forgotten)},
       {"image_pull_behavior", word([&t](const std::string& v) { return read_pull(v, t.pull); })},
-      {"cpu_period_ms", number({.min = 8, .max = 100}, [&t](std::int64_t n) { t.cpu_period = std::chrono::milliseconds(n); })},
+      {"image_cleanup_interval_seconds", seconds(t.image_cleanup_interval)},
+      {"image_minimum_age_seconds", seconds(t.image_minimum_age)},
+      {"images_per_cleanup", count(t.images_per_cleanup, 100'000)},
+      {"image_free_percent",
+       number({.min = 0, .max = 90}, [&t](std::int64_t n) { t.image_free_percent = static_cast<unsigned>(n); })},
+      {"cpu_period_ms",
+       number({.min = 8, .max = 100},
+              [&t](std::int64_t n) { t.cpu_period = std::chrono::milliseconds(n); })},
       {"concurrent_starts", count(t.concurrent_starts, 256)},
       {"concurrent_pulls", count(t.concurrent_pulls, 256)},
       {"log_followers", count(t.log_followers, 4096)},

@@ -22,6 +22,8 @@ struct AgentConfig {
   std::string join_token;                // join_token = "berth1:..."
   std::filesystem::path join_token_file; // or join_token_file = PATH
   std::filesystem::path pid_file;        // default: DATA_DIR/agent.pid
+  std::string address;  // IPv4 where other hosts of the fleet reach this one; empty: as the control
+                        // plane sees it
   std::string cluster;                   // empty: the control plane's default
   std::string log_level = "info";
 
@@ -34,6 +36,8 @@ struct AgentConfig {
   std::string instance_type;
   std::string ec2_instance_id;
   std::string capacity_provider;
+  std::int64_t eni_slots =
+      512;  // tasks with an interface of their own (network mode awsvpc) at a time
   std::vector<std::uint16_t> reserved_ports;      // besides 22, 2375, 2376, 51678, 51679
   std::vector<std::uint16_t> reserved_ports_udp;
 

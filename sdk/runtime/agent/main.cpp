@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // berth-agent: joins a host to a fleet and runs its tasks.
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -46,14 +47,21 @@ int run(const berth::runtime::AgentConfig& config) {
   action.sa_handler = on_stop;
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
-  auto agent = berth::runtime::Agent::open(config);
+  std::atomic<bool> removed = false;
+  auto agent = berth::runtime::Agent::open(config, [&removed] {
+    removed = true;
+    on_stop(0);
+  });
   if (!agent) return complain(agent.error());
   spdlog::info("berth-agent {} begins; server {}", berth::runtime::agent_version(), config.server.text());
   await_stop();
-  spdlog::info("berth-agent ends; containers run on");
+  if (!removed) spdlog::info("berth-agent ends; containers run on");
   agent->reset();
   ::unlink(config.pid_file.c_str());
-  return 0;
+  if (!removed) return 0;
+  spdlog::info("this host was removed from its fleet; its tasks have ended, and so does berth-agent");
+  const auto cleared = berth::runtime::remove_leftovers(config);
+  return cleared ? 0 : complain(cleared.error());
 }
 
 }  // namespace

@@ -7,6 +7,9 @@
 
 #include <sched.h>
 #include <sys/utsname.h>
+#include <unistd.h>
+
+#include "sdk/runtime/log/log_options.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -18,9 +21,22 @@ constexpr std::uint16_t kReservedPorts[] = {22, 2375, 2376, 51678, 51679};
 
 constexpr const char* kCapabilities[] = {
     "com.amazonaws.ecs.capability.ecr-auth",
-    "com.amazonaws.ecs.capability.logging-driver.json-file",
+    "com.amazonaws.ecs.capability.privileged-container",
+    "com.amazonaws.ecs.capability.task-iam-role",
+    "com.amazonaws.ecs.capability.task-iam-role-network-host",
+    "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
+    "ecs.capability.container-restart-policy",
+    "ecs.capability.docker-plugin.local",
+    "ecs.capability.env-files.s3",
+    "ecs.capability.execution-role-ecr-pull",
+    "ecs.capability.network.container-port-range",
+    "ecs.capability.pid-ipc-namespace-sharing",
+    "ecs.capability.private-registry-authentication.secretsmanager",
+    "ecs.capability.secrets.asm.environment-variables",
+    "ecs.capability.secrets.ssm.environment-variables",
     "ecs.capability.task-cpu-mem-limit",
+    "ecs.capability.task-eni",
 };
 
 void add_attribute(Node& node, const std::string& name, const std::string& value = {}) {
@@ -70,10 +86,12 @@ HostFacts HostFacts::detect() {
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof set, &set) == 0) facts.cpus = std::max(1, CPU_COUNT(&set));
   facts.memory_mib = memory_total_mib();
+  facts.has_journal = ::access("/run/systemd/journal/socket", F_OK) == 0;
   utsname name{};
   ::uname(&name);
   facts.architecture = name.machine;
   if (facts.architecture == "aarch64") facts.architecture = "arm64";
+  facts.apparmor = first_line("/sys/module/apparmor/parameters/enabled") == "Y";
   if (first_line("/sys/class/dmi/id/sys_vendor") == "Amazon EC2") {
     facts.instance_type = first_line("/sys/class/dmi/id/product_name");
   }
@@ -102,6 +120,11 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
   const std::string& type = config.instance_type.empty() ? host.instance_type : config.instance_type;
   if (!type.empty()) add_attribute(node, "ecs.instance-type", type);
   for (const char* capability : kCapabilities) add_attribute(node, capability);
+  if (host.apparmor) add_attribute(node, "com.amazonaws.ecs.capability.apparmor");
+  for (const std::string driver : kLogDrivers) {
+    if (driver == "journald" && !host.has_journal) continue;
+    add_attribute(node, "com.amazonaws.ecs.capability.logging-driver." + driver);
+  }
   for (const auto& [name, value] : config.attributes) add_attribute(node, name, value);
 
   add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));
@@ -110,6 +133,7 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
   reserved.insert(reserved.end(), config.reserved_ports.begin(), config.reserved_ports.end());
   add_ports(node, "PORTS", reserved);
   add_ports(node, "PORTS_UDP", config.reserved_ports_udp);
+  add_counter(node, "ENI", config.eni_slots);
   return registration;
 }
 

@@ -18,6 +18,8 @@ struct HostFacts {
   std::int64_t memory_mib = 0;   // MemTotal
   std::string architecture;      // "x86_64", "arm64"
   std::string instance_type;     // on EC2 the firmware tells; else empty
+  bool apparmor = false;
+  bool has_journal = false;      // systemd's journal takes logs
 
   static HostFacts detect();
 };

@@ -277,6 +277,7 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
   const auto cpu_stat = state::read_file(file(path, "cpu.stat")).value_or("");
   const auto memory_stat = state::read_file(file(path, "memory.stat")).value_or("");
   out.cpu_throttled_periods = keyed(cpu_stat, "nr_throttled");
+  out.cpu_periods = keyed(cpu_stat, "nr_periods");
   std::uint64_t used = 0;
   std::uint64_t inactive = 0;
   if (v2) {
@@ -285,7 +286,14 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
     used = number(file(path, "memory.current"));
     inactive = keyed(memory_stat, "inactive_file");
     out.memory_limit_bytes = number(file(path, "memory.max"));  // "max" reads as 0
-    out.oom_kills = keyed(state::read_file(file(path, "memory.events")).value_or(""), "oom_kill");
+    const auto events = state::read_file(file(path, "memory.events")).value_or("");
+    out.oom_kills = keyed(events, "oom_kill");
+    out.memory_limit_hits = keyed(events, "max");
+    if (const auto io = state::read_file(file(path, "io.stat"))) {
+      const IoBytes bytes = parse_io_stat(*io);
+      out.io_read_bytes = bytes.read;
+      out.io_write_bytes = bytes.written;
+    }
   } else {
     out.cpu_usage_ns = number(file(path, "cpuacct.usage"));
     out.cpu_throttled_ns = keyed(cpu_stat, "throttled_time");
@@ -296,6 +304,12 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
     if (out.memory_limit_bytes > kNoLimit) out.memory_limit_bytes = 0;
     out.oom_kills =
         keyed(state::read_file(file(path, "memory.oom_control")).value_or(""), "oom_kill");
+    out.memory_limit_hits = number(file(path, "memory.failcnt"));
+    if (const auto io = state::read_file(file(path, "blkio.throttle.io_service_bytes_recursive"))) {
+      const IoBytes bytes = parse_io_service_bytes(*io);
+      out.io_read_bytes = bytes.read;
+      out.io_write_bytes = bytes.written;
+    }
   }
   out.memory_usage_bytes = used > inactive ? used - inactive : 0;
   out.pids = number(file(path, "pids.current"));

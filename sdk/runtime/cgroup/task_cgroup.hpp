@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -44,7 +45,26 @@ struct CgroupUsage {
   std::uint64_t memory_limit_bytes = 0;  // 0: none
   std::uint64_t oom_kills = 0;           // of its own processes
   std::uint64_t pids = 0;
+  std::uint64_t cpu_periods = 0;         // of the quota
+  std::uint64_t memory_limit_hits = 0;   // allocations that met the limit
+  std::optional<std::uint64_t> io_read_bytes{};
+  std::optional<std::uint64_t> io_write_bytes{};
 };
+
+// Sums over all devices of a v2 io.stat ("8:0 rbytes=1 wbytes=2 ...") or a v1 blkio.throttle.io_service_bytes ("8:0 Read 1").
+struct IoBytes {
+  std::uint64_t read = 0;
+  std::uint64_t written = 0;
+};
+[[nodiscard]] IoBytes parse_io_stat(std::string_view text);
+[[nodiscard]] IoBytes parse_io_service_bytes(std::string_view text);
+
+// Sums over all interfaces but loopback of a /proc/PID/net/dev.
+struct NetBytes {
+  std::uint64_t received = 0;
+  std::uint64_t sent = 0;
+};
+[[nodiscard]] NetBytes parse_net_dev(std::string_view text);
 
 // The cgroups of one machine.
 class Cgroups {

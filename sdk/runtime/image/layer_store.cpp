@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/image/file.hpp"
 #include "sdk/runtime/image/reference.hpp"
 
@@ -169,11 +170,14 @@ sdk::Result<void> LayerStore::Impl::unpack(const Want& want, const OpenBlob& ope
     }
     auto fd = make_and_open(drafts_.get(), draft.c_str(), 0700);
     if (!fd) return fd.error();
+    BERTH_FAILPOINT("image.after_draft");
     result = unpack_into(fd->get(), want.diff_id, **blob, budget);
+    BERTH_FAILPOINT("image.before_layer");
     if (result &&
         renameat(drafts_.get(), draft.c_str(), layers_.get(), name_of(want.diff_id).c_str()) != 0) {
       result = system_error("keeping a layer", errno);
     }
+    BERTH_FAILPOINT("image.after_layer");
     if (result) break;
     (void)remove_tree(drafts_.get(), draft.c_str());
     const berth_status status = result.error().status;

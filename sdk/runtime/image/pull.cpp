@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/http/client.hpp"
 #include "sdk/runtime/image/assemble.hpp"
 #include "sdk/runtime/image/manifest.hpp"
@@ -284,6 +285,7 @@ sdk::Result<ImageRecord> Pull::run(RegistryAccess& access, std::optional<LayerSt
   pin.emplace(parts_.layers.pin(configuration_.diff_ids));
   if (auto done = fetch_layers(); !done) return done.error();
   ImageRecord record = assemble();
+  BERTH_FAILPOINT("image.before_record");
   if (auto kept = parts_.catalogue.put(record); !kept) return kept.error();
   return record;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -25,6 +26,7 @@ constexpr std::size_t kBlock = 64 * 1024;
 struct File {
   OwnedFd fd;
   ino_t inode = 0;
+  std::int64_t birth_ns = 0;
   std::uint64_t offset = 0;  // of what was not read yet
 };
 
@@ -67,10 +69,12 @@ class JsonLogReader::Impl {
   sdk::Result<void> begin();
   sdk::Result<std::vector<LogRecord>> read(std::size_t max);
   int fd();
+  std::optional<LogPosition> position() const;
 
  private:
   sdk::Result<File> open_file(unsigned number) const;
   sdk::Result<void> open_newer_than(ino_t known);
+  void seek_position(const LogPosition& position);
   void seek_tail(std::uint64_t lines);
   sdk::Result<bool> fill();
   sdk::Result<bool> next_file();
@@ -93,6 +97,7 @@ sdk::Result<File> JsonLogReader::Impl::open_file(unsigned number) const {
   struct stat info {};
   if (file.fd && ::fstat(file.fd.get(), &info) == 0) {
     file.inode = info.st_ino;
+    if (const auto facts = state::facts_of(file.fd.get())) file.birth_ns = facts->identity.birth_ns;
     return file;
   }
   const auto status = errno == ENOENT   ? BERTH_NOT_FOUND
@@ -122,8 +127,24 @@ sdk::Result<void> JsonLogReader::Impl::open_newer_than(ino_t known) {
 
 sdk::Result<void> JsonLogReader::Impl::begin() {
   if (auto opened = open_newer_than(0); !opened) return opened;
+  if (query_.from) seek_position(*query_.from);
   if (query_.tail_lines) seek_tail(*query_.tail_lines);
   return {};
+}
+
+void JsonLogReader::Impl::seek_position(const LogPosition& position) {
+  const auto found = std::find_if(files_.begin(), files_.end(), [&](const File& file) {
+    return state::FileIdentity{file.inode, file.birth_ns} == position.file;
+  });
+  if (found == files_.end()) return;
+  found->offset = position.offset;
+  files_.erase(files_.begin(), found);
+}
+
+std::optional<LogPosition> JsonLogReader::Impl::position() const {
+  if (files_.empty()) return std::nullopt;
+  const File& file = files_.front();
+  return LogPosition{{file.inode, file.birth_ns}, file.offset - (buffer_.size() - consumed_)};
 }
 
 void JsonLogReader::Impl::seek_tail(std::uint64_t lines) {
@@ -255,6 +276,9 @@ sdk::Result<std::vector<LogRecord>> JsonLogReader::read(std::size_t max) {
 }
 int JsonLogReader::fd() {
   return impl_->fd();
+}
+std::optional<LogPosition> JsonLogReader::position() const {
+  return impl_->position();
 }
 
 }  // namespace berth::runtime

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "berth/result.hpp"
+#include "sdk/runtime/monitor/file_identity.hpp"
 
 namespace berth::runtime {
 
@@ -26,9 +27,13 @@ struct LogRecord {
   bool partial = false;  // the line goes on in the next record of this stream
 };
 
+using state::LogPosition;
+
 struct LogQuery {
   std::optional<std::int64_t> since_ns{};     // records at this time and later
   std::optional<std::uint64_t> tail_lines{};  // the last n lines; 0: only what comes from now on
+  // After what another reader has taken; where that file is gone, from the oldest that is there.
+  std::optional<LogPosition> from{};
 };
 
 class JsonLogReader {
@@ -41,6 +46,9 @@ class JsonLogReader {
 
   // Up to about `max` records that are there now; none: nothing new. Never waits.
   [[nodiscard]] sdk::Result<std::vector<LogRecord>> read(std::size_t max = 256);
+
+  // Behind the last record that read() gave; nothing where there is no log yet.
+  [[nodiscard]] std::optional<LogPosition> position() const;
 
   // An inotify descriptor, readable once something was written or rotated since the last read()
   // that gave nothing. The end of a followed log is the caller's to know: the container has ended

@@ -4,6 +4,8 @@
 // Threads: one. Errors: false with errno; what does not exist is fine.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -19,6 +21,20 @@ bool remove_cgroup(const std::string& directory);
 
 // SIGKILL to all in one cgroup.
 void kill_cgroup(const std::string& directory);
+
+// A process that was run inside a container, by the runtime's exec.
+struct ExecdProcess {
+  pid_t pid = 0;      // 0: not known
+  pid_t session = 0;  // which it was born in, its own or its runtime's; 0: not known
+  pid_t adopter = 0;  // who gets the runtime's orphans; 0: nobody whose children are to be ended
+};
+
+// SIGKILL to the processes of one cgroup that are this one, in either session, or descendants of
+// these or of the adopter; again until none is left. Others of the cgroup are not touched.
+void kill_session(const ExecdProcess& leader, const std::string& directory);
+
+// A signal to the processes of one cgroup that are in the process group of `leader`.
+void signal_group(pid_t leader, int signo, const std::string& directory);
 
 // Removes a directory of plain files, fifos and directories; follows no link.
 bool remove_tree(const std::string& directory);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "sdk/runtime/monitor/file_identity.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 
 namespace berth::runtime::monitor {
@@ -106,12 +107,14 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::open() {
+  if (options_.path.empty()) return;
   fd_ = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   struct stat info {};
   size_ = fd_ >= 0 && ::fstat(fd_, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
 void LogWriter::write(Stream stream, std::string_view output, std::int64_t now_ns) {
+  if (options_.path.empty()) return;
   std::string& carry = carry_[static_cast<int>(stream)];
   while (!output.empty()) {
     const auto end = output.find('\n');
@@ -160,7 +163,7 @@ void LogWriter::record(Stream stream, std::string_view line, std::int64_t now_ns
   pending_.append(stream == Stream::Stdout ? ",\"stream\":\"stdout\"" : ",\"stream\":\"stderr\"");
   pending_.append(",\"time\":\"").append(rfc3339_nano(now_ns)).append("\"}\n");
   if (options_.max_bytes > 0 && size_ + pending_.size() > options_.max_bytes &&
-      size_ + before > 0) {
+      size_ + before > 0 && may_rotate()) {
     const std::string latest = pending_.substr(before);
     pending_.resize(before);
     flush();
@@ -185,9 +188,56 @@ void LogWriter::flush() {
   pending_.clear();
 }
 
+std::string LogWriter::name(std::uint32_t number) const {
+  return number == 0 ? options_.path : options_.path + "." + std::to_string(number);
+}
+
+// How much of the oldest file its reader has not taken.
+std::uint64_t LogWriter::unread_in_oldest() const {
+  const auto oldest = state::facts_of(name(options_.max_files - 1));
+  if (!oldest) return 0;
+  const auto cursor = state::read_position(options_.cursor);
+  if (!cursor) return oldest->size;
+  if (cursor->file == oldest->identity) return oldest->size - (cursor->offset < oldest->size ? cursor->offset : oldest->size);
+  for (std::uint32_t n = 0; n + 1 < options_.max_files; ++n) {
+    const auto newer = state::facts_of(name(n));
+    if (newer && newer->identity == cursor->file) return 0;
+  }
+  return oldest->size;  // it stands in a file that is gone already
+}
+
+bool LogWriter::may_rotate() const {
+  return !options_.wait_for_reader || unread_in_oldest() == 0;
+}
+
+bool LogWriter::full() const {
+  return options_.wait_for_reader && options_.max_bytes > 0 && size_ >= options_.max_bytes && !may_rotate();
+}
+
+// Before the oldest file goes. Counts lines, which are records.
+void LogWriter::count_dropped() const {
+  const std::uint64_t unread = unread_in_oldest();
+  if (unread == 0) return;
+  const std::string oldest = name(options_.max_files - 1);
+  const int fd = ::open(oldest.c_str(), O_RDONLY | O_CLOEXEC);
+  const auto facts = fd >= 0 ? state::facts_of(fd) : std::nullopt;
+  std::int64_t count = 0;
+  char buffer[16 * 1024];
+  if (facts) ::lseek(fd, static_cast<off_t>(facts->size - unread), SEEK_SET);
+  for (ssize_t n = 0; facts && (n = ::read(fd, buffer, sizeof buffer)) > 0;) {
+    for (ssize_t i = 0; i < n; ++i) count += buffer[i] == '\n';
+  }
+  if (fd >= 0) ::close(fd);
+  const std::string file = options_.path + ".dropped";
+  const auto before = state::read_lines(file);
+  state::Lines lines;
+  lines.add("records", (before ? before->number("records") : 0) + count);
+  state::write_file(file, lines.print());
+}
+
 void LogWriter::rotate() {
   if (fd_ >= 0) ::close(fd_);
-  const auto name = [this](std::uint32_t n) { return options_.path + "." + std::to_string(n); };
+  if (!options_.cursor.empty() && !options_.wait_for_reader) count_dropped();
   if (options_.max_files <= 1) {
     // A new file rather than a truncated one: who reads the old one still gets all of it.
     ::unlink(options_.path.c_str());

@@ -4,7 +4,8 @@
 //
 // Invariants: a record holds at most 16 KiB of output; longer lines are split, at a character's
 // boundary; every record but the last of a line lacks its "\n". What cannot be written (disk full)
-// is dropped: a container never waits for its log. Threads: one at a time.
+// is dropped: a container never waits for its log, but for one whose reader it has to wait for.
+// Threads: one at a time.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +16,13 @@
 namespace berth::runtime::monitor {
 
 struct LogWriterOptions {
-  std::string path;
+  std::string path;             // empty: nothing is kept
   std::uint64_t max_bytes = 0;  // 0: never rotated
   std::uint32_t max_files = 1;
+  // A log that is shipped elsewhere: how far its reader has come (state::LogPosition). What it has not taken and is rotated away is
+  // counted in the file PATH.dropped, or with `wait_for_reader` is not rotated away: the writer becomes full instead.
+  std::string cursor{};
+  bool wait_for_reader = false;
 };
 
 class LogWriter {
@@ -34,12 +39,18 @@ class LogWriter {
   void write(Stream stream, std::string_view output, std::int64_t now_ns);
   // Writes what waits for the end of its line.
   void finish(std::int64_t now_ns);
+  // Whether the reader has to catch up before more is to be given; what is given all the same is written.
+  [[nodiscard]] bool full() const;
 
  private:
   void record(Stream stream, std::string_view line, std::int64_t now_ns);
   void flush();
   void open();
   void rotate();
+  [[nodiscard]] std::string name(std::uint32_t number) const;
+  [[nodiscard]] bool may_rotate() const;
+  [[nodiscard]] std::uint64_t unread_in_oldest() const;
+  void count_dropped() const;
 
   LogWriterOptions options_;
   int fd_ = -1;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // berth-monitor STATE_DIR            runs the container that STATE_DIR/container describes
 // berth-monitor --remove STATE_DIR   removes what a monitor that died left behind
-// The agent starts it with descriptor 3 as the sync descriptor; nobody else needs to.
+// berth-monitor --exec EXEC_DIR      runs the process that EXEC_DIR/exec describes inside a running
+// container The agent starts it with descriptor 3 as the sync descriptor; nobody else needs to.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <string>
 
+#include "sdk/runtime/monitor/exec_monitor.hpp"
 #include "sdk/runtime/monitor/monitor.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 
@@ -18,9 +20,11 @@ namespace {
 
 constexpr int kSync = 3;
 
-void detach() {
+enum class Stdio { Drop, Keep };
+
+void detach(Stdio stdio) {
   const int null = ::open("/dev/null", O_RDWR);
-  for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
+  for (int fd = 0; fd < 3 && stdio == Stdio::Drop; ++fd) ::dup2(null, fd);
   ::syscall(SYS_close_range, kSync + 1, ~0u, 0);
   ::fcntl(kSync, F_SETFD, FD_CLOEXEC);
   ::umask(022);
@@ -35,19 +39,20 @@ void detach() {
 
 int main(int argc, char** argv) {
   const bool remove = argc == 3 && std::strcmp(argv[1], "--remove") == 0;
-  if (argc != 2 && !remove) {
+  const bool exec = argc == 3 && std::strcmp(argv[1], "--exec") == 0;
+  if (argc != 2 && !remove && !exec) {
     constexpr std::string_view kUsage =
-        "usage: berth-monitor [--remove] STATE_DIR (started by berth-agent)\n";
+        "usage: berth-monitor [--remove|--exec] STATE_DIR (started by berth-agent)\n";
     berth::runtime::state::write_all(2, kUsage);
     return 2;
   }
   const std::string dir = argv[argc - 1];
-  detach();
+  detach(exec ? Stdio::Keep : Stdio::Drop);
 
   namespace state = berth::runtime::state;
   // Held to the end of the process. Whoever removes a half-made container holds it meanwhile, and
   // then the file is gone.
-  const std::string file = dir + "/" + state::kContainer;
+  const std::string file = dir + "/" + (exec ? state::kExec : state::kContainer);
   const int lock = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   struct flock whole = state::whole_file();
   struct stat info {};
@@ -57,6 +62,7 @@ int main(int argc, char** argv) {
   }
   auto config = state::read_lines(file);
   if (!config) return 1;
+  if (exec) return berth::runtime::monitor::ExecMonitor(dir, std::move(*config), kSync).run();
   berth::runtime::monitor::Monitor monitor(dir, std::move(*config), kSync);
   return remove ? monitor.remove_leftovers() : monitor.run();
 }

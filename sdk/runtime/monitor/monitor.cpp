@@ -21,6 +21,7 @@ namespace berth::runtime::monitor {
 namespace {
 
 constexpr std::size_t kMaxClients = 16;
+constexpr int kFullAgainMs = 100;
 
 std::int64_t monotonic_ms() {
   struct timespec t {};
@@ -74,6 +75,7 @@ int Monitor::run() {
   }
   if (kill_wanted_) kill_container();
   while (!ended_) step(-1);
+  kill_stragglers();
   record_exit();
   for (const int client : clients_) reply(client, "exit");
   // Clients stay connected to the very end: their end of file says that nothing is left.
@@ -99,9 +101,16 @@ bool Monitor::prepare() {
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pipe = {ends[0], ends[1]};
   }
+  if (config_.number("open_stdin") != 0) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+    stdin_ = {ends[0], ends[1]};
+  }
+  if (config_.number("terminal") != 0 && !console_.listen(dir_)) return false;
   log_ = std::make_unique<LogWriter>(LogWriterOptions{
       config_.text("log"), static_cast<std::uint64_t>(config_.number("log_max_bytes")),
-      static_cast<std::uint32_t>(config_.number("log_max_files"))});
+      static_cast<std::uint32_t>(config_.number("log_max_files")), config_.text("log_cursor"),
+      config_.number("log_waits") != 0});
   return signal_fd_ >= 0 && listen_fd_ >= 0;
 }
 
@@ -115,9 +124,12 @@ bool Monitor::create() {
   // Where cgroup2 is hidden from the runtime, the container stays in it where the monitor is now.
   const bool first = config_.number("hide_cgroup2") != 0;
   if (first) escape_cgroup(std::to_string(::getpid()));
-  const int status = call({"create", "--bundle", config_.text("bundle"), "--pid-file",
-                           path(state::kPid), config_.text("id")},
-                          true);
+  std::vector<std::string> arguments{"create", "--bundle", config_.text("bundle"), "--pid-file",
+                                     path(state::kPid)};
+  const bool terminal = config_.number("terminal") != 0;
+  if (terminal) arguments.insert(arguments.end(), {"--console-socket", console_.path()});
+  arguments.push_back(config_.text("id"));
+  const int status = call(std::move(arguments), true);
   for (auto& pipe : pipes_) {
     ::close(pipe.write);
     pipe.write = -1;
@@ -133,13 +145,19 @@ bool Monitor::create() {
     reply(sync_fd_, "failed the runtime wrote no pid\n");
     return false;
   }
+  if (terminal && !take_terminal()) {
+    reply(sync_fd_, "failed the runtime sent no terminal\n");
+    return false;
+  }
   state::Lines created;
   created.add("pid", init_pid_);
   created.add("pid_start_ticks", static_cast<std::int64_t>(state::start_ticks(init_pid_)));
   created.add("monitor_pid", ::getpid());
   created.add("boot_id", state::boot_id());
   created.add("at_ns", now_ns());
-  if (!state::write_file(path(state::kCreated), created.print())) {
+  // The end must be told also where the disk is full by then.
+  if (!state::reserve_file(path(state::kExit)) ||
+      !state::write_file(path(state::kCreated), created.print())) {
     reply(sync_fd_,
           std::string("failed state could not be written: ") + std::strerror(errno) + "\n");
     return false;
@@ -150,6 +168,21 @@ bool Monitor::create() {
   reap();  // it may have ended while the runtime was still being waited for
   if (!first) escape_cgroup_meanwhile();
   return true;
+}
+
+// From here on all output comes from the terminal.
+bool Monitor::take_terminal() {
+  const int master = console_.receive();
+  if (master < 0) return false;
+  ::close(pipes_[0].read);
+  pipes_[0].read = master;
+  return true;
+}
+
+// Where the container's first process is not that of a pid namespace of its own, its end ends no other.
+void Monitor::kill_stragglers() {
+  if (config_.number("kill_all") == 0) return;
+  for (const auto& cgroup : config_.all("cgroup")) kill_cgroup(cgroup);
 }
 
 // A service manager ends what is in the agent's cgroup with the agent.
@@ -176,6 +209,7 @@ int Monitor::call(std::vector<std::string> arguments, bool with_output) {
   one.argv.insert(one.argv.end(), arguments.begin(), arguments.end());
   one.hide_cgroup2 = config_.number("hide_cgroup2") != 0;
   if (with_output) {
+    one.stdin_fd = stdin_.read;
     one.stdout_fd = pipes_[0].write;
     one.stderr_fd = pipes_[1].write;
   }
@@ -195,11 +229,14 @@ int Monitor::call(std::vector<std::string> arguments, bool with_output) {
 }
 
 void Monitor::step(int timeout_ms) {
+  // The program waits in its pipe for the log's reader, which tells by a file that there is room again.
+  const bool full = log_ && log_->full();
+  if (full && (timeout_ms < 0 || timeout_ms > kFullAgainMs)) timeout_ms = kFullAgainMs;
   std::vector<pollfd> polled;
   const auto add = [&polled](int fd) { polled.push_back({fd, POLLIN, 0}); };
   add(signal_fd_);
-  add(pipes_[0].read);  // negative once closed, which poll ignores
-  add(pipes_[1].read);
+  add(full ? -1 : pipes_[0].read);  // negative once closed, which poll ignores
+  add(full ? -1 : pipes_[1].read);
   add(listen_fd_);
   for (const int client : clients_) add(client);
   if (::poll(polled.data(), polled.size(), timeout_ms) <= 0) return;
@@ -308,7 +345,8 @@ void Monitor::read_output(std::size_t stream) {
       continue;
     }
     if (n < 0 && (errno == EINTR)) continue;
-    if (n == 0) {
+    // A terminal tells its end so.
+    if (n == 0 || errno == EIO) {
       ::close(pipes_[stream].read);
       pipes_[stream].read = -1;
     }
@@ -354,9 +392,9 @@ void Monitor::record_exit() {
   exit.add("oom_kills", count_oom_kills(config_.text("oom_file")));
   exit.add("started_at_ns", started_at_ns_);
   exit.add("finished_at_ns", finished_at_ns_);
-  // A full disk must not turn an end into a mystery: try once more without the wish to survive a
-  // power cut.
-  if (!state::write_file(path(state::kExit), exit.print(), state::Sync::Yes)) {
+  // A full disk must not turn an end into a mystery: its room was set aside, and where even that
+  // fails, try once more without the wish to survive a power cut.
+  if (!state::write_reserved(path(state::kExit), exit.print())) {
     state::write_file(path(state::kExit), exit.print());
   }
 }

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sdk/runtime/monitor/console.hpp"
 #include "sdk/runtime/monitor/log_writer.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 
@@ -42,6 +43,8 @@ class Monitor {
 
   bool prepare();
   bool create();
+  bool take_terminal();
+  void kill_stragglers();
   bool escape_cgroup(const std::string& pid) const;
   void escape_cgroup_meanwhile() const;
   // Runs the runtime to its end while output and clients are served; its wait status, -1 where it
@@ -69,6 +72,8 @@ class Monitor {
   int listen_fd_ = -1;
   std::vector<int> clients_;
   std::array<Pipe, 2> pipes_{};
+  Pipe stdin_{};           // of a container whose stdin stays open; nobody writes
+  ConsoleSocket console_;  // of a container with a terminal
   std::unique_ptr<LogWriter> log_;
   pid_t call_pid_ = 0;
   int call_status_ = 0;

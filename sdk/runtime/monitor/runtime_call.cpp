@@ -42,11 +42,14 @@ pid_t spawn(const RuntimeCall& call) {
   if (pid != 0) return pid;
   reset_signals();
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  ::dup2(null, STDIN_FILENO);
+  ::dup2(call.stdin_fd >= 0 ? call.stdin_fd : null, STDIN_FILENO);
   ::dup2(call.stdout_fd >= 0 ? call.stdout_fd : null, STDOUT_FILENO);
   ::dup2(call.stderr_fd >= 0 ? call.stderr_fd : null, STDERR_FILENO);
   if (call.hide_cgroup2 && !cover_cgroup2()) ::_exit(126);
-  ::execv(argv[0], argv.data());
+  // The agent's environment may hold secrets, and hooks inherit it.
+  char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  char* environment[] = {path, nullptr};
+  ::execve(argv[0], argv.data(), environment);
   ::_exit(127);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts one call of the OCI runtime as a child process.
+// Starts one call of the OCI runtime as a child process, with PATH alone as environment.
 //
-// Threads: one.
+// Threads: any.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +13,8 @@ namespace berth::runtime::monitor {
 
 struct RuntimeCall {
   std::vector<std::string> argv;
-  int stdout_fd = -1;  // -1: /dev/null
+  int stdin_fd = -1;  // -1: /dev/null; so for all three
+  int stdout_fd = -1;
   int stderr_fd = -1;
   // On a hybrid host crun refuses to work while it sees cgroup2: a mount namespace of the call's
   // own covers it with an empty tmpfs, which also takes the plain directories that crun leaves

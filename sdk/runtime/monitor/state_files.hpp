@@ -8,6 +8,10 @@
 //   monitor's socket (SOCK_SEQPACKET): commands "start", "kill"; news "exit" pid, runtime.log  by
 //   the OCI runtime
 //
+// An exec'd process has a directory of its own: `exec` is what `container` is here, process.json is
+// the agent's order to the runtime, `console` its socket for the terminal, `session` is the
+// one of the process, `exit` says that the process ended by itself.
+//
 // Threads: any. Errors: false with errno, or nothing.
 #pragma once
 
@@ -33,6 +37,10 @@ inline constexpr const char* kStarted = "started";
 inline constexpr const char* kExit = "exit";
 inline constexpr const char* kControl = "control";
 inline constexpr const char* kPid = "pid";
+inline constexpr const char* kExec = "exec";
+inline constexpr const char* kSession = "session";
+inline constexpr const char* kProcess = "process.json";
+inline constexpr const char* kConsole = "console";
 inline constexpr const char* kRuntimeLog = "runtime.log";
 
 // Lines of such a file in order; a key may come several times.
@@ -140,6 +148,34 @@ inline bool write_file(const std::string& path, std::string_view text, Sync sync
       ::fsync(dir);
       ::close(dir);
     }
+  }
+  return true;
+}
+
+// Sets room aside for a file that must not fail to be written when the disk is full: as long as the
+// text of write_reserved is no longer than this.
+inline constexpr std::size_t kReserved = 512;
+inline bool reserve_file(const std::string& path) {
+  const int fd = ::open((path + ".tmp").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  const bool good = write_all(fd, std::string(kReserved, '\n'));
+  return ::close(fd) == 0 && good;
+}
+
+// As write_file with Sync::Yes, into that room.
+inline bool write_reserved(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".tmp";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  bool good = write_all(fd, text) && ::ftruncate(fd, static_cast<off_t>(text.size())) == 0;
+  good = ::fsync(fd) == 0 && good;
+  good = ::close(fd) == 0 && good;
+  if (!good || ::rename(temporary.c_str(), path.c_str()) != 0) return false;
+  const int dir =
+      ::open(path.substr(0, path.rfind('/')).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir >= 0) {
+    ::fsync(dir);
+    ::close(dir);
   }
   return true;
 }

@@ -18,19 +18,23 @@ namespace fs = std::filesystem;
 
 std::string print(const PublishedPort& port) {
   return std::to_string(port.host_port) + ":" + std::to_string(port.container_port) +
-         (port.protocol == Protocol::Tcp ? "/tcp" : "/udp");
+         (port.protocol == Protocol::Tcp ? "/tcp" : "/udp") +
+         (port.is_range ? "*" + std::to_string(port.count) : "");
 }
 
 std::optional<PublishedPort> parse_port(const std::string& text) {
   unsigned host = 0;
   unsigned container = 0;
   char protocol[4] = {};
-  if (std::sscanf(text.c_str(), "%u:%u/%3s", &host, &container, protocol) != 3 || host > 65'535 ||
-      container > 65'535) {
+  unsigned count = 1;
+  const int read = std::sscanf(text.c_str(), "%u:%u/%3s*%u", &host, &container, protocol, &count);
+  if (read < 3 ||
+      count < 1 || host + count > 65'536 || container + count > 65'536) {
     return std::nullopt;
   }
   return PublishedPort{static_cast<std::uint16_t>(container), static_cast<std::uint16_t>(host),
-                       std::strcmp(protocol, "udp") == 0 ? Protocol::Udp : Protocol::Tcp};
+                       std::strcmp(protocol, "udp") == 0 ? Protocol::Udp : Protocol::Tcp,
+                       static_cast<std::uint16_t>(count), read == 4};
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "sdk/runtime/network/netlink.hpp"
 
 #include <arpa/inet.h>
+#include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -94,13 +95,17 @@ sdk::Result<void> Netlink::add_bridge(const std::string& name, const MacAddress&
 }
 
 sdk::Result<void> Netlink::add_veth(const Veth& veth) {
-  auto bridge = index_of(veth.bridge);
-  if (!bridge) return bridge.error();
+  int bridge = 0;
+  if (!veth.bridge.empty()) {
+    auto found = index_of(veth.bridge);
+    if (!found) return found.error();
+    bridge = *found;
+  }
   {
     const LinkPtr link(::rtnl_link_veth_alloc());
     rtnl_link* peer = ::rtnl_link_veth_get_peer(link.get());  // holds a reference that is put below
     ::rtnl_link_set_name(link.get(), veth.name.c_str());
-    ::rtnl_link_set_master(link.get(), *bridge);
+    if (bridge != 0) ::rtnl_link_set_master(link.get(), bridge);
     ::rtnl_link_set_flags(link.get(), IFF_UP);
     ::rtnl_link_set_name(peer, veth.peer_name.c_str());
     ::rtnl_link_set_ns_fd(peer, veth.peer_netns_fd);
@@ -109,6 +114,7 @@ sdk::Result<void> Netlink::add_veth(const Veth& veth) {
     ::rtnl_link_put(peer);
     if (code < 0) return error_of(code, "veth " + veth.name);
   }
+  if (bridge == 0) return {};
   auto index = index_of(veth.name);
   if (!index) return index.error();
   MessagePtr message(::nlmsg_alloc_simple(RTM_SETLINK, 0));
@@ -141,12 +147,23 @@ sdk::Result<void> Netlink::set_up(const std::string& name) {
 
 sdk::Result<void> Netlink::add_address(const std::string& link, std::uint32_t address,
                                        unsigned prefix) {
+  return put_address(link, address, prefix, 0);
+}
+
+sdk::Result<void> Netlink::add_lone_address(const std::string& link, std::uint32_t address,
+                                            unsigned prefix) {
+  return put_address(link, address, prefix, IFA_F_NOPREFIXROUTE);
+}
+
+sdk::Result<void> Netlink::put_address(const std::string& link, std::uint32_t address,
+                                       unsigned prefix, unsigned flags) {
   auto index = index_of(link);
   if (!index) return index.error();
   const RtnlAddrPtr entry(::rtnl_addr_alloc());
   ::rtnl_addr_set_ifindex(entry.get(), *index);
   ::rtnl_addr_set_local(entry.get(), ipv4(address, prefix).get());
   const std::uint32_t host_bits = prefix >= 32 ? 0 : ~std::uint32_t{0} >> prefix;
+  if (flags != 0) ::rtnl_addr_set_flags(entry.get(), flags);
   ::rtnl_addr_set_broadcast(entry.get(), ipv4(address | host_bits, 32).get());
   const int code = ::rtnl_addr_add(socket_, entry.get(), 0);
   return code == -NLE_EXIST ? sdk::Result<void>() : checked(code, "address of " + link);
@@ -160,6 +177,79 @@ sdk::Result<void> Netlink::add_default_route(std::uint32_t gateway) {
   ::rtnl_route_nh_set_gateway(hop, ipv4(gateway, 32).get());
   ::rtnl_route_add_nexthop(route.get(), hop);
   return checked(::rtnl_route_add(socket_, route.get(), NLM_F_CREATE), "default route");
+}
+
+namespace {
+
+// Marks routes as Berth's in `ip route`, beside the metric; of the numbers that nobody has
+// registered.
+constexpr std::uint8_t kProtocol = 190;
+
+}  // namespace
+
+sdk::Result<void> Netlink::add_host_route(const HostRoute& route) {
+  const RoutePtr entry(::rtnl_route_alloc());
+  ::rtnl_route_set_family(entry.get(), AF_INET);
+  ::rtnl_route_set_dst(entry.get(), ipv4(route.to, 32).get());
+  ::rtnl_route_set_protocol(entry.get(), kProtocol);
+  ::rtnl_route_set_priority(entry.get(), route.mark);
+  if (route.gateway == 0) ::rtnl_route_set_scope(entry.get(), RT_SCOPE_LINK);
+  rtnl_nexthop* hop = ::rtnl_route_nh_alloc();
+  if (route.gateway != 0) ::rtnl_route_nh_set_gateway(hop, ipv4(route.gateway, 32).get());
+  if (!route.link.empty()) {
+    auto index = index_of(route.link);
+    if (!index) {
+      ::rtnl_route_nh_free(hop);
+      return index.error();
+    }
+    ::rtnl_route_nh_set_ifindex(hop, *index);
+  }
+  ::rtnl_route_add_nexthop(entry.get(), hop);
+  const int code = ::rtnl_route_add(socket_, entry.get(), NLM_F_CREATE | NLM_F_REPLACE);
+  return checked(code, "route to " + print_address(route.to) +
+                           (route.gateway != 0 ? " via " + print_address(route.gateway) : ""));
+}
+
+sdk::Result<void> Netlink::remove_host_route(const HostRoute& route) {
+  const RoutePtr entry(::rtnl_route_alloc());
+  ::rtnl_route_set_family(entry.get(), AF_INET);
+  ::rtnl_route_set_dst(entry.get(), ipv4(route.to, 32).get());
+  ::rtnl_route_set_protocol(entry.get(), kProtocol);
+  ::rtnl_route_set_priority(entry.get(), route.mark);
+  ::rtnl_route_set_scope(entry.get(), RT_SCOPE_NOWHERE);  // any
+  const int code = ::rtnl_route_delete(socket_, entry.get(), 0);
+  // ESRCH: there is none.
+  return code == -NLE_OBJ_NOTFOUND
+             ? sdk::Result<void>()
+             : checked(code, "removal of the route to " + print_address(route.to));
+}
+
+sdk::Result<std::vector<Netlink::HostRoute>> Netlink::host_routes(std::uint32_t mark) {
+  nl_cache* raw = nullptr;
+  if (const int code = ::rtnl_route_alloc_cache(socket_, AF_INET, 0, &raw); code < 0) {
+    return error_of(code, "routes");
+  }
+  const CachePtr cache(raw);
+  std::vector<HostRoute> out;
+  const auto host_order = [](nl_addr* address) {
+    std::uint32_t wire = 0;
+    std::copy_n(static_cast<const unsigned char*>(::nl_addr_get_binary_addr(address)), sizeof wire,
+                reinterpret_cast<unsigned char*>(&wire));
+    return ntohl(wire);
+  };
+  for (nl_object* one = ::nl_cache_get_first(raw); one; one = ::nl_cache_get_next(one)) {
+    auto* route = reinterpret_cast<rtnl_route*>(one);
+    nl_addr* to = ::rtnl_route_get_dst(route);
+    rtnl_nexthop* hop = ::rtnl_route_nexthop_n(route, 0);
+    nl_addr* gateway = hop ? ::rtnl_route_nh_get_gateway(hop) : nullptr;
+    if (::rtnl_route_get_table(route) != RT_TABLE_MAIN ||
+        ::rtnl_route_get_protocol(route) != kProtocol || ::rtnl_route_get_priority(route) != mark ||
+        !to || ::nl_addr_get_len(to) != 4 || !gateway || ::nl_addr_get_len(gateway) != 4) {
+      continue;
+    }
+    out.push_back({.to = host_order(to), .gateway = host_order(gateway), .link = {}, .mark = mark});
+  }
+  return out;
 }
 
 std::vector<std::string> Netlink::links() {

@@ -29,14 +29,14 @@ class Netlink {
 
   struct Veth {
     std::string name;       // here
-    std::string bridge;     // that it is plugged into
+    std::string bridge;     // that it is plugged into; empty: into none
     std::string peer_name;  // there
     int peer_netns_fd = -1;
     MacAddress peer_mac{};
   };
 
   [[nodiscard]] sdk::Result<void> add_bridge(const std::string& name, const MacAddress& mac);
-  // Both ends; this one is up, and the bridge sends back to it what came from it (a container asks
+  // Both ends; this one is up, and a bridge sends back to it what came from it (a container asks
   // for its own published port).
   [[nodiscard]] sdk::Result<void> add_veth(const Veth& veth);
   [[nodiscard]] sdk::Result<void> remove_link(const std::string& name);
@@ -44,7 +44,27 @@ class Netlink {
   // An address that is there already is fine.
   [[nodiscard]] sdk::Result<void> add_address(const std::string& link, std::uint32_t address,
                                               unsigned prefix);
+  // The same without a route to the addresses beside it: they are reached by the way the routes
+  // say.
+  [[nodiscard]] sdk::Result<void> add_lone_address(const std::string& link, std::uint32_t address,
+                                                   unsigned prefix);
   [[nodiscard]] sdk::Result<void> add_default_route(std::uint32_t gateway);
+
+  // One host route of the main table. Whose it is says `mark`, its metric: routes of others are not
+  // touched.
+  struct HostRoute {
+    std::uint32_t to = 0;
+    std::uint32_t gateway = 0;  // 0: on `link` itself
+    std::string link;           // empty: where the gateway is
+    std::uint32_t mark = 0;
+    bool operator==(const HostRoute&) const = default;
+  };
+  // Takes the place of one to the same address with the same mark.
+  [[nodiscard]] sdk::Result<void> add_host_route(const HostRoute& route);
+  // Missing is fine.
+  [[nodiscard]] sdk::Result<void> remove_host_route(const HostRoute& route);
+  // Those with this mark that have a gateway; `link` is not filled in.
+  [[nodiscard]] sdk::Result<std::vector<HostRoute>> host_routes(std::uint32_t mark);
   [[nodiscard]] std::vector<std::string> links();
 
   struct Route {
@@ -57,6 +77,8 @@ class Netlink {
  private:
   explicit Netlink(nl_sock* socket) : socket_(socket) {}
   [[nodiscard]] sdk::Result<int> index_of(const std::string& name);
+  [[nodiscard]] sdk::Result<void> put_address(const std::string& link, std::uint32_t address,
+                                              unsigned prefix, unsigned flags);
   nl_sock* socket_;
 };
 

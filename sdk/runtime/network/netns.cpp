@@ -73,6 +73,36 @@ sdk::Result<void> remove_netns(const std::string& path) {
   return {};
 }
 
+sdk::Result<void> link_netns(const std::string& from, const std::string& to) {
+  if (auto removed = remove_netns(to); !removed) return removed;
+  const OwnedFd file(::open(to.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+  if (!file) return error_here(to);
+  if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) == 0) return {};
+  const auto error = error_here(to);
+  ::unlink(to.c_str());
+  return error;
+}
+
+sdk::Result<OwnedFd> in_netns(const std::string& path,
+                              const std::function<sdk::Result<OwnedFd>()>& work) {
+  const OwnedFd netns(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!netns) return sdk::fail(BERTH_NOT_FOUND, "no network namespace " + path);
+  std::optional<sdk::Result<OwnedFd>> out;
+  try {
+    // A thread that ends afterwards, since it stays in that namespace.
+    std::thread([&] {
+      if (::setns(netns.get(), CLONE_NEWNET) != 0) {
+        out.emplace(error_here(path));
+      } else {
+        out.emplace(work());
+      }
+    }).join();
+  } catch (const std::system_error& no_thread) {
+    return sdk::fail(BERTH_UNAVAILABLE, no_thread.what());
+  }
+  return std::move(*out);
+}
+
 bool is_netns(const std::string& path) {
   constexpr long kNsfsMagic = 0x6e736673;
   struct statfs info {};

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "sdk/runtime/monitor/state_files.hpp"
 
@@ -83,6 +84,30 @@ sdk::Result<std::uint16_t> PortAllocator::take(Protocol protocol, std::uint16_t 
       BERTH_NO_CAPACITY,
       "no host port of " + std::to_string(first_) + "-" + std::to_string(last_) + " is free",
       "hostPort");
+}
+
+sdk::Result<std::uint16_t> PortAllocator::take_row(Protocol protocol, std::uint16_t count) {
+  const unsigned size = static_cast<unsigned>(last_ - first_) + 1;
+  std::vector<std::uint16_t> row;
+  for (unsigned tried = 0; tried < size + count && row.size() < count; ++tried) {
+    const std::uint16_t port = next_;
+    next_ = next_ == last_ ? first_ : static_cast<std::uint16_t>(next_ + 1);
+    const int fd = held_.contains({protocol, port}) ? -1 : hold(protocol, port);
+    // A port in use, or the range's end, begins the row anew.
+    if (fd < 0 || (!row.empty() && port != row.back() + 1)) {
+      for (const auto given : row) give_back(protocol, given);
+      row.clear();
+    }
+    if (fd < 0) continue;
+    held_[{protocol, port}] = fd;
+    row.push_back(port);
+  }
+  if (row.size() == count) return row.front();
+  for (const auto given : row) give_back(protocol, given);
+  return sdk::fail(BERTH_NO_CAPACITY,
+                   "no " + std::to_string(count) + " host ports in a row of " +
+                       std::to_string(first_) + "-" + std::to_string(last_) + " are free",
+                   "containerPortRange");
 }
 
 void PortAllocator::keep(Protocol protocol, std::uint16_t port) {

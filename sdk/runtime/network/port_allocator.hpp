@@ -28,6 +28,8 @@ class PortAllocator {
 
   // `wanted`, or with 0 one of the range.
   [[nodiscard]] sdk::Result<std::uint16_t> take(Protocol protocol, std::uint16_t wanted);
+  // The first of `count` free ports of the range in a row.
+  [[nodiscard]] sdk::Result<std::uint16_t> take_row(Protocol protocol, std::uint16_t count);
   // Takes one that was published before this process began; if somebody has it by now the
   // publication still holds.
   void keep(Protocol protocol, std::uint16_t port);

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/network/conntrack.hpp"
 #include "sdk/runtime/network/endpoint_files.hpp"
@@ -24,6 +25,7 @@
 #include "sdk/runtime/network/netns.hpp"
 #include "sdk/runtime/network/port_allocator.hpp"
 #include "sdk/runtime/network/subnet.hpp"
+#include "sdk/runtime/network/sysctl.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -43,13 +45,6 @@ sdk::Error networking(sdk::Error error) {
   return error;
 }
 
-bool write_sysctl(const std::string& name, const char* value) {
-  const std::string path = "/proc/sys/" + name;
-  if (state::read_file(path).value_or("") == std::string(value) + "\n") return true;
-  const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return fd && state::write_all(fd.get(), value);
-}
-
 // As Docker's: made of the address, so that a reused address does not meet stale neighbour entries.
 MacAddress mac_of(std::uint32_t address) {
   const auto part = [address](unsigned shift) {
@@ -58,18 +53,22 @@ MacAddress mac_of(std::uint32_t address) {
   return {0x02, 0x42, part(24), part(16), part(8), part(0)};
 }
 
-// FNV-1a: the same in every run, unlike std::hash.
-std::uint32_t hash_of(const std::string& text) {
-  std::uint32_t hash = 2166136261u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return hash;
+std::vector<PublishedPort> each(const PublishedPort& range) {
+  std::vector<PublishedPort> out;
+  for (std::uint16_t i = 0; i < range.count; ++i) {
+    out.push_back({static_cast<std::uint16_t>(range.container_port + i),
+                   static_cast<std::uint16_t>(range.host_port + i), range.protocol});
+  }
+  return out;
 }
 
 // A host whose flows cannot be listed still has its containers: clients that send on meanwhile find the new one later.
 void forget_udp_flows(const Endpoint& endpoint, const std::string& address) {
   UdpFlows flows{.host_ports = {}, .address = address};
   for (const auto& port : endpoint.ports) {
-    if (port.protocol == Protocol::Udp) flows.host_ports.push_back(port.host_port);
+    for (const auto& one : each(port)) {
+      if (one.protocol == Protocol::Udp) flows.host_ports.push_back(one.host_port);
+    }
   }
   [[maybe_unused]] auto forgotten = forget_flows(flows);
 }
@@ -96,7 +95,7 @@ class TaskNetwork::Impl {
   Impl(NetworkConfig config, EndpointFiles files, std::pair<std::uint16_t, std::uint16_t> range)
       : config_(std::move(config)), files_(std::move(files)), ports_(range.first, range.second) {
     char prefix[16];
-    std::snprintf(prefix, sizeof prefix, "bv%06x", hash_of(config_.bridge) & 0xFFFFFFu);
+    std::snprintf(prefix, sizeof prefix, "bv%06x", mark_of(config_.bridge) & 0xFFFFFFu);
     veth_prefix_ = prefix;
   }
 
@@ -158,7 +157,9 @@ sdk::Result<void> TaskNetwork::Impl::load() {
   for (const auto& [id, record] : endpoints_) {
     const auto address = parse_address(record.endpoint.address);
     if (address && pool_) pool_->take(*address);
-    for (const auto& port : record.endpoint.ports) ports_.keep(port.protocol, port.host_port);
+    for (const auto& range : record.endpoint.ports) {
+      for (const auto& port : each(range)) ports_.keep(port.protocol, port.host_port);
+    }
   }
   // Whoever flushed the rules, or the machine's restart, took them away.
   return bridged && subnet_ ? ensure_bridge() : sdk::Result<void>();
@@ -221,7 +222,9 @@ sdk::Result<void> TaskNetwork::Impl::ensure_bridge() {
 
 std::vector<Publication> TaskNetwork::Impl::publications_of(const Endpoint& endpoint) {
   std::vector<Publication> out;
-  for (const auto& port : endpoint.ports) out.push_back({endpoint.address, port});
+  for (const auto& range : endpoint.ports) {
+    for (const auto& port : each(range)) out.push_back({endpoint.address, port});
+  }
   return out;
 }
 
@@ -260,7 +263,8 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
       return networking(
           sdk::fail(BERTH_INVALID, "containerPort 0 cannot be published", "containerPort"));
     }
-    auto port = ports_.take(wish.protocol, wish.host_port);
+    auto port = wish.is_range ? ports_.take_row(wish.protocol, wish.count)
+                               : ports_.take(wish.protocol, wish.host_port);
     if (!port) {
       give_back(endpoint);
       auto error = port.error();
@@ -272,7 +276,7 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
           " failed: port is already allocated";
       return error;
     }
-    endpoint.ports.push_back({wish.container_port, *port, wish.protocol});
+    endpoint.ports.push_back({wish.container_port, *port, wish.protocol, wish.count, wish.is_range});
   }
   // On disk before anything is made, so that a sweep after a crash knows of it.
   if (auto saved = files_.save(record); !saved) {
@@ -284,7 +288,9 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
 }
 
 void TaskNetwork::Impl::give_back(const Endpoint& endpoint) {
-  for (const auto& port : endpoint.ports) ports_.give_back(port.protocol, port.host_port);
+  for (const auto& range : endpoint.ports) {
+    for (const auto& port : each(range)) ports_.give_back(port.protocol, port.host_port);
+  }
   const auto address = parse_address(endpoint.address);
   if (address && pool_) pool_->give_back(*address);
 }
@@ -292,6 +298,7 @@ void TaskNetwork::Impl::give_back(const Endpoint& endpoint) {
 sdk::Result<void> TaskNetwork::Impl::connect(const Endpoint& endpoint) {
   auto netns = make_netns(endpoint.netns_path);
   if (!netns) return netns.error();
+  BERTH_FAILPOINT("network.after_netns");
   const auto address = parse_address(endpoint.address);
   if (!address) return {};  // mode none
   auto host = Netlink::open();
@@ -308,6 +315,7 @@ sdk::Result<void> TaskNetwork::Impl::connect(const Endpoint& endpoint) {
     added = host->add_veth(veth);
   }
   if (!added) return added;
+  BERTH_FAILPOINT("network.after_veth");
   Netlink& inside = netns->netlink;
   if (auto done = inside.add_address("eth0", *address, endpoint.prefix_length); !done) return done;
   if (auto done = inside.set_up("eth0"); !done) return done;
@@ -334,11 +342,13 @@ sdk::Result<Endpoint> TaskNetwork::Impl::attach(const std::string& id, bool brid
     if (!reserved) return reserved.error();
     record = *reserved;
   }
+  BERTH_FAILPOINT("network.after_reserve");
   auto connected = connect(record->endpoint);
   if (connected) {
     const std::lock_guard lock(mutex_);
     record->whole = true;
     connected = bridged ? nat_->add(publications_of(record->endpoint)) : sdk::Result<void>();
+    BERTH_FAILPOINT("network.after_rules");
     if (connected) connected = files_.save(*record);
     if (connected) endpoints_[id] = *record;
   }
@@ -365,6 +375,7 @@ sdk::Result<void> TaskNetwork::Impl::detach(const std::string& id) {
   }
   if (!endpoint.address.empty()) forget_udp_flows(endpoint, endpoint.address);
   if (auto removed = remove_netns(endpoint.netns_path); !removed) return removed;
+  BERTH_FAILPOINT("network.after_removal");
   const std::lock_guard lock(mutex_);
   give_back(endpoint);
   files_.drop(id);

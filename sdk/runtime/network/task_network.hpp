@@ -29,12 +29,16 @@ struct PortRequest {
   std::uint16_t container_port = 0;
   std::uint16_t host_port = 0;  // 0: a free one of the dynamic range
   Protocol protocol = Protocol::Tcp;
+  std::uint16_t count = 1;  // of ports from this one on, on as many host ports in a row
+  bool is_range = false;    // asked for as one, also where it is of one port
 };
 
 struct PublishedPort {
   std::uint16_t container_port = 0;
   std::uint16_t host_port = 0;
   Protocol protocol = Protocol::Tcp;
+  std::uint16_t count = 1;  // ports from these on
+  bool is_range = false;    // asked for as one
   bool operator==(const PublishedPort&) const = default;
 };
 

@@ -14,14 +14,18 @@
 #include <vector>
 
 #include "berth/v1/host.pb.h"
+#include "sdk/runtime/oci/container_options.hpp"
 
 namespace berth::runtime {
 
 // Where output goes: json-file lines as Docker writes them.
 struct LogTarget {
-  std::string path;             // its directory exists; rotated files are path.1, path.2, ...
+  std::string path;             // its directory exists; rotated files are path.1, path.2, ...; empty: nowhere
   std::uint64_t max_bytes = 0;  // 0: never rotated
   std::uint32_t max_files = 1;  // files in all, the one being written included
+  // Of a log that is shipped: the file that says how far, and whether the program waits for that rather than lose lines.
+  std::string cursor{};
+  bool wait_for_reader = false;
 };
 
 // Files of the host that the container sees under these names, read-write; empty: not bound.
@@ -35,6 +39,7 @@ struct EtcFiles {
 // default is looked up any more.
 struct ContainerSpec {
   std::string id;  // of [A-Za-z0-9][A-Za-z0-9_.-]{0,199}; unique in the runtime's state root
+  std::uint32_t run = 0;   // kept with the container: which start of it by a restart policy this is
   std::string bundle_dir;  // made where missing; config.json is written here
   std::string rootfs;  // absolute; mounted for as long as the container exists, writable also with
                        // readonly_rootfs: mount points are made in it
@@ -46,6 +51,7 @@ struct ContainerSpec {
   std::vector<std::uint32_t> additional_gids;
   std::string hostname;     // empty with the host's network: the host's
   std::string netns_path;   // empty: the host's network
+  bool own_network = false;  // without netns_path: a network namespace with nothing in it
   std::string cgroup_path;  // "/berth/TASK/NAME": in every hierarchy; the container's own, the leaf
   std::uint64_t cpu_shares = 2;          // clamped to 2..262144, as ECS does
   std::uint64_t memory_limit = 0;        // 0: none but the task's
@@ -54,7 +60,8 @@ struct ContainerSpec {
   LogTarget log;
   EtcFiles etc;
   bool readonly_rootfs = false;
-  std::uint64_t shm_bytes = 64ull << 20;  // /dev/shm
+  ContainerOptions options;
+  std::string init_program;  // berth-init on this host; needed with options.with_init
   std::vector<v1::OciEdits>
       edits;  // of host plugins, applied in this order; `runtime` of the last that names one
   int stop_signal = 15;  // kept in the annotations; signal() sends what it is told
@@ -92,6 +99,7 @@ enum class ContainerPhase {
 // What is known of a container, also by another process after a restart.
 struct ContainerView {
   ContainerHandle handle;
+  std::uint32_t run = 0;  // of its spec
   ContainerPhase phase = ContainerPhase::Creating;
   bool monitor_alive =
       false;  // false while Running: output and exit code are lost, its end is still seen

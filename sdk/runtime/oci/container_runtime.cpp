@@ -92,7 +92,7 @@ sdk::Result<std::unique_ptr<ContainerRuntime>> ContainerRuntime::open(RuntimeCon
   if (!version) return version.error();
   auto cgroups = Cgroups::open();
   if (!cgroups) return cgroups.error();
-  for (const char* dir : {"/containers", "/runtime"}) {
+  for (const char* dir : {"/containers", "/execs", "/runtime"}) {
     std::error_code error;
     fs::create_directories(config.state_root + dir, error);
     if (error) {
@@ -113,6 +113,10 @@ sdk::Result<std::unique_ptr<ContainerRuntime>> ContainerRuntime::open(RuntimeCon
 
 std::string ContainerRuntime::state_dir(const std::string& id) const {
   return config_.state_root + "/containers/" + id;
+}
+
+std::vector<std::string> ContainerRuntime::lowered_wishes(const ContainerSpec& spec) const {
+  return berth::runtime::lowered_wishes(spec, host_);
 }
 
 sdk::Result<ContainerHandle> ContainerRuntime::create(const ContainerSpec& spec) {
@@ -158,15 +162,21 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
   const std::string runtime_root = config_.state_root + "/runtime";
   state::Lines lines;
   lines.add("id", spec.id);
+  lines.add("run", spec.run);
   lines.add("bundle", spec.bundle_dir);
   for (const auto& word : runtime_command(program, runtime_root)) lines.add("runtime", word);
   lines.add("runtime_state", runtime_root + "/" + spec.id);
   lines.add("quick", is_crun && !has_late_hooks(spec));
   lines.add("hide_cgroup2", hide_cgroup2_);
   lines.add("call_timeout_ms", config_.call_timeout.count());
+  lines.add("terminal", spec.options.terminal);
+  lines.add("open_stdin", spec.options.open_stdin);
+  lines.add("kill_all", spec.options.pid.sharing != Sharing::Own);
   lines.add("log", spec.log.path);
   lines.add("log_max_bytes", static_cast<std::int64_t>(spec.log.max_bytes));
   lines.add("log_max_files", spec.log.max_files);
+  if (!spec.log.cursor.empty()) lines.add("log_cursor", spec.log.cursor);
+  if (spec.log.wait_for_reader) lines.add("log_waits", 1);
   for (const auto& procs : escapes_) lines.add("escape", procs);
   for (const auto& hierarchy : hierarchies_) {
     lines.add("cgroup", hierarchy + spec.cgroup_path);
@@ -239,6 +249,28 @@ sdk::Result<void> ContainerRuntime::signal(const std::string& id, int signo) {
     return state_error("signal to " + id);
   }
   return {};
+}
+
+sdk::Result<ExecOutcome> ContainerRuntime::exec(const std::string& id, const ExecCall& call) const {
+  return exec_in_container(state_dir(id), call);
+}
+
+sdk::Result<std::unique_ptr<ExecSession>> ContainerRuntime::open_exec(const std::string& id,
+                                                                      const ExecSpec& spec) {
+  auto view = read_view(state_dir(id));
+  if (!view) return view.error();
+  if (view->phase != ContainerPhase::Running) {
+    return sdk::fail(BERTH_PRECONDITION, "container " + id + " does not run");
+  }
+  return ExecSession::start({.monitor = config_.monitor,
+                             .execs_dir = config_.state_root + "/execs",
+                             .container_dir = state_dir(id),
+                             .timeout = config_.call_timeout + kMonitorGrace},
+                            spec);
+}
+
+void ContainerRuntime::end_leftover_execs() {
+  ExecSession::end_leftovers(config_.state_root + "/execs");
 }
 
 sdk::Result<ExitWatch> ContainerRuntime::watch(const std::string& id) {

@@ -6,7 +6,7 @@
 // this process or after a restart, sees the same containers. 2. A container's program starts at
 // most once. 3. Containers and monitors outlive the process that made them. 4. After remove()
 // nothing is left of a container but its log. Threads: any; calls for one id one at a time, except
-// that signal(), watch() and inspect() may come at any time. Errors: INVALID a spec that no runtime
+// that signal(), exec(), watch() and inspect() may come at any time. Errors: INVALID a spec that no runtime
 // could run; NOT_FOUND unknown id; ALREADY_EXISTS; PRECONDITION wrong phase; INTERNAL the runtime
 // failed: `message` is then complete for an ECS reason ("CannotStartContainerError: ..."), `reason`
 // is its first word; DEADLINE; UNAVAILABLE out of processes or descriptors.
@@ -21,6 +21,8 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/oci/container.hpp"
+#include "sdk/runtime/oci/exec_process.hpp"
+#include "sdk/runtime/oci/exec_session.hpp"
 #include "sdk/runtime/oci/spec_builder.hpp"
 
 namespace berth::runtime {
@@ -78,6 +80,10 @@ class ContainerRuntime {
   // Sends a signal to the container's init; nothing to send it to is fine.
   [[nodiscard]] sdk::Result<void> signal(const std::string& id, int signo);
 
+  // Runs a command in a Running container to its end. One at a time for each container.
+  // Errors: NOT_FOUND; INTERNAL it could not be run, with the runtime's words.
+  [[nodiscard]] sdk::Result<ExecOutcome> exec(const std::string& id, const ExecCall& call) const;
+
   // Watches for the end of a container that exists, also one that has ended already.
   [[nodiscard]] sdk::Result<ExitWatch> watch(const std::string& id);
 
@@ -87,10 +93,23 @@ class ContainerRuntime {
   // Ids of all containers in the state root, also half-made and stopped ones, in order.
   [[nodiscard]] sdk::Result<std::vector<std::string>> list() const;
 
+  // Runs a command in a Running container, under a monitor that ends it when this process ends.
+  // Blocks (about 10 ms with crun). Errors: also INVALID where the runtime cannot run the command,
+  // with its words.
+  [[nodiscard]] sdk::Result<std::unique_ptr<ExecSession>> open_exec(const std::string& id,
+                                                                    const ExecSpec& spec);
+
+  // Ends what open_exec() of an earlier process over this state root has left. For the one owner of
+  // the state root, before its first exec().
+  void end_leftover_execs();
+
   // Kills what still runs and removes all of it: processes, runtime state, cgroup leaf,
   // config.json, state directory. Idempotent; unknown ids are fine. The log and the rootfs are the
   // caller's.
   [[nodiscard]] sdk::Result<void> remove(const std::string& id);
+
+  // What of the spec's wishes this host cannot give in full, a sentence each.
+  [[nodiscard]] std::vector<std::string> lowered_wishes(const ContainerSpec& spec) const;
 
   // "crun 1.8.1".
   [[nodiscard]] const std::string& version() const { return version_; }

@@ -73,6 +73,7 @@ sdk::Result<ContainerView> read_view(const std::string& state_dir) {
     return view;  // its creator died before it had said what it is
   }
   view.handle.id = container->text("id");
+  view.run = static_cast<std::uint32_t>(container->number("run"));
   const auto created = state::read_lines(state_dir + "/" + state::kCreated);
   if (created) {
     view.handle.pid = static_cast<pid_t>(created->number("pid"));

@@ -17,16 +17,18 @@
 #include "sdk/runtime/oci/container_state.hpp"
 
 namespace berth::runtime {
-namespace {
-
-constexpr int kSync = 3;
-
-// The one who forks off the monitor and ends at once; only its status is of interest.
-sdk::Result<void> spawn(const MonitorStart& start, int sync) {
-  posix_spawn_file_actions_t files;
-  ::posix_spawn_file_actions_init(&files);
-  // dup2 onto itself would leave close-on-exec set; posix_spawn clears it in that case.
-  ::posix_spawn_file_actions_adddup2(&files, sync, kSync);
+// The one who forks off the monitor ends at once; only its status is of interest.
+sdk::Result<void> spawn_monitor(const std::vector<std::string>& words,
+                                const std::array<int, 4>& files) {
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  // Copies far from 0 to 3 first, so that none is overwritten before it is used.
+  std::vector<OwnedFd> copies;
+  for (int target = 0; target < 4; ++target) {
+    if (files[static_cast<std::size_t>(target)] < 0) continue;
+    copies.emplace_back(::fcntl(files[static_cast<std::size_t>(target)], F_DUPFD_CLOEXEC, 10));
+    ::posix_spawn_file_actions_adddup2(&actions, copies.back().get(), target);
+  }
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t all;
@@ -37,28 +39,24 @@ sdk::Result<void> spawn(const MonitorStart& start, int sync) {
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 
-  std::string program = start.program;
-  std::string remove = "--remove";
-  std::string dir = start.state_dir;
-  char* argv[4] = {program.data(), start.remove ? remove.data() : dir.data(),
-                   start.remove ? dir.data() : nullptr, nullptr};
+  std::vector<char*> argv;
+  for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   char* environment[] = {path, nullptr};  // the agent's may hold secrets, and hooks inherit it
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, program.c_str(), &files, &attributes, argv, environment);
-  ::posix_spawn_file_actions_destroy(&files);
+  const int error = ::posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), environment);
+  ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
     return sdk::fail(BERTH_UNAVAILABLE,
-                     start.program + " could not be started: " + std::strerror(error));
+                     words[0] + " could not be started: " + std::strerror(error));
   }
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   return {};
 }
-
-}  // namespace
 
 sdk::Result<std::string> start_monitor(const MonitorStart& start) {
   int ends[2];
@@ -68,7 +66,12 @@ sdk::Result<std::string> start_monitor(const MonitorStart& start) {
   const OwnedFd read_end(ends[0]);
   {
     const OwnedFd write_end(ends[1]);
-    if (auto spawned = spawn(start, write_end.get()); !spawned) return spawned.error();
+    std::vector<std::string> words{start.program};
+    if (start.remove) words.emplace_back("--remove");
+    words.push_back(start.state_dir);
+    const OwnedFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    auto spawned = spawn_monitor(words, {null.get(), null.get(), null.get(), write_end.get()});
+    if (!spawned) return spawned.error();
   }
   const auto deadline = std::chrono::steady_clock::now() + start.timeout;
   std::string line;

@@ -4,12 +4,19 @@
 // Threads: any; blocks.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "berth/result.hpp"
 
 namespace berth::runtime {
+
+// Runs the monitor's program with these words; `files` become its descriptors 0 to 3, a negative
+// one is closed there. It leaves for the background and is nobody's child. Errors: UNAVAILABLE.
+[[nodiscard]] sdk::Result<void> spawn_monitor(const std::vector<std::string>& words,
+                                              const std::array<int, 4>& files);
 
 struct MonitorStart {
   std::string program;

@@ -16,17 +16,6 @@ std::vector<std::string> list_of(const google::protobuf::RepeatedPtrField<std::s
 
 std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 
-// Keeps the place of a name that is there already, as Docker does.
-void set_env(std::vector<std::string>& env, const std::string& name, const std::string& value) {
-  for (std::string& entry : env) {
-    if (name_of(entry) == name) {
-      entry = name + "=" + value;
-      return;
-    }
-  }
-  env.push_back(name + "=" + value);
-}
-
 // Docker's rule: a new entry point takes the image's command with it.
 std::vector<std::string> merge_args(const v1::ecs::ContainerDefinition& definition,
                                     const v1::ecs::ContainerOverride& changes, const image::ImageConfig& image) {
@@ -55,6 +44,16 @@ const v1::ecs::ContainerOverride& override_of(const v1::StartTaskRequest& task, 
   return v1::ecs::ContainerOverride::default_instance();
 }
 
+void put_env(std::vector<std::string>& env, const std::string& name, const std::string& value) {
+  for (std::string& entry : env) {
+    if (name_of(entry) == name) {
+      entry = name + "=" + value;
+      return;
+    }
+  }
+  env.push_back(name + "=" + value);
+}
+
 void add_default(std::vector<std::string>& env, std::string_view name, const std::string& value) {
   for (const std::string& entry : env) {
     if (name_of(entry) == name) return;
@@ -74,8 +73,8 @@ sdk::Result<ContainerProcess> merge_process(const v1::StartTaskRequest& task, st
   for (const std::string& entry : image.env) {
     if (entry.find('=') != std::string::npos) out.env.push_back(entry);
   }
-  for (const auto& pair : definition.environment()) set_env(out.env, pair.name(), pair.value());
-  for (const auto& pair : changes.environment()) set_env(out.env, pair.name(), pair.value());
+  for (const auto& pair : definition.environment()) put_env(out.env, pair.name(), pair.value());
+  for (const auto& pair : changes.environment()) put_env(out.env, pair.name(), pair.value());
   add_default(out.env, "PATH", kDefaultPath);
   add_default(out.env, "HOSTNAME", hostname);
   if (task.launch_type() == "EC2") add_default(out.env, "AWS_EXECUTION_ENV", "AWS_ECS_EC2");

@@ -28,6 +28,9 @@ struct ContainerProcess {
 sdk::Result<ContainerProcess> merge_process(const v1::StartTaskRequest& task, std::size_t container,
                                             const image::ImageConfig& image, const std::string& hostname);
 
+// Puts "NAME=value" in, in the place of a NAME that is there already, as Docker does.
+void put_env(std::vector<std::string>& env, const std::string& name, const std::string& value);
+
 // Adds "NAME=value" where `env` has no NAME.
 void add_default(std::vector<std::string>& env, std::string_view name, const std::string& value);
 

@@ -67,6 +67,7 @@ void TaskEngine::Loop::shutdown() {
   pulls_.stop();
   starts_.stop();
   stops_.stop();
+  checks_.stop();
   host_.close();
 }
 

@@ -27,6 +27,7 @@ struct EngineOptions {
   std::chrono::milliseconds remember_forgotten{24 * 3600'000};
   unsigned concurrent_starts = 6;
   unsigned concurrent_pulls = 3;
+  unsigned concurrent_checks = 8;
 };
 
 class TaskEngine {

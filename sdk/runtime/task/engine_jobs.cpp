@@ -36,10 +36,14 @@ void TaskEngine::Loop::begin(Entry& entry, const Action& action, const std::stop
     case Kind::Launch:
     case Kind::FindLaunch: starts_.post([=, this] { do_launch(spec, action, container); }); break;
     case Kind::Watch:
-      host_.watch(*spec, i, [this, spec, action](Exited exited) {
+      host_.watch(*spec, i, [this, spec, action, run = container.restart_count()](Exited exited) {
         exited.container = action.container;
+        exited.run = run;
         post(FactMessage{spec->request.task_id(), exited, action});
       });
+      break;
+    case Kind::CheckHealth:
+      checks_.post([=, this, run = container.restart_count()] { do_check_health(spec, action, run, cancel); });
       break;
     case Kind::Signal: {
       const int number = container.stop_signal() != 0 ? container.stop_signal() : SIGTERM;
@@ -85,7 +89,19 @@ void TaskEngine::Loop::do_launch(const TaskSpecPtr& spec, const Action& action, 
   LaunchEnded fact = host_.launch(*spec, action.container, state, action.kind == Action::Kind::FindLaunch);
   BERTH_FAILPOINT("task.after_launch");
   fact.container = action.container;
+  fact.run = state.restart_count();
   post(FactMessage{spec->request.task_id(), std::move(fact), action});
+}
+
+void TaskEngine::Loop::do_check_health(const TaskSpecPtr& spec, const Action& action, std::uint32_t run,
+                                       const std::stop_token& cancel) {
+  const std::int64_t began = clock_.now().ms;
+  BERTH_FAILPOINT("task.before_health_check");
+  HealthResult result;
+  if (!cancel.stop_requested()) result = host_.check_health(*spec, action.container, cancel);
+  BERTH_FAILPOINT("task.after_health_check");
+  result.began_ms = began;
+  post(FactMessage{spec->request.task_id(), HealthChecked{action.container, std::move(result), run}, action});
 }
 
 void TaskEngine::Loop::do_signal(const TaskSpecPtr& spec, const Action& action, int number) {

@@ -106,7 +106,8 @@ class TaskEngine::Loop {
         report_(std::move(report)),
         pulls_(options.concurrent_pulls),
         starts_(options.concurrent_starts),
-        stops_(options.concurrent_starts) {}
+        stops_(options.concurrent_starts),
+        checks_(options.concurrent_checks) {}
   ~Loop() { shutdown(); }
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -145,6 +146,7 @@ class TaskEngine::Loop {
   // Jobs, on worker threads.
   void do_pull(const TaskSpecPtr& spec, std::size_t container, const std::stop_token& cancel);
   void do_launch(const TaskSpecPtr& spec, const Action& action, const ContainerState& state);
+  void do_check_health(const TaskSpecPtr& spec, const Action& action, std::uint32_t run, const std::stop_token& cancel);
   void do_signal(const TaskSpecPtr& spec, const Action& action, int number);
   void do_remove(const TaskSpecPtr& spec, const Action& action);
   void do_cleanup(const TaskSpecPtr& spec, const Action& action);
@@ -179,6 +181,7 @@ class TaskEngine::Loop {
   Workers pulls_;
   Workers starts_;
   Workers stops_;
+  Workers checks_;
 };
 
 }  // namespace berth::runtime

@@ -2,7 +2,7 @@
 // The seam between a task's machine and the machine it runs on: what the actions do.
 //
 // Every function but watch() blocks and is called on a worker thread; calls for one container never overlap,
-// except that signal() may come at any time after launch() began, also when the container is gone. Each may be called again for the same container, also by
+// except that signal() and check_health() may come at any time after launch() began, also when the container is gone. Each may be called again for the same container, also by
 // another process after a crash in the middle of it, and then goes on from what it finds.
 // Threads: any.
 #pragma once
@@ -45,9 +45,13 @@ class Host {
   virtual sdk::Result<Pulled> pull(const TaskSpec& task, std::size_t container, const Progress& progress,
                                    std::stop_token cancel) = 0;
 
-  // Makes what the container needs and runs its program, unless it ran already. With `find_only`, begins nothing.
+  // Makes what the container needs and runs its program, unless it ran already in this run (`restart_count` of the state). What an
+  // earlier run left but its log and files goes first. With `find_only`, begins nothing.
   virtual LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
                              bool find_only) = 0;
+
+  // Runs the check of a container that has one. Blocks for its timeout at most; `cancel` kills it. `began_ms` is the caller's.
+  virtual HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) = 0;
 
   // Returns at once; calls `ended` once, from any thread, when the container has ended. Not after close().
   virtual void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) = 0;

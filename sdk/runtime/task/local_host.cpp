@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -12,7 +14,12 @@
 #include "sdk/runtime/image/rootfs.hpp"
 #include "sdk/runtime/image/user.hpp"
 #include "sdk/runtime/network/name_files.hpp"
+#include "sdk/runtime/options/container_options.hpp"
+#include "sdk/runtime/options/names.hpp"
+#include "sdk/runtime/secrets/secret_place.hpp"
+#include "sdk/runtime/task/container_ids.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/host_files.hpp"
 #include "sdk/runtime/task/task_limits.hpp"
 
 namespace berth::runtime {
@@ -22,20 +29,11 @@ namespace fs = std::filesystem;
 using sdk::Result;
 
 constexpr std::chrono::milliseconds kKillTimeout{2'000};
+constexpr const char* kNoLog = "none";  // in place of a log
 
-std::string container_id(const std::string& task_id, std::size_t container) {
-  return task_id + "-" + std::to_string(container);
-}
-// The task of such an id; empty for an id of another form.
-std::string task_of(const std::string& id) {
-  const auto dash = id.rfind('-');
-  return dash == std::string::npos ? std::string{} : id.substr(0, dash);
-}
-
-// Twelve characters, as Docker's.
-std::string default_hostname(const std::string& task_id, std::size_t container) {
-  const std::string index = std::to_string(container);
-  return task_id.substr(0, 12 - std::min<std::size_t>(index.size(), 11)) + index;
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 // A reason in ECS's form: "Name: text".
@@ -44,23 +42,6 @@ std::string reason_of(const char* name, const sdk::Error& error) {
   const auto space = error.message.find(' ');
   if (colon != std::string::npos && space == colon + 6) return error.message;
   return std::string(name) + ": " + error.message;
-}
-
-Result<void> write_file(const fs::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) return sdk::fail(BERTH_INTERNAL, "cannot write " + path.string());
-  std::error_code error;
-  fs::permissions(path, fs::perms{0644}, error);
-  return {};
-}
-
-Result<void> make_directory(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return sdk::fail(BERTH_INTERNAL, "cannot make " + path.string() + ": " + error.message());
-  return {};
 }
 
 bool succeeded(const Result<void>& result, const std::string& what) {
@@ -78,13 +59,29 @@ image::PullBehaviour behaviour_of(PullBehaviour behaviour) {
   return image::PullBehaviour::Default;
 }
 
+std::string range_of(std::uint16_t first, std::uint16_t count) {
+  return std::to_string(first) + "-" + std::to_string(first + count - 1);
+}
+
 v1::ecs::NetworkBinding binding_of(const PublishedPort& port) {
   v1::ecs::NetworkBinding binding;
   binding.set_bind_ip("0.0.0.0");
-  binding.set_container_port(port.container_port);
-  binding.set_host_port(port.host_port);
+  if (port.is_range) {
+    binding.set_container_port_range(range_of(port.container_port, port.count));
+    binding.set_host_port_range(range_of(port.host_port, port.count));
+  } else {
+    binding.set_container_port(port.container_port);
+    binding.set_host_port(port.host_port);
+  }
   binding.set_protocol(port.protocol == Protocol::Udp ? "udp" : "tcp");
   return binding;
+}
+
+// A sentence for the container's reason.
+std::string notice_of(const std::vector<std::string>& lowered) {
+  std::string out;
+  for (const std::string& one : lowered) out += (out.empty() ? "" : "; ") + one;
+  return out;
 }
 
 LaunchEnded launch_failed(std::string reason) {
@@ -106,11 +103,22 @@ fs::path log_path(const fs::path& data_dir, const std::string& task_id, const st
   return data_dir / "logs" / task_id / container / "json.log";
 }
 
-LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
-    : config_(std::move(config)), registry_(registry) {}
+bool has_no_log(const fs::path& log) { return fs::exists(log.parent_path() / kNoLog); }
 
-Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, image::RegistryAccess& registry) {
+LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
+    : config_(std::move(config)), registry_(registry) {
+  LogOutside outside;
+  outside.journal_socket = config_.journal_socket;
+  outside.syslog_socket = config_.syslog_socket;
+  forwarder_ = std::make_unique<LogForwarder>(std::move(outside));
+}
+
+Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
+                                                   image::RegistryAccess& registry,
+                                                   InterfaceListener interfaces,
+                                                   Roles::Source credentials) {
   std::unique_ptr<LocalHost> host(new LocalHost(config, registry));
+  host->listener_ = std::move(interfaces);
   const fs::path& data = config.data_dir;
   auto cgroups = Cgroups::open();
   if (!cgroups) return cgroups.error();
@@ -118,6 +126,13 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, im
   auto images = image::ImageStore::open(data / "images");
   if (!images) return images.error();
   host->images_ = std::move(*images);
+  host->cleaner_ = std::make_unique<image::Cleaner>(
+      *host->images_,
+      image::CleaningOptions{.interval = config.image_cleanup_interval,
+                             .minimum_age = config.image_minimum_age,
+                             .most = config.images_per_cleanup,
+                             .free_percent = config.image_free_percent},
+      [directory = (data / "images").string()] { return image::free_percent_of(directory); });
   auto network = TaskNetwork::open({.state_dir = data / "network",
                                     .bridge = config.bridge,
                                     .subnet = config.subnet,
@@ -125,6 +140,9 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, im
                                     .dynamic_last = config.dynamic_ports.last});
   if (!network) return network.error();
   host->network_ = std::move(*network);
+  auto own = InterfaceNetwork::open({.bridge = config.bridge, .peers_file = data / "network/peers"});
+  if (!own) return own.error();
+  host->interfaces_ = std::move(*own);
   std::error_code error;
   const fs::path monitor = !config.monitor.empty()
                                ? config.monitor
@@ -133,6 +151,22 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config, im
       {.runtime = config.runtime, .state_root = data / "runtime", .monitor = monitor});
   if (!runtime) return runtime.error();
   host->runtime_ = std::move(*runtime);
+  host->init_program_ = monitor.parent_path() / "berth-init";
+  auto volumes = volume::VolumeStore::open(data / "volumes");
+  if (!volumes) return volumes.error();
+  host->volumes_ = std::move(*volumes);
+  host->mounts_ = std::make_unique<ContainerMounts>(*host->volumes_, data / "tasks");
+  host->namespaces_ = std::make_unique<TaskNamespaces>(
+      *host->runtime_, *host->volumes_,
+      TaskNamespaces::Config{.tasks_dir = data / "tasks", .init_program = host->init_program_});
+  auto identity = TaskIdentity::open(
+      {.directory = data / "endpoints", .instance_tags = config.instance_tags}, config.secret_settings, std::move(credentials),
+      [raw = host.get()](const std::string& task_id, const std::string& container, const std::string& id) {
+        return raw->stats(task_id, container, id);
+      });
+  if (!identity) return identity.error();
+  host->identity_ = std::move(*identity);
+  host->runtime_->end_leftover_execs();
   return host;
 }
 
@@ -144,7 +178,14 @@ std::string LocalHost::cgroup_of(const std::string& task_id) const {
   return "/" + config_.cgroup_parent + "/" + task_id;
 }
 
-Result<void> LocalHost::check(const TaskSpec& task) { return check_supported(task.request); }
+Result<void> LocalHost::check(const TaskSpec& task) {
+  const auto& containers = task.request.definition().container_definitions();
+  for (int i = 0; i < containers.size(); ++i) {
+    const std::string member = "containerDefinitions[" + std::to_string(i) + "].";
+    if (auto fine = check_secrets(containers[i], member); !fine) return fine;
+  }
+  return check_supported(task.request);
+}
 
 // ---- Pull
 
@@ -154,6 +195,7 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
   const auto& wanted = definition.container_definitions(static_cast<int>(container));
   const auto& overrides = task.request.overrides();
   const std::string holder = container_id(task.request.task_id(), container);
+  if (auto had = identity_->await_role(task.request, cancel); !had) return had.error();
   image::PullOptions options;
   options.behaviour = behaviour_of(config_.pull);
   options.execution_role_arn =
@@ -174,6 +216,10 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
     progress(told);
   };
   auto image = images_->pull(wanted.image(), registry_, options);
+  // A full disk may hold images that nobody uses: without them it may fit.
+  if (!image && image.error().status == BERTH_NO_CAPACITY && images_->remove_unused(std::chrono::seconds{0}, 1'000) > 0) {
+    image = images_->pull(wanted.image(), registry_, options);
+  }
   if (!image) return sdk::fail(image.error().status, reason_of("CannotPullContainerError", image.error()));
   if (cancel.stop_requested()) {
     // The task's clean-up may be over already, and would not come back for this.
@@ -185,47 +231,6 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
 
 // ---- Launch
 
-Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) {
-  const auto mode = read_network_mode(task.request);
-  if (!mode) return mode.error();
-  const auto ports = read_ports(task.request, container);
-  if (!ports) return ports.error();
-  const std::string id = container_id(task.request.task_id(), container);
-  if (*mode == NetworkMode::Bridge) return network_->attach_bridge(id, *ports);
-  if (*mode == NetworkMode::None) return network_->attach_none(id);
-  Endpoint host;
-  host.id = id;
-  for (const PortRequest& port : *ports) host.ports.push_back({port.container_port, port.host_port, port.protocol});
-  return host;
-}
-
-Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, const Endpoint& endpoint,
-                                  ContainerSpec& spec) {
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
-  const fs::path directory = container_dir(task.request.task_id(), container) / "etc";
-  if (auto made = make_directory(directory); !made) return made;
-  DnsOptions dns;
-  dns.servers.assign(definition.dns_servers().begin(), definition.dns_servers().end());
-  dns.search.assign(definition.dns_search_domains().begin(), definition.dns_search_domains().end());
-  HostsOptions hosts{.hostname = spec.hostname, .address = endpoint.address, .extra = {}};
-  for (const auto& entry : definition.extra_hosts()) hosts.extra.emplace_back(entry.hostname(), entry.ip_address());
-  const bool own_namespace = !endpoint.netns_path.empty();
-  const std::pair<const char*, std::string> files[] = {
-      {"resolv.conf", resolv_conf(read_host_resolv_conf(), dns, own_namespace)},
-      {"hosts", hosts_file(hosts)},
-      {"hostname", spec.hostname + "\n"},
-  };
-  for (const auto& [name, text] : files) {
-    if (auto written = write_file(directory / name, text); !written) return written;
-  }
-  spec.etc.resolv_conf = directory / "resolv.conf";
-  // With the host's network the container has the host's name, and its image's files fit that as well as ours would.
-  if (!own_namespace && hosts.extra.empty()) return {};
-  spec.etc.hosts = directory / "hosts";
-  if (own_namespace) spec.etc.hostname = directory / "hostname";
-  return {};
-}
-
 Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
                                   ContainerSpec& spec) {
   const v1::StartTaskRequest& request = task.request;
@@ -236,10 +241,14 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   if (!user) return user.error();
   const auto limits = read_container_limits(request, container);
   if (!limits) return limits.error();
-  auto log = read_log_options(request, container);
-  if (!log) return log.error();
   spec.args = std::move(process->args);
   spec.env = std::move(process->env);
+  const auto linked = linked_by(task, container);
+  if (!linked) return linked.error();
+  for (const LinkedContainer& other : *linked) {
+    for (const auto& [name, value] : link_variables(definition.name(), other)) add_default(spec.env, name, value);
+  }
+  if (definition.pseudo_terminal()) add_default(spec.env, "TERM", "xterm");
   add_default(spec.env, "HOME", user->home);
   spec.cwd = process->cwd;
   spec.uid = user->uid;
@@ -253,17 +262,57 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   spec.annotations = merge_labels(request, container, image.config);
   const int stop_signal = parse_signal(image.config.stop_signal);
   if (stop_signal != 0) spec.stop_signal = stop_signal;
-  const fs::path path = log_path(config_.data_dir, request.task_id(), definition.name());
+  return fill_options(task, container, image, spec);
+}
+
+Result<void> LocalHost::fill_log(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                 ContainerSpec& spec) {
+  const std::string& task_id = task.request.task_id();
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  auto plan = read_log_options(task.request, container);
+  if (!plan) return plan.error();
+  const fs::path path = log_path(config_.data_dir, task_id, definition.name());
   if (auto made = make_directory(path.parent_path()); !made) return made;
-  spec.log = *log;
+  if (std::holds_alternative<NoLog>(plan->driver)) return write_file(path.parent_path() / kNoLog, "");
   spec.log.path = path;
+  spec.log.max_bytes = plan->max_bytes;
+  spec.log.max_files = plan->max_files;
+  if (!plan->is_shipped()) return {};
+  spec.log.cursor = path.parent_path() / LogForwarder::kCursor;
+  spec.log.wait_for_reader = plan->blocking;
+  LogShipment shipment;
+  shipment.set_driver(definition.log_configuration().log_driver());
+  *shipment.mutable_options() = definition.log_configuration().options();
+  shipment.set_task_id(task_id);
+  shipment.set_task_arn(task.request.task_arn());
+  shipment.set_container(definition.name());
+  shipment.set_container_id(spec.id);
+  shipment.set_short_id(default_hostname(task_id, container));
+  shipment.set_image(definition.image());
+  shipment.set_image_id(image.id);
+  if (auto begun = forwarder_->begin(path, shipment); !begun) {
+    return sdk::fail(begun.error().status,
+                     "CannotStartContainerError: failed to initialize logging driver: " + begun.error().message);
+  }
   return {};
 }
 
-Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState&) {
+Result<void> LocalHost::fill_options(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                     ContainerSpec& spec) {
+  const v1::StartTaskRequest& request = task.request;
+  auto options = options::read_container_options(request.definition(), static_cast<int>(container));
+  if (!options) return options.error();
+  spec.options = std::move(*options);
+  spec.init_program = init_program_;
+  const ContainerMounts::Place place{.image_volumes = image.config.volumes, .rootfs = spec.rootfs};
+  if (auto mounted = mounts_->prepare(request, static_cast<int>(container), place, spec.options); !mounted) {
+    return mounted;
+  }
+  return namespaces_->join(request, cgroup_of(request.task_id()), spec.options);
+}
+Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state) {
   const std::string& task_id = task.request.task_id();
   const std::string id = container_id(task_id, container);
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   const auto image = images_->held(id);
   if (!image) return sdk::fail(BERTH_INTERNAL, "the image of the container is not on this host any more");
   const auto limits = read_task_limits(task.request, config_.cpu_period);
@@ -282,14 +331,23 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   if (!rootfs) return rootfs.error();
   Made made{.spec = {}, .endpoint = std::move(*endpoint)};
   made.spec.id = id;
+  made.spec.run = state.restart_count();
   made.spec.bundle_dir = directory / "bundle";
   made.spec.rootfs = std::move(*rootfs);
   made.spec.netns_path = made.endpoint.netns_path;
-  if (!made.spec.netns_path.empty()) {
-    made.spec.hostname =
-        !definition.hostname().empty() ? definition.hostname() : default_hostname(task_id, container);
-  }
+  made.spec.hostname = hostname_of(task, container, !made.spec.netns_path.empty());
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
+  if (auto given = identity_->give_secrets(task.request, container, directory / "secret", made.spec); !given) {
+    return given.error();
+  }
+  if (auto served = identity_->attach(task.request, container, made.endpoint, *image, wall_ms()); !served) {
+    return served.error();
+  }
+  for (const std::string& entry : identity_->environment(task.request, container, made.endpoint)) {
+    const auto equals = entry.find('=');
+    put_env(made.spec.env, entry.substr(0, equals), entry.substr(equals + 1));
+  }
+  if (auto filled = fill_log(task, container, *image, made.spec); !filled) return filled.error();
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
   return made;
 }
@@ -306,18 +364,21 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     // Not known whether it ran, so it is not begun (again).
     return launch_failed(reason_of("CannotInspectContainerError", view.error()));
   }
-  const bool has_run = found && (found->phase == ContainerPhase::Running || found->started_at_ns != 0);
+  // What an earlier run left is no answer about this one.
+  const bool is_this_run = found && found->run == state.restart_count();
+  const bool has_run = is_this_run && (found->phase == ContainerPhase::Running || found->started_at_ns != 0);
   if (find_only && !has_run) {
     out.outcome = LaunchEnded::Outcome::NotStarted;
     return out;
   }
   Endpoint endpoint;
   // One whose monitor died can be begun by nobody any more.
-  const bool waits = found && found->phase == ContainerPhase::Created && found->monitor_alive;
+  const bool waits = is_this_run && found->phase == ContainerPhase::Created && found->monitor_alive;
   if (has_run || waits) {
     if (auto again = attach(task, container)) endpoint = std::move(*again);
   } else {
-    // A half-made one goes first. Its program never ran: the mark of a start is set before that.
+    // A half-made one goes first. Its program never ran: the mark of a start is set before that. So does one that ended and is to
+    // be started again: its end is on disk before this is asked for.
     if (found) {
       if (auto removed = runtime_->remove(id); !removed) {
         return launch_failed(reason_of("CannotCreateContainerError", removed.error()));
@@ -330,17 +391,49 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
       return launch_failed(reason_of("CannotCreateContainerError", created.error()));
     }
     BERTH_FAILPOINT("task.after_create");
+    out.notice = notice_of(runtime_->lowered_wishes(made->spec));
+    if (!out.notice.empty()) spdlog::warn("tasks: container {}: {}", id, out.notice);
     endpoint = std::move(made->endpoint);
+  }
+  // The runtime keeps a copy of the configuration, on disk.
+  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
+  const fs::path copy = config_.data_dir / "runtime/runtime" / id / "config.json";
+  if (const auto hidden = secret_variables(definition); !hidden.empty()) {
+    if (auto done = secrets::blot_out(copy, hidden); !done) {
+      return launch_failed(reason_of("CannotCreateContainerError", done.error()));
+    }
   }
   auto started = runtime_->start(id);
   if (!started) return launch_failed(reason_of("CannotStartContainerError", started.error()));
   out.outcome = LaunchEnded::Outcome::Started;
   out.started_ms = *started / 1'000'000;
+  identity_->started(task.request.task_id(), container, out.started_ms);
   for (const PublishedPort& port : endpoint.ports) out.network_bindings.push_back(binding_of(port));
   return out;
 }
 
 // ---- While it runs
+
+HealthResult LocalHost::check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) {
+  const HealthPlan& plan = *task.plan.containers[container].health;
+  HealthResult out;
+  auto ran = runtime_->exec(container_id(task.request.task_id(), container),
+                            {.args = plan.args,
+                             .timeout = std::chrono::milliseconds(plan.timeout_ms),
+                             .max_output = kMostHealthOutput,
+                             .cancel = std::move(cancel)});
+  if (!ran) {
+    out.output = ran.error().message;
+    return out;
+  }
+  out.exit_code = ran->exit_code;
+  out.output = std::move(ran->output);
+  if (ran->timed_out) {
+    out.output = "it took longer than its timeout of " + std::to_string(plan.timeout_ms / 1000) + " s" +
+                 (out.output.empty() ? "" : ": " + out.output);
+  }
+  return out;
+}
 
 void LocalHost::watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) {
   const std::string id = container_id(task.request.task_id(), container);
@@ -374,9 +467,12 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
   const std::string id = container_id(task_id, container);
   const fs::path directory = container_dir(task_id, container);
   if (!succeeded(runtime_->remove(id), "remove " + id)) return false;
+  forwarder_->end(log_path(config_.data_dir, task_id, task.plan.containers[container].name));
   BERTH_FAILPOINT("task.after_runtime_remove");
+  identity_->detach(task_id, container);
   if (!succeeded(network_->detach(id), "detach " + id)) return false;
   if (!succeeded(image::remove_rootfs(directory / "fs"), "root file system of " + id)) return false;
+  if (!succeeded(secrets::close_place(directory / "secret"), "secrets of " + id)) return false;
   std::error_code error;
   fs::remove_all(directory, error);
   if (error) spdlog::warn("tasks: {}: {}", directory.string(), error.message());
@@ -386,12 +482,17 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
 
 bool LocalHost::cleanup(const TaskSpec& task) {
   const std::string& task_id = task.request.task_id();
+  identity_->forget(task_id);
   // Also of containers that got no farther than their image.
   for (std::size_t i = 0; i < task.plan.containers.size(); ++i) images_->release(container_id(task_id, i));
+  if (!succeeded(namespaces_->remove(task_id), "namespaces of " + task_id)) return false;
   {
     const std::lock_guard lock(cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
     if (!succeeded(cgroups_->remove(cgroup_of(task_id), kKillTimeout), "cgroup of " + task_id)) return false;
   }
+  if (!detach_interface(task)) return false;
+  BERTH_FAILPOINT("task.before_volumes");
+  if (!succeeded(volumes_->release(task_id), "volumes of " + task_id)) return false;
   std::error_code error;
   fs::remove_all(config_.data_dir / "tasks" / task_id, error);
   if (error) spdlog::warn("tasks: files of {}: {}", task_id, error.message());
@@ -400,47 +501,15 @@ bool LocalHost::cleanup(const TaskSpec& task) {
 
 bool LocalHost::drop_logs(const std::string& task_id) {
   std::error_code error;
+  forwarder_->drop(config_.data_dir / "logs" / task_id);
   fs::remove_all(config_.data_dir / "logs" / task_id, error);
   return !error;
 }
 
-void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) {
-  std::set<std::string> live;
-  std::set<std::string> task_ids;
-  for (const TaskSpecPtr& task : tasks) {
-    const std::string& task_id = task->request.task_id();
-    task_ids.insert(task_id);
-    for (std::size_t i = 0; i < task->plan.containers.size(); ++i) live.insert(container_id(task_id, i));
-  }
-  if (const auto ids = runtime_->list()) {
-    for (const std::string& id : *ids) {
-      if (live.contains(id)) continue;
-      spdlog::info("tasks: removing container {} of no task", id);
-      (void)succeeded(runtime_->remove(id), "remove " + id);
-      (void)succeeded(cgroups_->remove(cgroup_of(task_of(id)), kKillTimeout), "cgroup of " + id);
-    }
-  }
-  if (const auto swept = network_->sweep(live); !swept) {
-    spdlog::warn("tasks: sweep of the network: {}", swept.error().message);
-  }
-  for (const std::string& holder : images_->holders()) {
-    if (!live.contains(holder)) images_->release(holder);
-  }
-  sweep_files(task_ids, with_logs);
-}
-
-void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs) {
-  std::error_code error;
-  for (const auto& task : fs::directory_iterator(config_.data_dir / "tasks", error)) {
-    if (task_ids.contains(task.path().filename())) continue;
-    for (const auto& container : fs::directory_iterator(task.path(), error)) {
-      (void)succeeded(image::remove_rootfs(container.path() / "fs"), "files in " + container.path().string());
-    }
-    fs::remove_all(task.path(), error);
-  }
-  for (const auto& log : fs::directory_iterator(config_.data_dir / "logs", error)) {
-    if (!with_logs.contains(log.path().filename())) fs::remove_all(log.path(), error);
-  }
+void LocalHost::close() {
+  watcher_.stop();
+  if (identity_) identity_->close();
+  forwarder_->stop();
 }
 
 }  // namespace berth::runtime

@@ -12,36 +12,67 @@
 #include <mutex>
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
+#include "sdk/runtime/image/cleaner.hpp"
 #include "sdk/runtime/image/image_store.hpp"
+#include "sdk/runtime/network/interface_network.hpp"
+#include "sdk/runtime/logship/log_forwarder.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 #include "sdk/runtime/oci/container_runtime.hpp"
+#include "sdk/runtime/task/container_mounts.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
 #include "sdk/runtime/task/host.hpp"
+#include "sdk/runtime/task/links.hpp"
+#include "sdk/runtime/task/task_identity.hpp"
+#include "sdk/runtime/task/task_namespaces.hpp"
 #include "sdk/runtime/task/tasks.hpp"
+#include "sdk/runtime/volume/volume_store.hpp"
 
 namespace berth::runtime {
 
 // The log of a container, whose directory outlives the task.
 [[nodiscard]] std::filesystem::path log_path(const std::filesystem::path& data_dir, const std::string& task_id,
                                              const std::string& container);
+// Whether its driver keeps none.
+[[nodiscard]] bool has_no_log(const std::filesystem::path& log);
 
 class LocalHost : public Host {
  public:
-  static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config, image::RegistryAccess& registry);
-  ~LocalHost() override { watcher_.stop(); }
+  static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config,
+                                                      image::RegistryAccess& registry,
+                                                      InterfaceListener interfaces = {},
+                                                      Roles::Source credentials = {});
+  ~LocalHost() override { close(); }
 
   sdk::Result<void> check(const TaskSpec& task) override;
   sdk::Result<Pulled> pull(const TaskSpec& task, std::size_t container, const Progress& progress,
                            std::stop_token cancel) override;
   LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
                      bool find_only) override;
+  HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) override;
   void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) override;
   bool signal(const TaskSpec& task, std::size_t container, int number) override;
   bool remove(const TaskSpec& task, std::size_t container) override;
   bool cleanup(const TaskSpec& task) override;
   bool drop_logs(const std::string& task_id) override;
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
-  void close() override { watcher_.stop(); }
+  void close() override;
+
+  // Where a task stands, for those that ask at its endpoints.
+  void learn(const v1::TaskReport& report) { identity_->learn(report); }
+
+  // Runs a command in a running container, whose runtime_id is its id here. Errors: those of ContainerRuntime::open_exec.
+  sdk::Result<std::unique_ptr<ExecSession>> exec(const std::string& id, const ExecSpec& spec) {
+    return runtime_->open_exec(id, spec);
+  }
+  // Counters of a running container, read from its cgroup and its namespace: some fifteen small files, no process.
+  // Errors: NOT_FOUND where it does not run.
+  [[nodiscard]] sdk::Result<v1::ContainerStats> stats(const std::string& task_id, const std::string& container,
+                                                      const std::string& id) const;
+  // News of other hosts' interfaces; and the control plane's door, which tasks must not reach.
+  void take(const PeerNews& news);
+  void close_door(const std::string& address, std::uint16_t port) {
+    interfaces_->close(address, port);
+  }
 
   [[nodiscard]] const std::string& runtime_version() const { return runtime_->version(); }
 
@@ -52,18 +83,37 @@ class LocalHost : public Host {
   [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
   sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state);
   sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
+  sdk::Result<Endpoint> attach_interface(const TaskSpec& task);
+  bool detach_interface(const TaskSpec& task);
+  void sweep_interfaces(const std::vector<TaskSpecPtr>& tasks);
   sdk::Result<void> write_etc(const TaskSpec& task, std::size_t container, const Endpoint& endpoint,
                               ContainerSpec& spec);
   sdk::Result<void> fill_spec(const TaskSpec& task, std::size_t container, const image::Image& image,
                               ContainerSpec& spec);
+  sdk::Result<void> fill_options(const TaskSpec& task, std::size_t container, const image::Image& image,
+                                 ContainerSpec& spec);
+  sdk::Result<std::vector<LinkedContainer>> linked_by(const TaskSpec& task, std::size_t container) const;
+  [[nodiscard]] std::string hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const;
+  void find_again(const std::vector<TaskSpecPtr>& tasks);
+  // Where the log goes, and that it is sent where its driver says.
+  sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, ContainerSpec& spec);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
   const TasksConfig config_;
   image::RegistryAccess& registry_;
   std::unique_ptr<image::ImageStore> images_;
+  std::unique_ptr<image::Cleaner> cleaner_;
   std::unique_ptr<TaskNetwork> network_;
+  std::unique_ptr<InterfaceNetwork> interfaces_;
+  InterfaceListener listener_;
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
+  std::unique_ptr<volume::VolumeStore> volumes_;
+  std::unique_ptr<ContainerMounts> mounts_;
+  std::unique_ptr<TaskNamespaces> namespaces_;
+  std::filesystem::path init_program_;  // berth-init, beside the monitor
+  std::unique_ptr<TaskIdentity> identity_;
+  std::unique_ptr<LogForwarder> forwarder_;
   ExitWatcher watcher_;
   // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
   std::array<std::mutex, 16> cgroup_mutexes_;

@@ -7,7 +7,10 @@
 #include <optional>
 #include <set>
 
+#include "sdk/runtime/options/check.hpp"
+#include "sdk/runtime/options/port_ranges.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/interface_of.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -56,19 +59,6 @@ Result<std::uint64_t> read_memory_mib(const std::string& text) {
   return wrong("memory", "'" + text + "' is not an amount of memory; write \"512\" or \"1 GB\".");
 }
 
-// Docker's sizes: bytes, or with k, m, g.
-std::optional<std::uint64_t> read_size(const std::string& text) {
-  const auto quantity = read_quantity(text);
-  if (!quantity) return std::nullopt;
-  double factor = 0;
-  if (quantity->unit.empty() || quantity->unit == "b") factor = 1;
-  if (quantity->unit == "k" || quantity->unit == "kb") factor = 1024;
-  if (quantity->unit == "m" || quantity->unit == "mb") factor = 1024.0 * 1024;
-  if (quantity->unit == "g" || quantity->unit == "gb") factor = 1024.0 * 1024 * 1024;
-  if (factor == 0) return std::nullopt;
-  return static_cast<std::uint64_t>(quantity->number * factor);
-}
-
 struct Unsupported {
   const char* member;
   bool present;
@@ -104,10 +94,7 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
   const auto& platform = definition.runtime_platform();
   const bool other_os =
       !platform.operating_system_family().empty() && platform.operating_system_family() != "LINUX";
-  return refuse_any({{"volumes", definition.volumes_size() > 0},
-                     {"pidMode", !definition.pid_mode().empty()},
-                     {"ipcMode", !definition.ipc_mode().empty()},
-                     {"proxyConfiguration", definition.has_proxy_configuration()},
+  return refuse_any({{"proxyConfiguration", definition.has_proxy_configuration()},
                      {"inferenceAccelerators", definition.inference_accelerators_size() > 0},
                      {"ephemeralStorage", definition.has_ephemeral_storage()},
                      {"enableFaultInjection", definition.enable_fault_injection()},
@@ -121,24 +108,7 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
-      {{"links", container.links_size() > 0},
-       {"restartPolicy", container.has_restart_policy() && (!container.restart_policy().has_enabled() ||
-                                                            container.restart_policy().enabled())},
-       {"environmentFiles", container.environment_files_size() > 0},
-       {"mountPoints", container.mount_points_size() > 0},
-       {"volumesFrom", container.volumes_from_size() > 0},
-       {"linuxParameters", container.has_linux_parameters()},
-       {"secrets", container.secrets_size() > 0},
-       {"versionConsistency", container.has_version_consistency()},
-       {"disableNetworking", container.disable_networking()},
-       {"privileged", container.privileged()},
-       {"dockerSecurityOptions", container.docker_security_options_size() > 0},
-       {"interactive", container.interactive()},
-       {"pseudoTerminal", container.pseudo_terminal()},
-       {"ulimits", container.ulimits_size() > 0},
-       {"healthCheck", container.has_health_check()},
-       {"systemControls", container.system_controls_size() > 0},
-       {"resourceRequirements", container.resource_requirements_size() > 0},
+      {{"resourceRequirements", container.resource_requirements_size() > 0},
        {"firelensConfiguration", container.has_firelens_configuration()},
        {"credentialSpecs", container.credential_specs_size() > 0}},
       member(index, ""));
@@ -163,9 +133,7 @@ Result<void> check_overrides(const v1::StartTaskRequest& task) {
     if (!names.contains(changes.name())) {
       return wrong(field + "name", "There is no container '" + changes.name() + "'.");
     }
-    if (auto fine = refuse_any({{"environmentFiles", changes.environment_files_size() > 0},
-                                {"resourceRequirements", changes.resource_requirements_size() > 0}},
-                               field);
+    if (auto fine = refuse_any({{"resourceRequirements", changes.resource_requirements_size() > 0}}, field);
         !fine) {
       return fine;
     }
@@ -183,6 +151,7 @@ Result<NetworkMode> read_network_mode(const v1::StartTaskRequest& task) {
   if (mode.empty() || mode == "bridge") return NetworkMode::Bridge;
   if (mode == "host") return NetworkMode::Host;
   if (mode == "none") return NetworkMode::None;
+  if (mode == "awsvpc") return NetworkMode::Awsvpc;
   return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not make the network mode " + mode + " yet.",
                    "networkMode");
 }
@@ -244,8 +213,16 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
     const auto& mapping = definition.port_mappings(i);
     const std::string field = member(container, "portMappings[" + std::to_string(i) + "]");
     if (mapping.has_container_port_range()) {
-      return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on containerPortRange yet.",
-                       field + ".containerPortRange");
+      if (auto checked = options::check_port_ranges(task.definition(), static_cast<int>(container)); !checked) {
+        return checked.error();
+      }
+      const auto range = options::read_port_range(mapping.container_port_range());
+      ports.push_back({.container_port = range->first,
+                       .host_port = 0,
+                       .protocol = mapping.protocol() == "udp" ? Protocol::Udp : Protocol::Tcp,
+                       .count = range->count,
+                       .is_range = true});
+      continue;
     }
     if (*mode == NetworkMode::None) return wrong(field, "A task without network has no portMappings.");
     const bool fits = mapping.container_port() >= 1 && mapping.container_port() <= 65535 &&
@@ -258,9 +235,11 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
     PortRequest port{.container_port = static_cast<std::uint16_t>(mapping.container_port()),
                      .host_port = static_cast<std::uint16_t>(mapping.host_port()),
                      .protocol = protocol == "udp" ? Protocol::Udp : Protocol::Tcp};
-    if (*mode == NetworkMode::Host) {
+    if (*mode == NetworkMode::Host || *mode == NetworkMode::Awsvpc) {
       if (port.host_port != 0 && port.host_port != port.container_port) {
-        return wrong(field + ".hostPort", "With the network mode host, hostPort is containerPort.");
+        return wrong(field + ".hostPort", "With the network mode " +
+                                              task.definition().network_mode() +
+                                              ", hostPort is containerPort.");
       }
       port.host_port = port.container_port;
     }
@@ -269,47 +248,28 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
   return ports;
 }
 
-Result<LogTarget> read_log_options(const v1::StartTaskRequest& task, std::size_t container) {
+Result<LogPlan> read_log_options(const v1::StartTaskRequest& task, std::size_t container) {
   const auto& log = task.definition().container_definitions(static_cast<int>(container)).log_configuration();
-  const std::string field = member(container, "logConfiguration");
-  if (!log.log_driver().empty() && log.log_driver() != "json-file") {
-    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent has no log driver " + log.log_driver() + " yet.",
-                     field + ".logDriver");
-  }
+  const std::string field = member(container, "logConfiguration.");
   if (log.secret_options_size() > 0) {
-    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on secretOptions yet.", field + ".secretOptions");
+    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on secretOptions yet.", field + "secretOptions");
   }
-  LogTarget target;
-  const std::map<std::string, std::string> options(log.options().begin(), log.options().end());
-  for (const auto& [name, value] : options) {
-    const std::string at = field + ".options[" + name + "]";
-    if (name == "max-size") {
-      const auto size = read_size(value);
-      if (!size || *size == 0) return wrong(at, "'" + value + "' is not a size; write \"10m\".");
-      target.max_bytes = *size;
-    } else if (name == "max-file") {
-      const auto files = read_quantity(value);
-      if (!files || !files->unit.empty() || files->number < 1 || files->number > 1000) {
-        return wrong(at, "'" + value + "' is not a number of files from 1 to 1000.");
-      }
-      target.max_files = static_cast<std::uint32_t>(files->number);
-    } else if (name != "mode" || value != "blocking") {
-      return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on the log option " + name + "=" + value + " yet.",
-                       at);
-    }
-  }
-  if (target.max_files > 1 && target.max_bytes == 0) {
-    return wrong(field + ".options[max-file]", "max-file needs max-size.");
-  }
-  return target;
+  auto plan = read_log_plan(log.log_driver(), LogOptions(log.options().begin(), log.options().end()));
+  if (!plan) return sdk::fail(plan.error().status, plan.error().message, field + plan.error().field);
+  return plan;
 }
 
 Result<void> check_supported(const v1::StartTaskRequest& task) {
   if (auto fine = check_task_members(task); !fine) return fine;
   if (auto fine = check_architecture(task.definition()); !fine) return fine;
   if (auto fine = check_overrides(task); !fine) return fine;
+  if (auto fine = options::check(task.definition(), task.overrides()); !fine) return fine;
   if (auto limits = read_task_limits(task, std::chrono::milliseconds(100)); !limits) return limits.error();
-  if (auto mode = read_network_mode(task); !mode) return mode.error();
+  const auto mode = read_network_mode(task);
+  if (!mode) return mode.error();
+  if (*mode == NetworkMode::Awsvpc) {
+    if (auto interface = interface_of(task); !interface) return interface.error();
+  }
   for (std::size_t i = 0; i < static_cast<std::size_t>(task.definition().container_definitions_size()); ++i) {
     const auto& container = task.definition().container_definitions(static_cast<int>(i));
     if (container.image().empty()) return wrong(member(i, "image"), "A container needs an image.");

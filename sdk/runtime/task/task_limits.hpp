@@ -13,12 +13,12 @@
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
+#include "sdk/runtime/log/log_options.hpp"
 #include "sdk/runtime/network/task_network.hpp"
-#include "sdk/runtime/oci/container.hpp"
 
 namespace berth::runtime {
 
-enum class NetworkMode { None, Host, Bridge };
+enum class NetworkMode { None, Host, Bridge, Awsvpc };
 
 // Limits of one container, merged with its override. 0: none.
 struct ContainerLimits {
@@ -35,7 +35,7 @@ sdk::Result<TaskLimits> read_task_limits(const v1::StartTaskRequest& task, std::
 sdk::Result<ContainerLimits> read_container_limits(const v1::StartTaskRequest& task, std::size_t container);
 sdk::Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, std::size_t container);
 
-// max-size and max-file of a json-file log; the path is left empty.
-sdk::Result<LogTarget> read_log_options(const v1::StartTaskRequest& task, std::size_t container);
+// The log driver and its options.
+sdk::Result<LogPlan> read_log_options(const v1::StartTaskRequest& task, std::size_t container);
 
 }  // namespace berth::runtime

@@ -17,6 +17,11 @@ const ContainerState& at(const TaskState& state, std::size_t i) { return state.c
 
 bool is_stopped(const ContainerState& container) { return container.phase() == ContainerState::PHASE_STOPPED; }
 bool has_run(const ContainerState& container) { return container.started_ms() != 0; }
+// Its program runs, or is being started again.
+bool is_up(const ContainerState& container) {
+  return container.phase() == ContainerState::PHASE_RUNNING ||
+         (container.phase() == ContainerState::PHASE_LAUNCHING && has_run(container));
+}
 bool is_before_launch(const ContainerState& container) {
   return container.phase() == ContainerState::PHASE_PULLING ||
          container.phase() == ContainerState::PHASE_PULLED;
@@ -78,30 +83,63 @@ void fold(TaskState& state, const PullEnded& fact, Now now) {
 
 void fold(TaskState& state, const LaunchEnded& fact, Now now) {
   ContainerState& container = at(state, fact.container);
-  if (container.phase() != ContainerState::PHASE_LAUNCHING) return;
+  if (container.phase() != ContainerState::PHASE_LAUNCHING || fact.run != container.restart_count()) return;
   if (fact.outcome != LaunchEnded::Outcome::Started) {
     end_container(container, now, fact.failure);
     return;
   }
   container.set_phase(ContainerState::PHASE_RUNNING);
-  container.set_started_ms(or_now(fact.started_ms, now));
+  const std::int64_t started = or_now(fact.started_ms, now);
+  if (!has_run(container)) container.set_started_ms(started);
+  if (container.has_health()) begin_health(*container.mutable_health(), started);
   container.set_runtime_id(fact.runtime_id);
+  if (!fact.notice.empty()) container.set_reason(clean_text(fact.notice));
   container.clear_network_bindings();
   for (const auto& binding : fact.network_bindings) *container.add_network_bindings() = binding;
 }
 
-void fold(TaskState& state, const Exited& fact, Now now) {
+bool is_restarted(const ContainerPlan& plan, const TaskState& state, const ContainerState& container, const Exited& fact,
+                  std::int64_t ended_ms) {
+  if (!plan.restart || state.stop_wanted() || !fact.exit_code) return false;
+  const auto& ignored = plan.restart->ignored_exit_codes;
+  if (std::find(ignored.begin(), ignored.end(), *fact.exit_code) != ignored.end()) return false;
+  const std::int64_t last = container.restarted_ms() != 0 ? container.restarted_ms() : container.started_ms();
+  return ended_ms - last >= plan.restart->attempt_period_ms;
+}
+
+// The same container, once more: its image, network, files and log stay.
+void restart_container(ContainerState& container, std::int64_t ended_ms) {
+  container.set_phase(ContainerState::PHASE_LAUNCHING);
+  container.set_restart_count(container.restart_count() + 1);
+  container.set_restarted_ms(ended_ms);
+  if (container.has_health()) begin_health(*container.mutable_health(), ended_ms);
+}
+
+void fold(const TaskPlan& plan, TaskState& state, const Exited& fact, Now now) {
   ContainerState& container = at(state, fact.container);
-  if (container.phase() != ContainerState::PHASE_RUNNING) return;
-  end_container(container, Now{or_now(fact.at_ms, now)}, {});
-  if (fact.exit_code) {
-    container.set_exit_code(*fact.exit_code);
-  } else {
+  if (container.phase() != ContainerState::PHASE_RUNNING || fact.run != container.restart_count()) return;
+  const std::int64_t ended = or_now(fact.at_ms, now);
+  container.clear_exit_code();
+  if (fact.exit_code) container.set_exit_code(*fact.exit_code);
+  if (is_restarted(plan.containers[fact.container], state, container, fact, ended)) {
+    restart_container(container, ended);
+    return;
+  }
+  container.clear_reason();  // a notice about the running one
+  end_container(container, Now{ended}, {});
+  if (!fact.exit_code) {
     container.set_reason("ContainerVanishedError: The container's monitor is gone and left no exit code");
   }
   if (fact.out_of_memory) {
     container.set_reason("OutOfMemoryError: Container killed due to memory usage");
   }
+}
+
+void fold(const TaskPlan& plan, TaskState& state, const HealthChecked& fact, Now now) {
+  ContainerState& container = at(state, fact.container);
+  if (container.phase() != ContainerState::PHASE_RUNNING || fact.run != container.restart_count()) return;
+  const auto& health = plan.containers[fact.container].health;
+  if (health) fold_health(*health, *container.mutable_health(), fact.result, now.ms);
 }
 
 void fold(TaskState& state, const SignalEnded& fact, Now now) {
@@ -156,17 +194,23 @@ Gate lost(const ContainerPlan& on, const std::string& what) {
 Gate gate_of_running(const ContainerPlan& on, const ContainerState& dependency,
                      const ContainerPlan::Dependency& edge, Now now) {
   if (edge.condition == Condition::Start) return {};
+  const bool waits_for_health = edge.condition == Condition::Healthy;
+  const auto status = dependency.health().status();
+  if (waits_for_health && status == HealthState::STATUS_HEALTHY) return {};
+  // As with ECS, UNHEALTHY is not the end of it: it may still get well, until its startTimeout.
   if (!on.start_timeout_ms) return {Gate::Is::Shut, {}, {}};
   const std::int64_t limit = dependency.started_ms() + *on.start_timeout_ms;
   if (now.ms < limit) return {Gate::Is::Shut, {}, limit};
-  return lost(on, "did not end within its startTimeout of " + std::to_string(*on.start_timeout_ms / 1000) +
-                      " s");
+  const std::string what = waits_for_health ? std::string("was ") + health_word(status) + ", not HEALTHY, at the end of"
+                                            : std::string("did not end within");
+  return lost(on, what + " its startTimeout of " + std::to_string(*on.start_timeout_ms / 1000) + " s");
 }
 
 Gate gate_of_stopped(const ContainerPlan& on, const ContainerState& dependency,
                      const ContainerPlan::Dependency& edge) {
   if (!has_run(dependency)) return lost(on, "never started");
   if (edge.condition == Condition::Start) return {};
+  if (edge.condition == Condition::Healthy) return lost(on, "ended before it was HEALTHY");
   if (!dependency.has_exit_code()) return lost(on, "ended without an exit code");
   if (edge.condition == Condition::Success && dependency.exit_code() != 0) {
     return lost(on, "ended with exit code " + std::to_string(dependency.exit_code()) + ", not 0");
@@ -181,7 +225,7 @@ Gate gate(const TaskPlan& plan, const TaskState& state, std::size_t container, N
     const ContainerPlan& on = plan.containers[edge.on];
     const ContainerState& dependency = at(state, edge.on);
     Gate one{Gate::Is::Shut, {}, {}};
-    if (dependency.phase() == ContainerState::PHASE_RUNNING) {
+    if (is_up(dependency)) {
       one = gate_of_running(on, dependency, edge, now);
     } else if (is_stopped(dependency)) {
       one = gate_of_stopped(on, dependency, edge);
@@ -272,7 +316,7 @@ bool move_task(TaskState& state, Now now) {
   }
   if (state.started_ms() == 0 && !state.stop_wanted() &&
       std::all_of(all.begin(), all.end(), [](const ContainerState& c) {
-        return c.phase() == ContainerState::PHASE_RUNNING || is_stopped(c);
+        return is_up(c) || is_stopped(c);
       })) {
     state.set_started_ms(now.ms);
     changed = true;
@@ -305,6 +349,27 @@ bool decide(const TaskPlan& plan, TaskState& state, Now now) {
   return changed;
 }
 
+bool checks_health(const ContainerPlan& plan, const TaskState& state, const ContainerState& container) {
+  return plan.health && container.has_health() && container.phase() == ContainerState::PHASE_RUNNING &&
+         !state.stop_wanted();
+}
+
+// What of the state has to be on disk before anything comes of it.
+std::string durable_bytes(const TaskState& state) {
+  const auto& all = state.containers();
+  if (std::none_of(all.begin(), all.end(), [](const ContainerState& c) { return c.health().checked_ms() != 0; })) {
+    return state.SerializeAsString();
+  }
+  TaskState copy = state;
+  for (auto& container : *copy.mutable_containers()) {
+    if (!container.has_health()) continue;
+    container.mutable_health()->clear_checked_ms();
+    container.mutable_health()->clear_exit_code();
+    container.mutable_health()->clear_output();
+  }
+  return copy.SerializeAsString();
+}
+
 bool wants_cleanup(const TaskState& state) {
   const auto& all = state.containers();
   return !state.cleaned() && std::all_of(all.begin(), all.end(), [](const ContainerState& c) {
@@ -320,15 +385,24 @@ TaskState new_task(const TaskPlan& plan) {
     ContainerState* entry = state.add_containers();
     entry->set_name(container.name);
     entry->set_phase(ContainerState::PHASE_PULLING);
+    if (container.health) entry->mutable_health();
   }
   return state;
 }
 
 bool step(const TaskPlan& plan, TaskState& state, const Fact& fact, Now now) {
-  const std::string before = state.SerializeAsString();
-  std::visit([&](const auto& one) { fold(state, one, now); }, fact);
+  const std::string before = durable_bytes(state);
+  std::visit(
+      [&](const auto& one) {
+        if constexpr (requires { fold(plan, state, one, now); }) {
+          fold(plan, state, one, now);
+        } else {
+          fold(state, one, now);
+        }
+      },
+      fact);
   decide(plan, state, now);
-  return state.SerializeAsString() != before;
+  return durable_bytes(state) != before;
 }
 
 bool step(const TaskPlan& plan, TaskState& state, Now now) { return decide(plan, state, now); }
@@ -345,6 +419,10 @@ std::vector<Action> wanted(const TaskPlan& plan, const TaskState& state, Now now
         break;
       case ContainerState::PHASE_RUNNING:
         out.push_back({Kind::Watch, i});
+        if (checks_health(plan.containers[i], state, container) &&
+            now.ms >= health_due_ms(*plan.containers[i].health, container.health())) {
+          out.push_back({Kind::CheckHealth, i});
+        }
         if (container.signal_ms() != 0 && !container.signal_sent() && container.kill_next_ms() == 0) {
           out.push_back({Kind::Signal, i});
         }
@@ -376,6 +454,9 @@ std::optional<Now> next_wake(const TaskPlan& plan, const TaskState& state, Now n
     if (container.phase() == ContainerState::PHASE_RUNNING && container.signal_ms() != 0) {
       consider(container.kill_next_ms() != 0 ? container.kill_next_ms()
                                              : container.signal_ms() + plan.containers[i].stop_timeout_ms);
+    }
+    if (checks_health(plan.containers[i], state, container)) {
+      consider(health_due_ms(*plan.containers[i].health, container.health()));
     }
     if (needs_removal(container)) consider(container.remove_retry_ms());
   }

@@ -3,8 +3,8 @@
 //
 // Invariants: 1. Pure: no clock, no I/O; the same calls give the same state. 2. What wanted() names is decided by the
 // state alone, so a restarted agent that reads the state from disk goes on where the dead one was. 3. A container's phase never
-// goes back; a container of a task that is being stopped is never begun. 4. Facts that do not fit the phase
-// (late or doubled ones) change nothing.
+// goes back, but for a restart by its policy, which counts up its run; a container of a task that is being stopped is never
+// begun. 4. Facts that do not fit the phase or are of another run (late or doubled ones) change nothing.
 // Threads: one at a time for each state.
 #pragma once
 
@@ -27,7 +27,7 @@ struct Now {
   std::int64_t ms = 0;
 };
 
-// ---- Facts: what happened outside. `container` is an index into the plan.
+// ---- Facts: what happened outside. `container` is an index into the plan, `run` the container's restart_count at the time.
 
 struct StopRequested {
   std::string reason;
@@ -53,15 +53,23 @@ struct LaunchEnded {
   std::size_t container = 0;
   Outcome outcome = Outcome::Failed;
   std::string failure;  // "CannotStartContainerError: ..."
+  std::string notice;   // what of its wishes the host could not give in full
   std::string runtime_id;
   std::vector<v1::ecs::NetworkBinding> network_bindings;
   std::int64_t started_ms = 0;  // 0: now
+  std::uint32_t run = 0;
 };
 struct Exited {
   std::size_t container = 0;
   std::optional<int> exit_code;  // absent: its monitor vanished
   bool out_of_memory = false;
   std::int64_t at_ms = 0;        // 0: now
+  std::uint32_t run = 0;
+};
+struct HealthChecked {
+  std::size_t container = 0;
+  HealthResult result;
+  std::uint32_t run = 0;
 };
 struct SignalEnded {
   std::size_t container = 0;
@@ -78,8 +86,8 @@ struct CleanupEnded {
 // The control plane has recorded the end of the task.
 struct Forgotten {};
 
-using Fact = std::variant<StopRequested, PullBegan, PullEnded, LaunchEnded, Exited, SignalEnded,
-                          RemoveEnded, CleanupEnded, Forgotten>;
+using Fact = std::variant<StopRequested, PullBegan, PullEnded, LaunchEnded, Exited, HealthChecked,
+                          SignalEnded, RemoveEnded, CleanupEnded, Forgotten>;
 
 // ---- Actions: what is to be done outside. Each may be done again after a crash.
 
@@ -89,6 +97,7 @@ struct Action {
     Launch,       // network, root file system, runtime; once more only where its program never ran
     FindLaunch,   // as Launch after a stop was asked for: say whether it ran, begin nothing
     Watch,        // tell when it ends
+    CheckHealth,  // run the container's health check once
     Signal,       // the image's stop signal
     Kill,
     Remove,       // all of the container but its log
@@ -105,7 +114,8 @@ struct Action {
 // The state of a task that has just been taken over.
 TaskState new_task(const TaskPlan& plan);
 
-// Folds one fact into the state and makes every decision that is due at `now`. True where the state changed.
+// Folds one fact into the state and makes every decision that is due at `now`. True where the state changed in something that
+// must not be lost: a health check that confirms the last one is none.
 bool step(const TaskPlan& plan, TaskState& state, const Fact& fact, Now now);
 // The same for the mere passing of time, or after the state was read from disk.
 bool step(const TaskPlan& plan, TaskState& state, Now now);

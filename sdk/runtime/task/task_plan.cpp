@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/task/task_plan.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -21,11 +22,7 @@ Result<Condition> read_condition(const v1::ecs::ContainerDependency& dependency,
   if (word == "START") return Condition::Start;
   if (word == "COMPLETE") return Condition::Complete;
   if (word == "SUCCESS") return Condition::Success;
-  if (word == "HEALTHY") {
-    return sdk::fail(BERTH_UNIMPLEMENTED,
-                     "The condition HEALTHY needs container health checks, which this agent does not run.",
-                     field);
-  }
+  if (word == "HEALTHY") return Condition::Healthy;
   return sdk::fail(BERTH_INVALID, "The condition '" + word + "' is none of START, COMPLETE, SUCCESS, HEALTHY.",
                    field);
 }
@@ -56,7 +53,13 @@ Result<std::vector<ContainerPlan::Dependency>> read_dependencies(
     }
     auto condition = read_condition(dependency, field + ".condition");
     if (!condition) return condition.error();
-    if (*condition != Condition::Start && plan.containers[found->second].essential) {
+    const ContainerPlan& on = plan.containers[found->second];
+    if (*condition == Condition::Healthy && !on.health) {
+      return sdk::fail(BERTH_INVALID, "The container '" + on.name + "' has no health check to wait for.",
+                       field + ".condition");
+    }
+    const bool waits_for_end = *condition == Condition::Complete || *condition == Condition::Success;
+    if (waits_for_end && on.essential) {
       return sdk::fail(BERTH_INVALID,
                        "An essential container cannot be waited for with " + dependency.condition() +
                            ": its end is the task's.",
@@ -65,6 +68,49 @@ Result<std::vector<ContainerPlan::Dependency>> read_dependencies(
     out.push_back({found->second, *condition});
   }
   return out;
+}
+
+// Links and volumesFrom wait for the other to have started, as dependsOn START does.
+Result<void> add_implied(const v1::ecs::ContainerDefinition& definition, std::size_t index,
+                         const std::map<std::string, std::size_t>& names,
+                         std::vector<ContainerPlan::Dependency>& out) {
+  const auto add = [&](const std::string& name, const std::string& field) -> Result<void> {
+    const auto found = names.find(name);
+    if (found == names.end()) {
+      return sdk::fail(BERTH_INVALID, "There is no container '" + name + "'.", field);
+    }
+    const bool known = std::any_of(out.begin(), out.end(), [&](const ContainerPlan::Dependency& other) {
+      return other.on == found->second;
+    });
+    if (!known) out.push_back({found->second, Condition::Start});
+    return {};
+  };
+  for (int i = 0; i < definition.links_size(); ++i) {
+    const std::string& link = definition.links(i);
+    auto added = add(link.substr(0, link.find(':')), member(index, "links[") + std::to_string(i) + "]");
+    if (!added) return added;
+  }
+  for (int i = 0; i < definition.volumes_from_size(); ++i) {
+    auto added = add(definition.volumes_from(i).source_container(),
+                     member(index, "volumesFrom[") + std::to_string(i) + "].sourceContainer");
+    if (!added) return added;
+  }
+  return {};
+}
+
+Result<std::optional<RestartPlan>> read_restart(const v1::ecs::ContainerDefinition& definition,
+                                                const std::string& field) {
+  const auto& policy = definition.restart_policy();
+  if (!policy.enabled()) return std::optional<RestartPlan>();
+  RestartPlan plan;
+  plan.ignored_exit_codes.assign(policy.ignored_exit_codes().begin(), policy.ignored_exit_codes().end());
+  if (policy.has_restart_attempt_period()) {
+    if (policy.restart_attempt_period() < 0) {
+      return sdk::fail(BERTH_INVALID, "restartAttemptPeriod is negative.", field + ".restartAttemptPeriod");
+    }
+    plan.attempt_period_ms = std::int64_t{policy.restart_attempt_period()} * 1000;
+  }
+  return std::optional<RestartPlan>(std::move(plan));
 }
 
 // Depth-first; `path` holds the containers above.
@@ -108,6 +154,12 @@ Result<void> read_containers(const v1::ecs::TaskDefinition& definition, const Pl
     if (container.has_start_timeout() && container.start_timeout() > 0) {
       entry.start_timeout_ms = std::int64_t{container.start_timeout()} * 1000;
     }
+    auto health = read_health_check(container, member(index, "healthCheck"));
+    if (!health) return health.error();
+    entry.health = std::move(*health);
+    auto restart = read_restart(container, member(index, "restartPolicy"));
+    if (!restart) return restart.error();
+    entry.restart = std::move(*restart);
     plan.containers.push_back(std::move(entry));
   }
   if (plan.containers.empty()) {
@@ -131,6 +183,8 @@ Result<TaskPlan> plan_task(const v1::StartTaskRequest& request, const PlanDefaul
     auto dependencies = read_dependencies(request.definition().container_definitions(static_cast<int>(i)),
                                           i, names, plan);
     if (!dependencies) return dependencies.error();
+    const auto& definition = request.definition().container_definitions(static_cast<int>(i));
+    if (auto added = add_implied(definition, i, names, *dependencies); !added) return added.error();
     plan.containers[i].depends_on = std::move(*dependencies);
     for (const auto& dependency : plan.containers[i].depends_on) {
       plan.containers[dependency.on].dependents.push_back(i);

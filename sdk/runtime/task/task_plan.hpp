@@ -13,6 +13,7 @@
 
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
+#include "sdk/runtime/task/health_check.hpp"
 
 namespace berth::runtime {
 
@@ -21,6 +22,13 @@ enum class Condition {
   Start,     // that one runs, or has run
   Complete,  // it ended, with any exit code
   Success,   // it ended with exit code 0
+  Healthy,   // it runs and its health check says HEALTHY
+};
+
+// The container is started again after its end.
+struct RestartPlan {
+  std::vector<int> ignored_exit_codes;  // after these it is not
+  std::int64_t attempt_period_ms = 300'000;  // nor sooner than this after its start, or its last restart
 };
 
 struct ContainerPlan {
@@ -32,8 +40,10 @@ struct ContainerPlan {
   bool essential = true;
   std::vector<Dependency> depends_on;
   std::vector<std::size_t> dependents;             // who depends on this one
-  std::optional<std::int64_t> start_timeout_ms;    // for those that wait for it to end
+  std::optional<std::int64_t> start_timeout_ms;    // for those that wait for more than its start
   std::int64_t stop_timeout_ms = 0;
+  std::optional<HealthPlan> health{};
+  std::optional<RestartPlan> restart{};
 };
 
 // Invariant: the dependencies have no cycle.
@@ -45,7 +55,7 @@ struct PlanDefaults {
   std::chrono::milliseconds stop_timeout{30'000};
 };
 
-// Reads and checks names, essential flags, dependencies and timeouts.
+// Reads and checks names, essential flags, dependencies, timeouts, health checks and restart policies.
 sdk::Result<TaskPlan> plan_task(const v1::StartTaskRequest& request, const PlanDefaults& defaults);
 
 }  // namespace berth::runtime

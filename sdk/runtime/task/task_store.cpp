@@ -69,8 +69,12 @@ class TaskStore::Database {
 
  private:
   [[nodiscard]] sdk::Error fault() const {
+    if (sqlite3_errcode(handle_) == SQLITE_FULL) {
+      return sdk::fail(BERTH_NO_CAPACITY, "no space is left on this host's disk (" + file_.string() + ")");
+    }
     return sdk::fail(BERTH_INTERNAL, file_.string() + ": " + sqlite3_errmsg(handle_));
   }
+  void set_room_aside();
   sdk::Result<std::int64_t> number(const char* sql);
   sdk::Result<void> check_version();
   sdk::Result<void> prepare(const char* sql, sqlite3_stmt** statement) {
@@ -153,7 +157,21 @@ sdk::Result<void> TaskStore::Database::open() {
   for (const auto& [sql, statement] : statements) {
     if (auto prepared = prepare(sql, statement); !prepared) return prepared;
   }
+  set_room_aside();  // as far as there is any
   return {};
+}
+
+// Stops and ends are to be written also when containers have filled the disk. What is written and taken out again
+// leaves free pages in the file and a journal of that length, both of which are written over from now on.
+void TaskStore::Database::set_room_aside() {
+  (void)run("PRAGMA wal_autocheckpoint=256;"  // of 4 KiB: the journal never grows beyond its room
+            "BEGIN IMMEDIATE;"
+            "CREATE TABLE room(bytes BLOB NOT NULL) STRICT;"
+            "INSERT INTO room VALUES(zeroblob(2097152));"
+            "DROP TABLE room;"
+            "COMMIT;");
+  if (sqlite3_get_autocommit(handle_) == 0) (void)run("ROLLBACK");
+  sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
 }
 
 sdk::Result<TaskStore::Contents> TaskStore::Database::load() {

@@ -2,10 +2,13 @@
 #include "sdk/runtime/task/tasks.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
+#include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/task/engine.hpp"
 #include "sdk/runtime/task/local_host.hpp"
+#include "sdk/runtime/task/task_exec.hpp"
 #include "sdk/runtime/task/task_logs.hpp"
 #include "sdk/runtime/task/task_store.hpp"
 
@@ -41,8 +44,10 @@ class Tasks::Impl {
                                     .cleanup_wait = config_.cleanup_wait,
                                     .remember_forgotten = config_.remember_forgotten,
                                     .concurrent_starts = config_.concurrent_starts,
-                                    .concurrent_pulls = config_.concurrent_pulls},
+                                    .concurrent_pulls = config_.concurrent_pulls,
+                                    .concurrent_checks = config_.concurrent_checks},
                                    *store_, *host_, [this, report = std::move(report)](const v1::TaskReport& news) {
+                                     host_->learn(news);
                                      report(news);
                                      wakes_.moved(news.task_id());
                                    });
@@ -52,6 +57,8 @@ class Tasks::Impl {
   }
 
   sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink, std::stop_token cancel);
+  sdk::Result<int> exec(const v1::ExecRequest& request, ExecInput& input, const ExecIo& io, std::stop_token cancel);
+  [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
   void shutdown() {
     wakes_.close();
     engine_->shutdown();
@@ -67,6 +74,7 @@ class Tasks::Impl {
   std::unique_ptr<TaskStore> store_;
   std::unique_ptr<LocalHost> host_;
   LogWakes wakes_;
+  std::atomic<unsigned> execs_ = 0;
   std::unique_ptr<TaskEngine> engine_;
 };
 
@@ -97,10 +105,17 @@ sdk::Result<std::uint64_t> Tasks::Impl::logs(const v1::LogsRequest& request, con
     }
   }
   LogRead read{.sources = {}, .request = request, .sink = sink, .is_live = {}, .cancel = std::move(cancel)};
+  std::size_t without = 0;
   for (const std::string& name : names) {
     const bool wanted = request.containers_size() == 0 ||
                         std::count(request.containers().begin(), request.containers().end(), name) > 0;
-    if (wanted) read.sources.push_back({name, log_path(config_.data_dir, task_id, name)});
+    const auto path = log_path(config_.data_dir, task_id, name);
+    without += wanted && has_no_log(path);
+    if (wanted) read.sources.push_back({name, path});
+  }
+  if (!read.sources.empty() && without == read.sources.size()) {
+    return sdk::fail(BERTH_PRECONDITION, "The log driver of container '" + read.sources.front().container +
+                                             "' is none: it keeps no logs", "containers");
   }
   read.is_live = [this, &task_id](const std::string& name) {
     const auto report = engine_->find(task_id);
@@ -110,6 +125,58 @@ sdk::Result<std::uint64_t> Tasks::Impl::logs(const v1::LogsRequest& request, con
     });
   };
   return read_logs(read, wakes_);
+}
+
+sdk::Result<int> Tasks::Impl::exec(const v1::ExecRequest& request, ExecInput& input, const ExecIo& io,
+                                   std::stop_token cancel) {
+  const auto report = engine_->find(request.task_id());
+  if (!report) return sdk::fail(BERTH_NOT_FOUND, "There is no task " + request.task_id(), "taskId");
+  const auto& containers = report->containers();
+  const auto found = std::find_if(containers.begin(), containers.end(),
+                                  [&](const v1::ContainerReport& c) { return c.name() == request.container(); });
+  if (found == containers.end()) {
+    return sdk::fail(BERTH_NOT_FOUND, "The task has no container '" + request.container() + "'", "container");
+  }
+  if (found->last_status() != "RUNNING") {
+    return sdk::fail(BERTH_PRECONDITION, "Container '" + found->name() + "' does not run", "container");
+  }
+  if (request.command().empty()) return sdk::fail(BERTH_INVALID, "There is no command to run", "command");
+  struct Place {
+    std::atomic<unsigned>& taken;
+    const unsigned before = taken++;
+    ~Place() { --taken; }
+  } const place{execs_};
+  if (place.before >= config_.execs) return sdk::fail(BERTH_UNAVAILABLE, "Too many commands run by exec on this host now");
+  ExecSpec spec{.args = {request.command().begin(), request.command().end()}, .input = request.input()};
+  if (request.terminal()) {
+    WindowSize& size = spec.terminal.emplace();
+    if (request.size().rows() > 0) size.rows = static_cast<std::uint16_t>(request.size().rows());
+    if (request.size().columns() > 0) size.columns = static_cast<std::uint16_t>(request.size().columns());
+  }
+  const auto process = host_->exec(found->runtime_id(), spec);
+  if (!process) return process.error();
+  BERTH_FAILPOINT("task.after_exec");
+  return pump_exec(**process, input, io, std::move(cancel));
+}
+
+sdk::Result<std::vector<v1::ContainerStats>> Tasks::Impl::stats(const std::string& task_id) const {
+  std::vector<v1::TaskReport> reports;
+  if (task_id.empty()) {
+    reports = engine_->list();
+  } else if (auto report = engine_->find(task_id)) {
+    reports.push_back(std::move(*report));
+  } else {
+    return sdk::fail(BERTH_NOT_FOUND, "There is no task " + task_id, "taskId");
+  }
+  std::vector<v1::ContainerStats> all;
+  for (const auto& report : reports) {
+    for (const auto& container : report.containers()) {
+      if (container.last_status() != "RUNNING") continue;
+      // One that ends meanwhile has none.
+      if (auto one = host_->stats(report.task_id(), container.name(), container.runtime_id())) all.push_back(std::move(*one));
+    }
+  }
+  return all;
 }
 
 Tasks::Tasks(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -123,7 +190,8 @@ sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outs
   // First, since it holds the lock of the directory.
   auto store = TaskStore::open(config.data_dir / "tasks.db");
   if (!store) return store.error();
-  auto host = LocalHost::open(config, outside.registry);
+  auto host = LocalHost::open(config, outside.registry, std::move(outside.interfaces),
+                              std::move(outside.credentials));
   if (!host) return host.error();
   auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host));
   if (auto opened = impl->open(std::move(outside.report)); !opened) return opened.error();
@@ -141,6 +209,16 @@ std::vector<v1::TaskReport> Tasks::list() const { return impl_->engine().list();
 void Tasks::forget(const std::vector<std::string>& task_ids) { impl_->engine().forget(task_ids); }
 sdk::Result<std::uint64_t> Tasks::logs(const v1::LogsRequest& request, const LogSink& sink, std::stop_token cancel) {
   return impl_->logs(request, sink, std::move(cancel));
+}
+sdk::Result<int> Tasks::exec(const v1::ExecRequest& request, ExecInput& input, const ExecIo& io, std::stop_token cancel) {
+  return impl_->exec(request, input, io, std::move(cancel));
+}
+sdk::Result<std::vector<v1::ContainerStats>> Tasks::stats(const std::string& task_id) const { return impl_->stats(task_id); }
+void Tasks::take_peers(const PeerNews& news) {
+  impl_->host().take(news);
+}
+void Tasks::close_door(const std::string& address, std::uint16_t port) {
+  impl_->host().close_door(address, port);
 }
 const std::string& Tasks::runtime_version() const { return impl_->host().runtime_version(); }
 void Tasks::shutdown() { impl_->shutdown(); }

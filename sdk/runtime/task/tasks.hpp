@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -19,12 +20,17 @@
 
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
+#include "sdk/runtime/roles/roles.hpp"
+#include "sdk/runtime/secrets/resolver.hpp"
+#include "sdk/runtime/task/task_exec.hpp"
 
 namespace berth::runtime::image {
 class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
 }
 
 namespace berth::runtime {
+
+struct PeerNews;  // sdk/runtime/network/peers.hpp
 
 // ECS_IMAGE_PULL_BEHAVIOR.
 enum class PullBehaviour {
@@ -51,11 +57,25 @@ struct TasksConfig {
   std::chrono::seconds cleanup_wait{3 * 3600};   // logs of a stopped task stay as long
   std::chrono::seconds remember_forgotten{24 * 3600};  // a forgotten task's id is refused as long
   PullBehaviour pull = PullBehaviour::Default;
+  std::chrono::seconds image_cleanup_interval{1800};  // unused images are looked for as often; 0: never
+  std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last pull
+  unsigned images_per_cleanup = 5;
+  unsigned image_free_percent = 10;              // with less free space neither age nor number matters
+  std::string journal_socket = "/run/systemd/journal/socket";  // of the log driver journald
+  std::string syslog_socket = "/dev/log";        // of the log driver syslog without an address
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
   unsigned concurrent_starts = 6;                // containers made or removed at a time
   unsigned concurrent_pulls = 3;                 // images pulled at a time
+  unsigned concurrent_checks = 8;                // health checks that run at a time; more wait their turn
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
+  std::map<std::string, std::string> instance_tags{};  // shown by taskWithTags
+  secrets::ResolverSettings secret_settings{};   // where secrets and environment files come from
+  unsigned execs = 64;                           // exec() at a time; more answer UNAVAILABLE
 };
+
+// An interface with an address of its own comes or goes; its security groups by id.
+using InterfaceListener = std::function<void(const std::string& address,
+                                             const std::vector<std::string>& groups, bool up)>;
 
 class Tasks {
  public:
@@ -65,6 +85,10 @@ class Tasks {
     // Must not block, and must not call Tasks back.
     std::function<void(const v1::TaskReport&)> report;
     image::RegistryAccess& registry;
+    Roles::Source credentials{};  // of tasks' roles; empty: no task with a role can run
+    // Called before an interface of a task (network mode awsvpc) is made, for each that is there in
+    // open(), and after its removal, on any thread. Must not block.
+    InterfaceListener interfaces{};
   };
   // Gets one record at a time; false ends the stream.
   using LogSink = std::function<bool(const v1::LogRecord&)>;
@@ -95,9 +119,22 @@ class Tasks {
 
   // Sends the log lines asked for, blocks the caller's thread until the end (with follow: until the task has stopped), until
   // `cancel` or until the sink says no. The value is the number of records sent.
-  // Errors: NOT_FOUND for an unknown task or container; UNAVAILABLE with too many followers.
+  // Errors: NOT_FOUND for an unknown task or container; PRECONDITION where none of them keeps a log; UNAVAILABLE with too many followers.
   sdk::Result<std::uint64_t> logs(const v1::LogsRequest& request, const LogSink& sink,
                                   std::stop_token cancel);
+
+  // Runs a command in a running container, blocks the caller's thread until it has ended, and gives its exit code. `input` may be
+  // filled meanwhile. Errors: NOT_FOUND for an unknown task or container; PRECONDITION where it does not run; INVALID where the
+  // command cannot be run; UNAVAILABLE with too many at a time; CANCELLED by `cancel` or the sink: the command is ended then.
+  sdk::Result<int> exec(const v1::ExecRequest& request, ExecInput& input, const ExecIo& io, std::stop_token cancel);
+
+  // Counters of the running containers of a task, or of all tasks. Errors: NOT_FOUND for an unknown task.
+  [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
+
+  // News of the interfaces of other hosts: routes to them and their security groups follow.
+  void take_peers(const PeerNews& news);
+  // No task reaches this address and port of its own accord: the control plane's.
+  void close_door(const std::string& address, std::uint16_t port);
 
   // "crun 1.8.1".
   [[nodiscard]] const std::string& runtime_version() const;

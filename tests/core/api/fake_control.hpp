@@ -11,6 +11,7 @@
 #include "core/api/log_source.hpp"
 #include "core/api/server.hpp"
 #include "core/control/frontend.hpp"
+#include "core/control/services/settings.hpp"
 
 namespace berth::api {
 
@@ -85,8 +86,13 @@ class FakeControl final : public control::Frontend {
   // What was asked last, and what is answered.
   model::StartTaskRequest started;
   model::PlanTaskRequest planned;
+  std::vector<ecs::Attribute> put;
   control::PlanTaskAnswer plan;
   control::ExplainTaskAnswer why;
+  control::UpdateService updated;
+  control::StopServiceDeployment stopped;
+  control::TagService tagged;
+  control::UpdateTaskProtection protection;
 
  private:
   using Answer = Result<control::Answer>;
@@ -161,6 +167,19 @@ class FakeControl final : public control::Frontend {
     }
     return answer;
   }
+  Answer run(const control::PutAttributes& command) {
+    put = command.attributes;
+    return control::AttributesAnswer{command.attributes};
+  }
+  Answer run(const control::RemoveAgent& command) {
+    if (!command.force) {
+      return fail(Errc::Precondition, "It has a task.", Subject::ContainerInstance);
+    }
+    return control::RemoveAgentAnswer{NodeId(command.agent)};
+  }
+  Answer run(const control::DeleteAttributes& command) {
+    return control::AttributesAnswer{command.attributes};
+  }
   Answer run(const control::PlanTask& command) {
     planned = command.request;
     return plan;
@@ -180,6 +199,61 @@ class FakeControl final : public control::Frontend {
       return fail(Errc::NotFound, "The referenced task was not found.", Subject::Task);
     }
     return task;
+  }
+  // A service that has just been made, with its one deployment.
+  Answer run(const control::CreateService& command) {
+    auto service = std::make_shared<Service>();
+    service->id = {ClusterName(command.request.cluster()),
+                   ServiceName(command.request.service_name())};
+    const auto definition = parse_definition(command.request.task_definition());
+    service->data = control::service_of(command.request, {definition->family, 1});
+    service->data.set_primary("1000000000000000001");
+    auto deployment = std::make_shared<ServiceDeployment>();
+    deployment->service = service->id;
+    deployment->number = DeploymentNumber("1000000000000000001");
+    deployment->data.set_id("AAAAAAAAAAAAAAAAAAAAA");
+    deployment->data.set_revision_number("2000000000000000001");
+    deployment->data.set_role(model::StoredServiceDeployment::ROLE_PRIMARY);
+    deployment->data.set_rollout(model::StoredServiceDeployment::ROLLOUT_IN_PROGRESS);
+    deployment->data.set_status("IN_PROGRESS");
+    state_.put(ServicePtr(service));
+    state_.put(ServiceDeploymentPtr(deployment));
+    return ServicePtr(service);
+  }
+  Answer run(const control::UpdateService& command) {
+    updated = command;
+    return find_service(command.request.cluster(), command.request.service());
+  }
+  Answer run(const control::DeleteService& command) {
+    return find_service(command.request.cluster(), command.request.service());
+  }
+  Answer run(const control::StopServiceDeployment& command) {
+    stopped = command;
+    return find_service(command.service.cluster.str(), command.service.name.str());
+  }
+  Answer run(const control::TagService& command) {
+    tagged = command;
+    return find_service(command.service.cluster.str(), command.service.name.str());
+  }
+  Answer run(const control::UpdateTaskProtection& command) {
+    protection = command;
+    return control::ProtectionAnswer{};
+  }
+  Answer run(const control::UpdateInstancesState& command) {
+    control::InstancesAnswer answer;
+    for (const std::string& id : command.instances) {
+      if (auto instance = state_.instance(NodeId(id))) {
+        answer.instances.push_back(std::move(instance));
+      } else {
+        answer.failures.push_back({.arn = id, .reason = "MISSING", .detail = ""});
+      }
+    }
+    return answer;
+  }
+  Answer find_service(const std::string& cluster, const std::string& name) {
+    auto service = state_.service({ClusterName(cluster), ServiceName(name)});
+    if (service == nullptr) return fail(Errc::NotFound, "Service not found.", Subject::Service);
+    return service;
   }
   Answer run(const control::WatchTask& command) {
     auto task = state_.task(TaskId(command.task));

@@ -274,6 +274,8 @@ TEST_F(HttpServer, RefusesToListenBeyondLoopbackUnprotected) {
   config_.address = "0.0.0.0";
   const Ports ports{.control = control_,
                     .logs = logs_,
+                    .execs = execs_,
+                    .stats = stats_,
                     .rng = rng_,
                     .now = [] { return Instant(); },
                     .plugins = {},
@@ -297,6 +299,8 @@ TEST_F(HttpServer, SaysWhichPortIsInUse) {
   second.port = port();
   const auto refused = Server::start(second, {.control = control_,
                                               .logs = logs_,
+                                              .execs = execs_,
+                                              .stats = stats_,
                                               .rng = rng_,
                                               .now = [] { return Instant(); },
                                               .plugins = {},

@@ -128,12 +128,5 @@ TEST_F(Logs, AreRefusedWithReasons) {
   EXPECT_THAT(client.read_response(), HasSubstr("MissingAuthenticationTokenException"));
 }
 
-TEST_F(Logs, HaveASisterThatIsNotThereYet) {
-  start();
-  const auto reply = get("/berth/v1/exec?task=x");
-  EXPECT_EQ(reply.status, 501);
-  EXPECT_THAT(reply.body, HasSubstr("/berth/v1/exec is not supported"));
-}
-
 }  // namespace
 }  // namespace berth::api

@@ -49,10 +49,10 @@ class Operations : public ServerTest {
 };
 
 TEST_F(Operations, ThatAreNotServedSaySoByName) {
-  const auto service = ecs("CreateService", R"({"serviceName":"x"})");
-  EXPECT_EQ(service.status, 400);
-  EXPECT_EQ(service.at("__type"), "UnsupportedFeatureException");
-  EXPECT_THAT(service.at("message"), HasSubstr("CreateService"));
+  const auto task_set = ecs("CreateTaskSet", R"({"service":"x"})");
+  EXPECT_EQ(task_set.status, 400);
+  EXPECT_EQ(task_set.at("__type"), "UnsupportedFeatureException");
+  EXPECT_THAT(task_set.at("message"), HasSubstr("CreateTaskSet"));
   for (const char* target :
        {"AmazonEC2ContainerServiceV20141113.Nothing", "Berth_20261122.Nothing",
         "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", ""}) {

@@ -8,6 +8,7 @@
 #include "core/api/json/value.hpp"
 #include "core/api/server.hpp"
 #include "tests/core/api/fake_control.hpp"
+#include "tests/core/api/fake_sources.hpp"
 #include "tests/core/api/raw_client.hpp"
 
 namespace berth::api {
@@ -19,6 +20,8 @@ class ServerTest : public testing::Test {
   void start() {
     auto server = Server::start(config_, {.control = control_,
                                           .logs = logs_,
+                                          .execs = execs_,
+                                          .stats = stats_,
                                           .rng = rng_,
                                           .now = [] { return Instant(milliseconds(0)); },
                                           .plugins =
@@ -101,6 +104,8 @@ class ServerTest : public testing::Test {
   Config config_;
   FakeControl control_;
   FakeLogs logs_;
+  FakeExecs execs_;
+  FakeStats stats_;
   SeededRng rng_{1};
   std::unique_ptr<Server> server_;
 };

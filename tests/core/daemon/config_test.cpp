@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/daemon/config_placement.hpp"
+
 namespace berth::daemon {
 namespace {
 
@@ -54,6 +56,53 @@ path = "/x.so"
   EXPECT_EQ(config->plugins.at("ec2").settings.at("listen"), "0.0.0.0:5081");
   EXPECT_FALSE(config->plugins.at("other").enabled);
   EXPECT_EQ(config->plugins.at("other").path, "/x.so");
+}
+
+TEST(Config, ReadsStrategiesBeyondEcsAndWhatTheyMeasureBy) {
+  const auto config = parse_config(R"(
+[placement]
+strategies = ["fragmentation", "affinity"]
+[[placement.default_strategy]]
+type = "bestFit"
+field = "cpu,memory"
+[[placement.expected_task]]
+cpu = 4000
+gpu_milli = 500
+models = ["A100"]
+weight = 3
+[[placement.expected_task]]
+gpus = 2
+)",
+                                   "t");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->placement.strategies.size(), 2u);
+  EXPECT_EQ(config->placement.default_strategies.at(0).field, "cpu,memory");
+  const auto expected = expected_tasks(config->placement);
+  ASSERT_EQ(expected.size(), 2u);
+  EXPECT_EQ(expected[0].share_milli, 500);
+  EXPECT_EQ(expected[0].weight, 3);
+  EXPECT_EQ(expected[1].devices, 2);
+  EXPECT_EQ(expected[1].share_milli, 1000);
+  EXPECT_THAT(describe(*config), HasSubstr(R"("strategies":["fragmentation","affinity"])"));
+}
+
+TEST(Config, RefusesStrategiesThatCannotHold) {
+  const auto message = [](const std::string& text) {
+    const auto config = parse_config("[placement]\n" + text, "t");
+    return config ? "accepted" : config.error().message;
+  };
+  EXPECT_THAT(message("strategies = [\"worstFit\"]"), HasSubstr("'worstFit'"));
+  EXPECT_THAT(message("strategies = [\"spread\"]"), HasSubstr("always allowed"));
+  EXPECT_THAT(message("strategies = [\"fragmentation\"]"), HasSubstr("name them"));
+  EXPECT_THAT(message("[[placement.default_strategy]]\ntype = \"affinity\""),
+              HasSubstr("t:2: placement.default_strategy.type"));
+  EXPECT_THAT(message("[[placement.default_strategy]]\ntype = \"binpack\"\nfield = \"disk\""),
+              HasSubstr("placement.default_strategy.field"));
+  EXPECT_THAT(message("[[placement.expected_task]]\ngpus = 1\ngpu_milli = 5"),
+              HasSubstr("only one of them"));
+  EXPECT_THAT(message("[[placement.expected_task]]\nweight = 0"), HasSubstr("from 1 to"));
+  EXPECT_THAT(message("expected_task = 1"), HasSubstr("[[placement.expected_task]]"));
+  EXPECT_THAT(message("strategy = 1"), HasSubstr("placement.strategy: unknown key"));
 }
 
 TEST(Config, KeepsDotsWithinANameOfANestedTable) {

@@ -13,7 +13,7 @@ if command -v ccache >/dev/null; then
   launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   export CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1
 fi
-cmake -S "$work/core/placement" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" -DBERTH_PLACEMENT_TESTS=ON \
+cmake -G Ninja -S "$work/core/placement" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" -DBERTH_PLACEMENT_TESTS=ON \
   -DCMAKE_CXX_FLAGS="-Wall -Wextra -Wpedantic -Wconversion -Werror" "${launcher[@]}" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 cmake --build "$work/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 ctest --test-dir "$work/build" --output-on-failure

@@ -173,5 +173,75 @@ TEST(BrokerPatterns, MatchRunsOfCharactersInAnyCase) {
   EXPECT_FALSE(matches("", "x"));
 }
 
+class RoleQuestions : public BrokerTest {
+ protected:
+  static constexpr const char* kRole = "arn:aws:iam::000000000000:role/app";
+  static std::string of_task(const std::string& task_id) {
+    v1::TaskCredentialsRequest request;
+    request.set_task_id(task_id);
+    request.set_node_id("node");
+    request.set_role(v1::TaskCredentialsRequest::ROLE_TASK);
+    v1::Ask ask;
+    ask.set_ask_id(7);
+    ask.mutable_task_credentials()->set_request(request.SerializeAsString());
+    return ask.SerializeAsString();
+  }
+  static std::string by_name(const std::string& arn) {
+    v1::AssumeRoleRequest request;
+    request.set_role_arn(arn);
+    v1::Ask ask;
+    ask.set_ask_id(7);
+    ask.mutable_assume_role()->set_request(request.SerializeAsString());
+    return ask.SerializeAsString();
+  }
+  Broker with_roles{{.role_of = [this](const PluginName& asked_by, const v1::TaskCredentialsRequest& request) -> Result<std::string> {
+    asker_seen = asked_by.str();
+    if (request.task_id() != "mine" || request.node_id() != "node") return fail(Errc::NotFound, "no such task runs there");
+    return std::string(kRole);
+  }}};
+  std::string asker_seen;
+};
+
+TEST_F(RoleQuestions, NameATaskAndTheCoreSaysWhichRoleItHas) {
+  with_roles.add_credentials(any);
+  with_roles.add_credentials(ecr);
+  ASSERT_TRUE(with_roles.ask(asker, of_task("mine")));
+  EXPECT_EQ(asker_seen, "ec2");
+  ASSERT_EQ(any->calls.size(), 1U);
+  EXPECT_EQ(any->calls[0].method, v1::METHOD_CREDENTIALS_ASSUME_ROLE);
+  v1::AssumeRoleRequest request;
+  ASSERT_TRUE(request.ParseFromString(any->calls[0].request));
+  EXPECT_EQ(request.role_arn(), kRole);
+  EXPECT_EQ(request.session_name(), "mine");
+  any->calls[0].done(fail(Errc::NotFound, "not mine"));
+  ASSERT_EQ(ecr->calls.size(), 1U) << "the next one";
+  ecr->calls[0].done(std::string("credentials"));
+  EXPECT_EQ(answer().status(), BERTH_OK);
+  EXPECT_EQ(answer().response(), "credentials");
+}
+
+TEST_F(RoleQuestions, OfATaskOfSomebodyElseAreRefused) {
+  with_roles.add_credentials(any);
+  ASSERT_TRUE(with_roles.ask(asker, of_task("another's")));
+  EXPECT_EQ(answer().status(), BERTH_NOT_FOUND);
+  EXPECT_TRUE(any->calls.empty());
+}
+
+TEST_F(RoleQuestions, SayThatNobodyKnowsTheRole) {
+  ASSERT_TRUE(with_roles.ask(asker, of_task("mine")));
+  EXPECT_EQ(answer().status(), BERTH_NOT_FOUND);
+  EXPECT_THAT(words(), ::testing::HasSubstr(kRole));
+}
+
+TEST_F(RoleQuestions, MayNameARoleWhereARegistryAsksAlone) {
+  with_roles.add_credentials(any);
+  ASSERT_TRUE(with_roles.ask(asker, by_name(kRole)));
+  EXPECT_EQ(answer().status(), BERTH_DENIED);
+  EXPECT_TRUE(any->calls.empty());
+  with_roles.add(ecr, serving({"*"}));
+  ASSERT_TRUE(with_roles.ask(ecr, by_name(kRole)));
+  EXPECT_EQ(any->calls.size(), 1U);
+}
+
 }  // namespace
 }  // namespace berth::plugins

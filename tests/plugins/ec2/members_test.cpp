@@ -52,13 +52,15 @@ bool is_row_of(const std::string& row, const std::string& path) {
 
 // Values that mean something where any other word would not.
 const std::map<std::string, std::string> kRefusedValues = {
-    {"networkMode", "awsvpc"},
     {"runtimePlatform.operatingSystemFamily", "WINDOWS_SERVER_2022_CORE"},
     {"runtimePlatform.cpuArchitecture", "MIPS"},
-    {"containerDefinitions[].logConfiguration.logDriver", "awslogs"},
-    {"containerDefinitions[].dependsOn[].condition", "HEALTHY"},
+    {"containerDefinitions[].logConfiguration.logDriver", "gelf"},
+    {"containerDefinitions[].dockerSecurityOptions", "label:disable"},
+    {"volumes[].dockerVolumeConfiguration.driver", "rexray"},
 };
 const std::map<std::string, std::string> kPlainValues = {
+    {"networkMode", "host"},
+    {"containerDefinitions[].dependsOn[].condition", "START"},
     {"cpu", "256"},
     {"memory", "512"},
     {"overrides.cpu", "256"},
@@ -67,7 +69,30 @@ const std::map<std::string, std::string> kPlainValues = {
     {"containerDefinitions[].dependsOn[].containerName", "other"},
     {"containerDefinitions[].portMappings[].protocol", "udp"},
     {"overrides.containerOverrides[].name", "main"},
+    {"pidMode", "task"},
+    {"ipcMode", "task"},
+    {"volumes[].name", "data"},
+    {"volumes[].host.sourcePath", "/srv/data"},
+    {"volumes[].dockerVolumeConfiguration.scope", "shared"},
+    {"containerDefinitions[].links", "other"},
+    {"containerDefinitions[].portMappings[].containerPortRange", "8000-8010"},
+    {"containerDefinitions[].mountPoints[].sourceVolume", "data"},
+    {"containerDefinitions[].mountPoints[].containerPath", "/data"},
+    {"containerDefinitions[].volumesFrom[].sourceContainer", "other"},
+    {"containerDefinitions[].linuxParameters.capabilities.add", "SYS_PTRACE"},
+    {"containerDefinitions[].linuxParameters.capabilities.drop", "ALL"},
+    {"containerDefinitions[].linuxParameters.devices[].hostPath", "/dev/null"},
+    {"containerDefinitions[].linuxParameters.devices[].containerPath", "/dev/nothing"},
+    {"containerDefinitions[].linuxParameters.devices[].permissions", "read"},
+    {"containerDefinitions[].linuxParameters.tmpfs[].containerPath", "/scratch"},
+    {"containerDefinitions[].linuxParameters.tmpfs[].mountOptions", "noexec"},
+    {"containerDefinitions[].dnsServers", "10.0.0.2"},
+    {"containerDefinitions[].extraHosts[].ipAddress", "10.0.0.3"},
+    {"containerDefinitions[].ulimits[].name", "nofile"},
+    {"containerDefinitions[].systemControls[].namespace", "net.core.somaxconn"},
 };
+// Of maps, where not every key means something.
+const std::map<std::string, std::string> kKeys = {{"volumes[].dockerVolumeConfiguration.driverOpts", "o"}};
 #if defined(__aarch64__)
 constexpr const char* kOwnArchitecture = "ARM64";
 #else
@@ -79,6 +104,8 @@ const std::map<std::string, std::string> kAllowedValues = {
     {"runtimePlatform.operatingSystemFamily", "LINUX"},
     {"containerDefinitions[].logConfiguration.logDriver", "json-file"},
     {"containerDefinitions[].dependsOn[].condition", "SUCCESS"},
+    {"containerDefinitions[].dockerSecurityOptions", "no-new-privileges"},
+    {"volumes[].dockerVolumeConfiguration.driver", "local"},
 };
 
 constexpr int kNumber = 8;  // an amount of MiB that a container can live with, as well as a port
@@ -105,12 +132,14 @@ void collect(const google::protobuf::Descriptor* type, const Member& parent, std
   }
 }
 
-void set_leaf(Message& message, const FieldDescriptor* field, const std::string& word) {
+void set_leaf(Message& message, const Member& member, const std::string& word) {
+  const FieldDescriptor* field = member.way.back();
   const Reflection* r = message.GetReflection();
   if (field->is_map()) {
     Message* entry = r->AddMessage(&message, field);
     const auto* type = entry->GetDescriptor();
-    entry->GetReflection()->SetString(entry, type->map_key(), "some-key");
+    const auto key = kKeys.find(member.path);
+    entry->GetReflection()->SetString(entry, type->map_key(), key == kKeys.end() ? "some-key" : key->second);
     entry->GetReflection()->SetString(entry, type->map_value(), word);
     return;
   }
@@ -138,7 +167,7 @@ void set(Message& root, const Member& member, const std::string& word) {
       at = r->AddMessage(at, field);
     }
   }
-  set_leaf(*at, member.way.back(), word);
+  set_leaf(*at, member, word);
 }
 
 class Ec2Members : public Ec2Test {
@@ -147,6 +176,45 @@ class Ec2Members : public Ec2Test {
     plugin.activate(config());
     collect(v1::ecs::TaskDefinition::descriptor(), {}, definition_members_);
     collect(v1::ecs::TaskOverride::descriptor(), {"overrides.", {}}, override_members_);
+  }
+  using Below = std::function<bool(const char*)>;
+  static void complete_options(const Below& below, const Member& member, v1::ecs::ContainerDefinition& container) {
+    auto& parameters = *container.mutable_linux_parameters();
+    if (below("containerDefinitions[].linuxParameters.devices[]")) parameters.add_devices()->set_host_path("/dev/null");
+    if (below("containerDefinitions[].linuxParameters.tmpfs[]")) {
+      parameters.add_tmpfs()->set_container_path("/scratch");
+      parameters.mutable_tmpfs(0)->set_size(1);
+    }
+    if (member.path.ends_with("swappiness")) parameters.set_max_swap(1);
+    if (below("containerDefinitions[].ulimits[]")) {
+      container.add_ulimits()->set_name("nofile");
+      container.mutable_ulimits(0)->set_hard_limit(16);
+    }
+    if (below("containerDefinitions[].systemControls[]")) {
+      container.add_system_controls()->set_namespace_("net.core.somaxconn");
+      container.mutable_system_controls(0)->set_value("128");
+    }
+    if (below("containerDefinitions[].extraHosts[]")) {
+      container.add_extra_hosts()->set_hostname("db");
+      container.mutable_extra_hosts(0)->set_ip_address("10.0.0.3");
+    }
+  }
+  static void complete_volumes(const Below& below, const Member& member, v1::ecs::TaskDefinition& definition) {
+    const bool mounts = below("containerDefinitions[].mountPoints[]");
+    if (!mounts && !below("volumes[]")) return;
+    auto& volume = *definition.add_volumes();
+    volume.set_name("data");
+    if (mounts) {
+      auto& point = *definition.mutable_container_definitions(0)->add_mount_points();
+      point.set_source_volume("data");
+      point.set_container_path("/data");
+    }
+    if (member.path.ends_with("autoprovision")) volume.mutable_docker_volume_configuration()->set_scope("shared");
+    if (member.path.ends_with("driverOpts")) {
+      auto& options = *volume.mutable_docker_volume_configuration()->mutable_driver_opts();
+      options["type"] = "tmpfs";
+      options["device"] = "tmpfs";
+    }
   }
   static v1::PlanRequest base(const Member& member) {
     v1::PlanRequest request;
@@ -159,8 +227,23 @@ class Ec2Members : public Ec2Test {
       container.mutable_log_configuration()->set_log_driver("json-file");
     }
     const auto below = [&member](const char* list) { return member.path.starts_with(list); };
-    if (below("containerDefinitions[].portMappings[]")) container.add_port_mappings()->set_container_port(kNumber);
+    if (member.path.ends_with("containerPortRange")) {
+      container.add_port_mappings();
+    } else if (below("containerDefinitions[].portMappings[]")) {
+      container.add_port_mappings()->set_container_port(kNumber);
+    }
+    complete_options(below, member, container);
+    complete_volumes(below, member, *request.mutable_definition());
     if (below("containerDefinitions[].environment[]")) container.add_environment()->set_name("A");
+    if (below("containerDefinitions[].links") || below("containerDefinitions[].volumesFrom")) {
+      auto& other = *request.mutable_definition()->add_container_definitions();
+      other.set_name("other");
+      other.set_image("web");
+      other.set_memory(128);
+    }
+    if (below("containerDefinitions[].volumesFrom[]")) {
+      request.mutable_definition()->mutable_container_definitions(0)->add_volumes_from()->set_source_container("other");
+    }
     if (below("containerDefinitions[].dependsOn[]")) {
       auto& other = *request.mutable_definition()->add_container_definitions();
       other.set_name("other");
@@ -171,6 +254,10 @@ class Ec2Members : public Ec2Test {
       dependency.set_container_name("other");
       dependency.set_condition("START");
     }
+    if (below("containerDefinitions[].healthCheck")) {
+      for (const char* word : {"CMD", "true"}) container.mutable_health_check()->add_command(word);
+    }
+    if (below("containerDefinitions[].restartPolicy")) container.mutable_restart_policy()->set_enabled(true);
     if (below("overrides.containerOverrides")) {
       auto& changes = *request.mutable_overrides()->add_container_overrides();
       changes.set_name("main");
@@ -266,7 +353,7 @@ TEST_F(Ec2Members, AreRefusedByTheAgentExactlyWherePlanRefusesThem) {
       refused += !planned.empty();
     }
   });
-  EXPECT_GT(refused, 50);
+  EXPECT_GT(refused, 35);
   agent.end();
 }
 
@@ -279,10 +366,29 @@ TEST_F(Ec2Members, RotationIsAnOptionOfJsonFileLogsAndOthersAreNot) {
     return plan(request).refusals_size();
   };
   EXPECT_EQ(refusals("max-size", "10m"), 0);
-  EXPECT_EQ(refusals("max-file", "3"), 0);
+  EXPECT_EQ(refusals("max-file", "3"), 1) << "it needs max-size, as the agent says too";
   EXPECT_EQ(refusals("mode", "blocking"), 0);
-  EXPECT_EQ(refusals("mode", "non-blocking"), 1);
+  EXPECT_EQ(refusals("mode", "non-blocking"), 0);
+  EXPECT_EQ(refusals("mode", "maybe"), 1);
   EXPECT_EQ(refusals("labels", "a"), 1);
+}
+
+TEST_F(Ec2Members, OptionsOfADriverThatAreNotActedOnAreNamed) {
+  v1::PlanRequest request = base({});
+  auto& log = *request.mutable_definition()->mutable_container_definitions(0)->mutable_log_configuration();
+  log.set_log_driver("awslogs");
+  (*log.mutable_options())["awslogs-group"] = "g";
+  const auto missing = plan(request);
+  ASSERT_EQ(missing.refusals_size(), 1);
+  EXPECT_EQ(missing.refusals(0).error(), v1::Refusal::ERROR_CLIENT);
+  EXPECT_NE(missing.refusals(0).message().find("awslogs-region"), std::string::npos);
+  (*log.mutable_options())["awslogs-region"] = "r";
+  EXPECT_EQ(plan(request).refusals_size(), 0);
+  (*log.mutable_options())["awslogs-colour"] = "blue";
+  const auto unknown = plan(request);
+  ASSERT_EQ(unknown.refusals_size(), 1);
+  EXPECT_EQ(unknown.refusals(0).error(), v1::Refusal::ERROR_UNSUPPORTED_FEATURE);
+  EXPECT_NE(unknown.refusals(0).message().find("options[awslogs-colour]"), std::string::npos);
 }
 
 TEST_F(Ec2Members, SetToNothingAreNotRefused) {

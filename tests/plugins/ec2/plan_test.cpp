@@ -129,22 +129,57 @@ TEST_F(Ec2Plan, RequiresTheCapabilitiesThatTheTaskUses) {
   auto& b = container("b", 0, 64);
   b.add_depends_on()->set_container_name("a");
   b.mutable_depends_on(0)->set_condition("START");
+  b.mutable_health_check()->add_command("CMD");
+  b.mutable_restart_policy()->set_enabled(true);
   definition().mutable_runtime_platform()->set_cpu_architecture("ARM64");
   EXPECT_THAT(attributes(),
               UnorderedElementsAre("ecs.os-type=linux", "ecs.cpu-architecture=arm64", "ecs.capability.container-ordering",
+                                   "ecs.capability.container-health-check", "ecs.capability.container-restart-policy",
                                    "com.amazonaws.ecs.capability.ecr-auth",
                                    "com.amazonaws.ecs.capability.logging-driver.json-file"));
 }
 
-TEST_F(Ec2Plan, NamesEveryMemberThatStandsInTheWayAtOnce) {
+TEST_F(Ec2Plan, RequiresTheCapabilitiesOfRolesAndSecrets) {
+  auto& a = container("a", 0, 64);
+  definition().set_task_role_arn("arn:aws:iam::000000000000:role/t");
+  EXPECT_THAT(attributes(), ::testing::Contains("com.amazonaws.ecs.capability.task-iam-role"));
+  definition().set_network_mode("host");
+  EXPECT_THAT(attributes(), ::testing::Contains("com.amazonaws.ecs.capability.task-iam-role-network-host"));
+  a.add_secrets()->set_value_from("/app/db");
+  a.add_secrets()->set_value_from("arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf");
+  a.add_environment_files()->set_value("arn:aws:s3:::bucket/key");
+  EXPECT_THAT(attributes(), ::testing::IsSupersetOf({"ecs.capability.secrets.ssm.environment-variables",
+                                                     "ecs.capability.secrets.asm.environment-variables",
+                                                     "ecs.capability.env-files.s3"}));
+}
+
+TEST_F(Ec2Plan, RequiresTheCapabilitiesOfContainersThatAskForMore) {
   auto& a = container("a", 0, 64);
   a.set_privileged(true);
-  a.add_links("b");
-  definition().set_network_mode("awsvpc");
+  a.add_port_mappings()->set_container_port_range("8000-8010");
+  a.add_docker_security_options("apparmor:mine");
+  definition().set_pid_mode("task");
+  auto& volume = *definition().add_volumes();
+  volume.set_name("data");
+  volume.mutable_docker_volume_configuration()->set_scope("task");
+  EXPECT_THAT(attributes(),
+              UnorderedElementsAre("ecs.os-type=linux", "com.amazonaws.ecs.capability.privileged-container",
+                                   "com.amazonaws.ecs.capability.apparmor", "ecs.capability.docker-plugin.local",
+                                   "ecs.capability.network.container-port-range",
+                                   "ecs.capability.pid-ipc-namespace-sharing"));
+  EXPECT_EQ(plan(request).requirement().ports_size(), 0) << "a range is on free host ports";
+}
+
+TEST_F(Ec2Plan, NamesEveryMemberThatStandsInTheWayAtOnce) {
+  auto& a = container("a", 0, 64);
+  a.add_credential_specs("x");
+  a.add_docker_security_options("label:disable");
+  definition().set_enable_fault_injection(true);
   const auto response = plan(request);
   std::vector<std::string> members;
   for (const auto& each : response.refusals()) members.push_back(each.member());
-  EXPECT_THAT(members, UnorderedElementsAre("networkMode", "containerDefinitions[0].links", "containerDefinitions[0].privileged"));
+  EXPECT_THAT(members, UnorderedElementsAre("enableFaultInjection", "containerDefinitions[0].credentialSpecs",
+                                            "containerDefinitions[0].dockerSecurityOptions"));
   EXPECT_FALSE(response.has_requirement());
 }
 
@@ -159,6 +194,33 @@ TEST_F(Ec2Plan, RefusesANetworkConfigurationWithoutAwsvpc) {
   container("a", 0, 64);
   request.mutable_network_configuration()->mutable_awsvpc_configuration()->add_subnets("subnet-1");
   EXPECT_THAT(refusal(), HasSubstr("Network Configuration is not valid for the given networkMode"));
+}
+
+TEST_F(Ec2Plan, ATaskWithItsOwnInterfaceNeedsOneAndNoPortsOfTheHost) {
+  auto& a = container("a", 0, 64);
+  a.add_port_mappings()->set_container_port(80);
+  a.add_port_mappings()->set_container_port(81);
+  a.mutable_port_mappings(1)->set_host_port(81);
+  definition().set_network_mode("awsvpc");
+  EXPECT_THAT(
+      refusal(),
+      HasSubstr("Network Configuration must be provided when networkMode 'awsvpc' is specified."));
+  auto& asked = *request.mutable_network_configuration()->mutable_awsvpc_configuration();
+  asked.add_subnets("subnet-1");
+  const auto response = plan(request);
+  ASSERT_EQ(response.refusals_size(), 0);
+  EXPECT_EQ(response.requirement().eni_slots(), 1);
+  EXPECT_EQ(response.requirement().ports_size(), 0);
+  EXPECT_THAT(attributes(), ::testing::Contains("ecs.capability.task-eni"));
+  a.mutable_port_mappings(1)->set_host_port(82);
+  EXPECT_THAT(refusal(),
+              HasSubstr("With the network mode awsvpc, hostPort is containerPort or absent."));
+  a.mutable_port_mappings(1)->set_host_port(80);
+  a.mutable_port_mappings(1)->set_container_port(80);
+  EXPECT_THAT(refusal(), HasSubstr("mapped twice"));
+  a.mutable_port_mappings()->RemoveLast();
+  asked.set_assign_public_ip("ENABLED");
+  EXPECT_THAT(refusal(), HasSubstr("Assign public IP is not supported for this launch type."));
 }
 
 TEST_F(Ec2Plan, RefusesAPlatformVersion) {

@@ -26,6 +26,14 @@ TEST_F(Ec2Settings, RefusesAnAddressThatIsNone) { EXPECT_THAT(refused("listen", 
 TEST_F(Ec2Settings, RefusesToCallAHostDeadBeforeItCouldSpeak) {
   EXPECT_THAT(refused("heartbeat_ms", "4000"), HasSubstr("less than two heartbeats"));
 }
+TEST_F(Ec2Settings, RefusesCertificatesThatExpireBeforeTheyCouldBeRenewed) {
+  v1::PluginConfig wrong = config();
+  (*wrong.mutable_settings())["heartbeat_ms"] = "1000";
+  (*wrong.mutable_settings())["certificate_lifetime_seconds"] = "5";
+  const auto begun = plugin.begin(wrong);
+  ASSERT_FALSE(begun);
+  EXPECT_THAT(begun.error().message + plugin.log(), HasSubstr("it is less than six heartbeats"));
+}
 TEST_F(Ec2Settings, RefusesTextWhereANumberBelongs) { EXPECT_THAT(refused("max_nodes", "many"), HasSubstr("max_nodes")); }
 
 TEST_F(Ec2Settings, WritesItsPortAndTakesItAgain) {

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // GetAuthorizationToken against a service that checks the signature as AWS would.
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
-#include "sdk/runtime/image/digest.hpp"
 #include "tests/plugins/registry-ecr/asking.hpp"
+#include "tests/support/image/aws_signature.hpp"
 #include "tests/support/image/http_server.hpp"
 
 namespace berth::registry_ecr {
@@ -20,55 +17,6 @@ namespace {
 using test::HttpReply;
 using test::HttpRequest;
 using test::HttpServer;
-
-std::string hmac(const std::string& key, const std::string& text) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &size);
-  return {reinterpret_cast<char*>(out), size};
-}
-
-std::string hex(const std::string& bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
-
-std::string sha(const std::string& text) {
-  return runtime::image::digest_of(text).substr(7);
-}
-
-std::string between(const std::string& text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  if (at == std::string::npos) return {};
-  const std::size_t start = at + from.size();
-  return text.substr(start, text.find(to, start) - start);
-}
-
-// Signature Version 4, from the request as it arrived.
-bool is_signed(const HttpRequest& request, const std::string& secret, const std::string& region) {
-  const std::string header = request.header("authorization");
-  const std::string date = request.header("x-amz-date");
-  const std::string names = between(header, "SignedHeaders=", ",");
-  std::string canonical = request.method + "\n/\n\n";
-  std::istringstream list{names};
-  for (std::string name; std::getline(list, name, ';');)
-    canonical += name + ":" + request.header(name) + "\n";
-  canonical += "\n" + names + "\n" + sha(request.body);
-  const std::string scope = date.substr(0, 8) + "/" + region + "/ecr/aws4_request";
-  if (header.find("Credential=AKID/" + scope) == std::string::npos) return false;
-  if ((";" + names + ";").find(";host;") == std::string::npos) return false;
-  if ((";" + names + ";").find(";x-amz-date;") == std::string::npos) return false;
-  const std::string to_sign = "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + sha(canonical);
-  const std::string key =
-      hmac(hmac(hmac(hmac("AWS4" + secret, date.substr(0, 8)), region), "ecr"), "aws4_request");
-  return between(header + ",", "Signature=", ",") == hex(hmac(key, to_sign));
-}
 
 struct Ecr {
   std::atomic<int> serial{0};
@@ -82,7 +30,7 @@ struct Ecr {
     if (request.header("x-amz-target") !=
         "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
       return {.status = 404};
-    if (!is_signed(request, "SECRET", "eu-west-1")) {
+    if (!test::is_signed(request, {"AKID", "SECRET", "eu-west-1", "ecr"})) {
       return {
           .status = 403,
           .body =
@@ -198,6 +146,86 @@ TEST(EcrToken, IsWhatEcrGivesOrNothing) {
         header_for(*authority, ecr_question()).starts_with(std::to_string(BERTH_PRECONDITION)))
         << bad;
   }
+}
+
+v1::AuthorizeRequest by_role(const std::string& role) {
+  auto request = request_of(ecr_question());
+  request.set_execution_role_arn(role);
+  return request;
+}
+
+TEST(EcrToken, IsAskedForWithTheExecutionRolesCredentialsWhereTheRoleIsKnown) {
+  Ecr ecr;
+  std::atomic<int> assumed{0};
+  sdk::Settings settings{ecr.settings()};
+  Authority authority{read_config(settings), "us-east-1",
+                      [&](const v1::AssumeRoleRequest& request, const auto& callback) {
+                        ++assumed;
+                        if (request.role_arn() != "arn:role") return callback(sdk::fail(BERTH_NOT_FOUND, "no such role"));
+                        v1::RoleCredentials out;
+                        out.set_access_key_id("AKID");
+                        out.set_secret_access_key("SECRET");
+                        out.set_session_token("OF-THE-ROLE");
+                        callback(out);
+                      }};
+  ASSERT_TRUE(ask(authority, by_role("arn:role")));
+  ASSERT_TRUE(ask(authority, by_role("arn:role")));
+  ASSERT_TRUE(ask(authority, by_role("arn:other")));
+  const auto requests = ecr.server.requests();
+  ASSERT_EQ(requests.size(), 2u) << "one for each role";
+  EXPECT_EQ(requests[0].header("x-amz-security-token"), "OF-THE-ROLE");
+  EXPECT_EQ(requests[1].header("x-amz-security-token"), "") << "the operator's keys";
+  EXPECT_EQ(assumed, 2);
+}
+
+TEST(EcrToken, IsNotAskedForWhereTheExecutionRoleMayNotBeHad) {
+  Ecr ecr;
+  sdk::Settings settings{ecr.settings()};
+  Authority authority{read_config(settings), "us-east-1", [&](const v1::AssumeRoleRequest&, const auto& callback) {
+                        callback(sdk::fail(BERTH_DENIED, "STS says no"));
+                      }};
+  const auto got = ask(authority, by_role("arn:role"));
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().message, "STS says no");
+  EXPECT_TRUE(ecr.server.requests().empty());
+}
+
+// A Secrets Manager with one secret.
+struct SecretsManager {
+  std::string secret = R"({"username":"robot","password":"from the secret"})";
+  HttpServer server{[this](const HttpRequest& request) -> HttpReply {
+    if (!test::is_signed(request, {"AKID", "SECRET", "eu-west-1", "secretsmanager"})) return {.status = 403};
+    if (request.header("x-amz-target") != "secretsmanager.GetSecretValue") return {.status = 404};
+    std::string quoted;
+    for (const char c : secret) quoted += (c == '"' ? "\\\"" : std::string(1, c));
+    return {.body = R"({"SecretString":")" + quoted + "\"}"};
+  }};
+};
+
+TEST(RepositoryCredentials, ComeFromSecretsManagerWithTheExecutionRole) {
+  SecretsManager manager;
+  sdk::Settings settings{std::map<std::string, std::string>{{"secretsmanager_endpoint", manager.server.url()}}};
+  Authority authority{read_config(settings), "us-east-1", [&](const v1::AssumeRoleRequest& request, const auto& callback) {
+                        if (request.role_arn() != "arn:role") return callback(sdk::fail(BERTH_NOT_FOUND, "no such role"));
+                        v1::RoleCredentials out;
+                        out.set_access_key_id("AKID");
+                        out.set_secret_access_key("SECRET");
+                        callback(out);
+                      }};
+  auto request = request_of({.registry = "localhost:1",
+                             .challenge = "Basic realm=\"x\"",
+                             .credentials = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:robot-AbCdEf"});
+  request.set_execution_role_arn("arn:role");
+  const auto got = ask(authority, request);
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_EQ(got->header(), "Basic " + base64("robot:from the secret"));
+  request.set_execution_role_arn("arn:other");
+  EXPECT_FALSE(ask(authority, request)) << "another role's secret is not given";
+  manager.secret = R"({"user":"robot"})";
+  request.set_execution_role_arn("");
+  const auto without = ask(authority, request);
+  ASSERT_FALSE(without);
+  EXPECT_EQ(without.error().status, BERTH_DENIED);
 }
 
 }  // namespace

@@ -72,8 +72,10 @@ class FakeAgent {
   berth::fleet::ClientEvents events() {
     return {.call = [this](const berth::fleet::AgentCall& call) { answer(call); },
             .cancel = [](std::uint64_t) { say("cancel"); },
+            .input = {},
             .connected = [](const std::string& id) { say("connected " + id); },
             .disconnected = {},
+            .removed = {},
             .log = [](int, const std::string& line) { std::fprintf(stderr, "agent: %s\n", line.c_str()); }};
   }
   void run(berth::fleet::Client& client) {

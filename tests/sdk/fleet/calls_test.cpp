@@ -202,6 +202,44 @@ TEST_F(FleetCalls, AWriterWithoutCreditIsLetGoWhenTheCallEnds) {
   EXPECT_EQ(written.error().status, BERTH_CANCELLED);
 }
 
+TEST_F(FleetCalls, InputGoesToItsCallWithinWhatTheAgentGrants) {
+  Outcome outcome;
+  std::uint64_t granted = 0;
+  const auto id = server_.server->call(
+      node_, berth::v1::METHOD_LAUNCH_EXEC, "exec", {.stream_id = 7}, outcome.done(),
+      [&](berth::v1::StreamChunk&& chunk) { outcome.with([&] { granted += chunk.input_credit_bytes(); }); });
+  const AgentCall call = next_call();
+  agent_.client->grant_input(call.id, 5);
+  ASSERT_TRUE(outcome.wait([&] { return granted == 5; }));
+  berth::v1::StreamWrite write;
+  write.set_data("hello");
+  server_.server->write(id, write);
+  write.clear_data();
+  write.set_signal("TERM");
+  server_.server->write(id, write);
+  ASSERT_TRUE(agent_.wait([&] { return agent_.inputs.size() == 2; }));
+  EXPECT_EQ(agent_.inputs[0].first, call.id);
+  EXPECT_EQ(agent_.inputs[0].second.data(), "hello");
+  EXPECT_EQ(agent_.inputs[1].second.signal(), "TERM");
+  agent_.client->done(call.id, BERTH_OK, "done");
+  ASSERT_TRUE(outcome.ended());
+  EXPECT_EQ(outcome.payload, "done");
+}
+
+TEST_F(FleetCalls, MoreInputThanWasGrantedEndsTheConnection) {
+  Outcome outcome;
+  const auto id = server_.server->call(node_, berth::v1::METHOD_LAUNCH_EXEC, "exec", {.stream_id = 7}, outcome.done(),
+                                       [](berth::v1::StreamChunk&&) {});
+  next_call();
+  berth::v1::StreamWrite write;
+  write.set_data("x");
+  server_.server->write(id, write);
+  ASSERT_TRUE(outcome.ended());
+  EXPECT_EQ(outcome.status, BERTH_UNAVAILABLE);
+  EXPECT_TRUE(agent_.logged("more input of a stream than was granted"));
+  EXPECT_TRUE(agent_.with([&] { return agent_.inputs.empty(); }));
+}
+
 TEST_F(FleetCalls, ReportsOfATaskArriveInOrderWithTheNodeOfTheirConnection) {
   auto report = task_report('a', 1);
   report.set_node_id("somebody else");

@@ -106,8 +106,10 @@ struct TestServer : Heard {
 struct TestAgent : Heard {
   std::vector<AgentCall> calls;
   std::vector<std::uint64_t> cancelled;
+  std::vector<std::pair<std::uint64_t, berth::v1::StreamWrite>> inputs;
   int connected = 0;
   int disconnected = 0;
+  int removed = 0;
   std::vector<std::string> lines;
   std::unique_ptr<Client> client;
 
@@ -116,8 +118,12 @@ struct TestAgent : Heard {
     ClientEvents events;
     events.call = [this](AgentCall call) { with([&] { calls.push_back(std::move(call)); }); };
     events.cancel = [this](std::uint64_t call) { with([&] { cancelled.push_back(call); }); };
+    events.input = [this](std::uint64_t call, berth::v1::StreamWrite write) {
+      with([&] { inputs.emplace_back(call, std::move(write)); });
+    };
     events.connected = [this](const std::string&) { with([&] { ++connected; }); };
     events.disconnected = [this](const std::string&) { with([&] { ++disconnected; }); };
+    events.removed = [this](const std::string&) { with([&] { ++removed; }); };
     events.log = [this](int, const std::string& line) { with([&] { lines.push_back(line); }); };
     auto opened = Client::open(std::move(config), std::move(registration), std::move(events), std::move(loop));
     if (!opened) return opened.error();

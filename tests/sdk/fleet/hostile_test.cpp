@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -7,7 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sdk/fleet/credentials.hpp"
 #include "sdk/fleet/secret.hpp"
+#include "sdk/fleet/x509.hpp"
 #include "tests/sdk/fleet/fixture.hpp"
 
 namespace berth::fleet {
@@ -33,14 +36,20 @@ class RawPeer {
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;
 
-  void shake_hands() {
+  // With a certificate (DER) and its key (PKCS#8 in DER), or without.
+  void shake_hands(const std::string& certificate = {}, const std::string& key = {}) {
     context_ = SSL_CTX_new(TLS_client_method());
+    if (!certificate.empty()) {
+      SSL_CTX_use_certificate(context_, x509::certificate_of_der(certificate).get());
+      SSL_CTX_use_PrivateKey(context_, x509::key_of_der(key).get());
+    }
     ssl_ = SSL_new(context_);
     SSL_set_fd(ssl_, fd_);
     ASSERT_EQ(SSL_connect(ssl_), 1);
   }
   void send(const std::string& bytes) {
     if (ssl_) {
+      ::signal(SIGPIPE, SIG_IGN);
       ASSERT_GT(SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())), 0);
     } else {
       ASSERT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
@@ -100,17 +109,26 @@ class FleetHostile : public FleetTest {
     ASSERT_TRUE(agent.open(client_config(server_), registration()));
     EXPECT_TRUE(agent.wait_connected());
   }
-  // Joins and says hello by hand.
-  std::unique_ptr<RawPeer> raw_agent() {
-    auto peer = std::make_unique<RawPeer>(server_.server->port());
-    peer->shake_hands();
+  v1::Frame join(const std::string& request) {
     v1::Frame join;
     join.mutable_join()->set_protocol(1);
     join.mutable_join()->set_secret(JoinToken::parse(server_.server->join_token())->secret);
-    peer->send(join);
-    const v1::Frame joined = peer->receive();
+    join.mutable_join()->set_certificate_request(request);
+    RawPeer peer(server_.server->port());
+    peer.shake_hands();
+    peer.send(join);
+    return peer.receive();
+  }
+  // Joins, comes back and says hello by hand.
+  std::unique_ptr<RawPeer> raw_agent() {
+    const auto made = make_certificate_request();
+    EXPECT_TRUE(made);
+    const v1::Frame joined = join(made->request);
     node_ = joined.joined().node_id();
-    secret_ = joined.joined().secret();
+    certificate_ = joined.joined().certificate();
+    key_ = made->key;
+    auto peer = std::make_unique<RawPeer>(server_.server->port());
+    peer->shake_hands(certificate_, key_);
     peer->send(hello());
     EXPECT_TRUE(peer->receive().has_welcome());
     EXPECT_TRUE(server_.wait_connected(1));
@@ -120,16 +138,22 @@ class FleetHostile : public FleetTest {
   v1::Frame hello() const {
     v1::Frame hello;
     hello.mutable_hello()->set_protocol(1);
-    hello.mutable_hello()->set_node_id(node_);
-    hello.mutable_hello()->set_secret(secret_);
     hello.mutable_hello()->set_incarnation(random_hex(16));
     *hello.mutable_hello()->mutable_registration() = registration();
     return hello;
   }
 
+  void expect_served(RawPeer& agent) {
+    v1::Frame report;
+    *report.mutable_report() = task_report('a', 1);
+    agent.send(report);
+    EXPECT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
+  }
+
   TestServer server_;
   std::string node_;
-  std::string secret_;
+  std::string certificate_;
+  std::string key_;
 };
 
 TEST_F(FleetHostile, BytesThatAreNotTlsAreCutOff) {
@@ -194,21 +218,91 @@ TEST_F(FleetHostile, AStrangerMayNotReport) {
   EXPECT_TRUE(server_.reports.empty());
 }
 
-TEST_F(FleetHostile, AWrongSecretForAKnownNodeIsRefusedAndHarmsItNot) {
+TEST_F(FleetHostile, WhoShowsNoCertificateIsNoNodeAndHarmsNone) {
   auto agent = raw_agent();
   RawPeer thief(server_.server->port());
   thief.shake_hands();
-  v1::Frame hello;
-  hello.mutable_hello()->set_protocol(1);
-  hello.mutable_hello()->set_node_id(node_);
-  hello.mutable_hello()->set_secret(std::string(64, '0'));
-  hello.mutable_hello()->set_incarnation(random_hex(16));
-  thief.send(hello);
+  thief.send(hello());
   EXPECT_EQ(thief.receive().goodbye().code(), v1::Goodbye::CODE_UNKNOWN_IDENTITY);
-  v1::Frame report;
-  *report.mutable_report() = task_report('a', 1);
-  agent->send(report);
-  EXPECT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
+  expect_served(*agent);
+}
+
+TEST_F(FleetHostile, ACertificateOfAnotherFleetsCaIsCutOffInTheHandshake) {
+  auto agent = raw_agent();
+  const auto other = load_or_make_credentials(dir_.path() / "other");
+  ASSERT_TRUE(other);
+  const auto forged = Authority::open(other->ca_pem, other->ca_key_pem)
+                          ->issue(make_certificate_request(key_)->request, node_, system_now_ms(), system_now_ms() + 3'600'000);
+  ASSERT_TRUE(forged);
+  RawPeer thief(server_.server->port());
+  thief.shake_hands(forged->certificate, key_);  // the server's verdict comes after the client's part of it
+  EXPECT_TRUE(thief.is_cut());
+  expect_served(*agent);
+}
+
+TEST_F(FleetHostile, ACertificateThatAnAgentSignedIsCutOffInTheHandshake) {
+  auto agent = raw_agent();
+  // An agent's certificate is no CA's, whatever it signs.
+  const auto own = x509::certificate_of_der(certificate_);
+  const auto key = x509::key_of_der(key_);
+  const auto forged = x509::make_certificate({.name = std::string(32, 'b'),
+                                              .usage = "clientAuth",
+                                              .not_after_ms = system_now_ms() + 3'600'000,
+                                              .key = key.get(),
+                                              .issuer = own.get(),
+                                              .issuer_key = key.get()});
+  RawPeer thief(server_.server->port());
+  thief.shake_hands(x509::der_of(forged.get()), key_);
+  EXPECT_TRUE(thief.is_cut());
+  expect_served(*agent);
+}
+
+TEST_F(FleetHostile, TheServersOwnCertificateIsNoAgents) {
+  auto agent = raw_agent();
+  const auto server = load_or_make_credentials(dir_.path() / "server/tls");
+  ASSERT_TRUE(server);
+  RawPeer thief(server_.server->port());
+  thief.shake_hands(x509::der_of(x509::certificate_of_pem(server->chain_pem).get()),
+                    x509::der_of(x509::key_of_pem(server->key_pem).get()));
+  EXPECT_TRUE(thief.is_cut());
+  expect_served(*agent);
+}
+
+TEST_F(FleetHostile, AJoinWithoutAProperRequestIsRefusedByName) {
+  auto broken = *make_certificate_request();
+  broken.request.back() = static_cast<char>(broken.request.back() ^ 1);
+  const auto refused = [&](const std::string& request) { return join(request).goodbye().message(); };
+  EXPECT_EQ(refused(""), "the certificate request is not one");
+  EXPECT_EQ(refused("garbage"), "the certificate request is not one");
+  EXPECT_EQ(refused(broken.request), "the certificate request is not signed by its own key");
+  EXPECT_EQ(refused(std::string(10'000, 'x')), "the certificate request is too large");
+  const x509::Key rsa(EVP_RSA_gen(2048));
+  EXPECT_EQ(refused(make_certificate_request(x509::der_of(rsa.get()))->request),
+            "the certificate request is not for a key of the kind EC P-256");
+  EXPECT_TRUE(server_.server->nodes().empty());
+}
+
+TEST_F(FleetHostile, NobodyComesBackAsANodeWhoseKeyHeHasNot) {
+  auto agent = raw_agent();
+  v1::Frame join;
+  join.mutable_join()->set_protocol(1);
+  join.mutable_join()->set_secret(JoinToken::parse(server_.server->join_token())->secret);
+  join.mutable_join()->set_certificate_request(make_certificate_request()->request);
+  join.mutable_join()->set_node_id(node_);
+  RawPeer thief(server_.server->port());
+  thief.shake_hands();
+  thief.send(join);
+  EXPECT_EQ(thief.receive().goodbye().code(), v1::Goodbye::CODE_UNKNOWN_IDENTITY);
+  expect_served(*agent);
+}
+
+TEST_F(FleetHostile, ARenewalThatIsNotDueCutsTheAgentOff) {
+  auto agent = raw_agent();
+  v1::Frame frame;
+  frame.mutable_renewal()->set_certificate_request(make_certificate_request()->request);
+  agent->send(frame);
+  EXPECT_TRUE(agent->is_cut());
+  EXPECT_TRUE(server_.logged("it asks for a certificate that is not due"));
 }
 
 TEST_F(FleetHostile, AnAgentThatFallsSilentIsDisconnected) {
@@ -222,7 +316,7 @@ TEST_F(FleetHostile, AnAgentThatFallsSilentIsDisconnected) {
 TEST_F(FleetHostile, AnAgentThatAnswersNoPingLosesItsIdentityToItsNextProcess) {
   auto before = raw_agent();
   RawPeer next(server_.server->port());
-  next.shake_hands();
+  next.shake_hands(certificate_, key_);
   next.send(hello());
   EXPECT_TRUE(next.receive().has_welcome());
   EXPECT_TRUE(before->is_cut());

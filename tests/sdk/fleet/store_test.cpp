@@ -14,7 +14,8 @@ v1::StoredNode stored_node(char digit, std::int64_t registered) {
   v1::StoredNode node;
   node.set_version(1);
   node.set_id(std::string(32, digit));
-  node.set_secret_sha256(std::string(32, 's'));
+  node.add_key_sha256(std::string(32, 's'));
+  node.set_certificate_expires_ms(10'000);
   node.set_joined_at_ms(1'000);
   node.set_registered_at_ms(registered);
   return node;
@@ -27,12 +28,29 @@ TEST_F(FleetTest, NodesAreReadAsTheyWerePut) {
     ASSERT_TRUE(store);
     ASSERT_TRUE(store->put(stored_node('a', 5)));
     ASSERT_TRUE(store->put(stored_node('b', 5)));
-    ASSERT_TRUE(store->remove(std::string(32, 'b')));
+    ASSERT_TRUE(store->remove(std::string(32, 'b'), 1'000));
   }
   auto store = NodeStore::open(path, 1'000);
   ASSERT_TRUE(store);
   ASSERT_EQ(store->nodes().size(), 1U);
   EXPECT_EQ(store->nodes().begin()->second.registered_at_ms(), 5);
+}
+
+TEST_F(FleetTest, ARemovedNodeIsRememberedUntilAYearAfterItsCertificate) {
+  const auto path = dir_.path() / "nodes";
+  const std::string id(32, 'a');
+  {
+    auto store = NodeStore::open(path, 1'000);
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->put(stored_node('a', 5)));
+    ASSERT_TRUE(store->remove(id, 1'000));
+    EXPECT_TRUE(store->was_removed(id));
+    EXPECT_TRUE(store->nodes().empty());
+  }
+  constexpr std::int64_t kYear = 365LL * 24 * 3600 * 1000;
+  EXPECT_TRUE(NodeStore::open(path, kYear)->was_removed(id));
+  EXPECT_FALSE(NodeStore::open(path, kYear + 10'000)->was_removed(id));
+  EXPECT_FALSE(std::filesystem::exists(path / id));
 }
 
 TEST_F(FleetTest, AnIdentityThatNeverRegisteredIsDroppedAfterADay) {

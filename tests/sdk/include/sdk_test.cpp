@@ -304,9 +304,25 @@ TEST_F(SdkTest, CutsLargeDataIntoChunks) {
   EXPECT_EQ(chunks()[0].data().size(), Stream::kChunkMax);
 }
 
+TEST_F(SdkTest, TakesNoMoreInputThanThePluginHasGranted) {
+  begin();
+  open_logs(0);
+  EXPECT_EQ(call(v1::METHOD_STREAM_WRITE, input("x")).status, BERTH_INVALID);
+  Scripted::current->streams.at(0).grant_input(3);
+  ASSERT_EQ(chunks().size(), 1U);
+  EXPECT_EQ(chunks()[0].input_credit_bytes(), 3U);
+  EXPECT_EQ(chunks()[0].stream_id(), 9U);
+  EXPECT_EQ(call(v1::METHOD_STREAM_WRITE, input("ab")).status, BERTH_OK);
+  EXPECT_EQ(call(v1::METHOD_STREAM_WRITE, input("cd")).status, BERTH_INVALID);
+  EXPECT_EQ(call(v1::METHOD_STREAM_WRITE, input("c")).status, BERTH_OK);
+  EXPECT_EQ(call(v1::METHOD_STREAM_WRITE, input("")).status,
+            BERTH_OK);  // a signal or a size costs nothing
+}
+
 TEST_F(SdkTest, KeepsInputUntilThePluginListensWithinBounds) {
   begin();
   open_logs(0);
+  Scripted::current->streams.at(0).grant_input(64 * 1024 * 1024);
   EXPECT_EQ(call(v1::METHOD_STREAM_WRITE, input("one")).status, BERTH_OK);
   EXPECT_EQ(call(v1::METHOD_STREAM_WRITE, input("two")).status, BERTH_OK);
   std::string got;

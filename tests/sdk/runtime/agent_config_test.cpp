@@ -39,9 +39,31 @@ TEST(AgentConfig, NamesFileLineAndKeyOfAnError) {
   EXPECT_THAT(problem(kLeast + "reserved_ports = [70000]"), HasSubstr("list of ports"));
   EXPECT_THAT(problem(kLeast + "dynamic_ports = \"9-1\""), HasSubstr("range of ports"));
   EXPECT_THAT(problem(kLeast + "image_pull_behavior = \"never\""), HasSubstr("prefer-cached"));
+  EXPECT_THAT(problem(kLeast + "image_free_percent = 91"), HasSubstr("between 0 and 90"));
   EXPECT_THAT(problem(kLeast + "log_level = \"loud\""), HasSubstr("log_level must be"));
   EXPECT_THAT(problem(kLeast + "cpu = "), HasSubstr("agent.toml:3"));
   EXPECT_THAT(problem(kLeast + "join_token = \"a\"\njoin_token_file = \"/b\""), HasSubstr("give one of them"));
+}
+
+TEST(AgentConfig, SaysWhereSecretsComeFrom) {
+  const auto config = parse_agent_config(kLeast + R"(
+[secrets]
+directory = "/etc/berth/secrets"
+environment_files = "/etc/berth/env"
+aws = false
+ssm_endpoint = "http://127.0.0.1:4566/"
+)",
+                                         "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto& settings = config->tasks.secret_settings;
+  EXPECT_EQ(settings.directory, "/etc/berth/secrets");
+  EXPECT_EQ(settings.environment_files, "/etc/berth/env");
+  EXPECT_FALSE(settings.ask_aws);
+  EXPECT_EQ(settings.aws.ssm_endpoint, "http://127.0.0.1:4566");
+  EXPECT_THAT(problem(kLeast + "[secrets]\ndirectry = \"/x\""), HasSubstr("secrets has an unknown key 'directry'"));
+  EXPECT_THAT(problem(kLeast + "[secrets]\ndirectory = \"x\""), HasSubstr("secrets has directory, which must be an absolute path"));
+  EXPECT_THAT(problem(kLeast + "[secrets]\naws = \"no\""), HasSubstr("must be true or false"));
+  EXPECT_THAT(problem(kLeast + "[secrets]\ns3_endpoint = \"s3\""), HasSubstr("must be a URL"));
 }
 
 TEST(AgentConfig, ReachesTheTasks) {
@@ -54,9 +76,17 @@ dynamic_ports = "40000-41000"
 stop_timeout_seconds = 7
 image_pull_behavior = "prefer-cached"
 concurrent_starts = 9
+image_cleanup_interval_seconds = 60
+image_minimum_age_seconds = 0
+images_per_cleanup = 7
+image_free_percent = 20
 )",
                                          "agent.toml");
   ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->tasks.image_cleanup_interval.count(), 60);
+  EXPECT_EQ(config->tasks.image_minimum_age.count(), 0);
+  EXPECT_EQ(config->tasks.images_per_cleanup, 7U);
+  EXPECT_EQ(config->tasks.image_free_percent, 20U);
   EXPECT_EQ(config->tasks.runtime, "runc");
   EXPECT_EQ(config->tasks.bridge, "bth1");
   EXPECT_EQ(config->tasks.subnet, "10.1.0.0/16");
@@ -74,6 +104,16 @@ std::vector<std::string> attributes(const fleet::v1::Registration& registration)
   return all;
 }
 
+TEST(AgentConfig, SaysWhereOtherHostsReachThisOne) {
+  const auto config = parse_agent_config(kLeast + "address = \"192.0.2.7\"\neni_slots = 3\n", "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->address, "192.0.2.7");
+  EXPECT_EQ(config->eni_slots, 3);
+  EXPECT_THAT(problem(kLeast + "address = \"127.0.0.1\""), HasSubstr("address must be an IPv4 address at which other hosts"));
+  EXPECT_THAT(problem(kLeast + "address = \"host\""), HasSubstr("address must be"));
+  EXPECT_THAT(problem(kLeast + "cni = \"/etc/cni/net.d/10.conflist\""), HasSubstr("cni is not acted on"));
+}
+
 TEST(AgentRegistration, OffersTheMachine) {
   const auto config = parse_agent_config(kLeast, "agent.toml");
   const auto made = make_registration(*config, {.cpus = 3, .memory_mib = 2000, .architecture = "arm64", .instance_type = "m7g.large"},
@@ -81,9 +121,30 @@ TEST(AgentRegistration, OffersTheMachine) {
   EXPECT_THAT(attributes(made), ::testing::UnorderedElementsAre(
                                     "ecs.os-type=linux", "ecs.os-family=LINUX", "ecs.cpu-architecture=arm64",
                                     "ecs.instance-type=m7g.large", "com.amazonaws.ecs.capability.ecr-auth",
+                                    "com.amazonaws.ecs.capability.logging-driver.awslogs",
+                                    "com.amazonaws.ecs.capability.logging-driver.fluentd",
                                     "com.amazonaws.ecs.capability.logging-driver.json-file",
-                                    "ecs.capability.container-ordering", "ecs.capability.task-cpu-mem-limit"));
-  ASSERT_EQ(made.node().resources_size(), 4);
+                                    "com.amazonaws.ecs.capability.logging-driver.none",
+                                    "com.amazonaws.ecs.capability.logging-driver.syslog",
+                                    "com.amazonaws.ecs.capability.privileged-container",
+                                    "com.amazonaws.ecs.capability.task-iam-role",
+                                    "com.amazonaws.ecs.capability.task-iam-role-network-host",
+                                    "ecs.capability.container-health-check",
+                                    "ecs.capability.container-ordering",
+                                    "ecs.capability.container-restart-policy",
+                                    "ecs.capability.docker-plugin.local",
+                                    "ecs.capability.env-files.s3",
+                                    "ecs.capability.execution-role-ecr-pull",
+                                    "ecs.capability.network.container-port-range",
+                                    "ecs.capability.pid-ipc-namespace-sharing",
+                                    "ecs.capability.private-registry-authentication.secretsmanager",
+                                    "ecs.capability.secrets.asm.environment-variables",
+                                    "ecs.capability.secrets.ssm.environment-variables",
+                                    "ecs.capability.task-cpu-mem-limit",
+                                    "ecs.capability.task-eni"));
+  ASSERT_EQ(made.node().resources_size(), 5);
+  EXPECT_EQ(made.node().resources(4).name(), "ENI");
+  EXPECT_EQ(made.node().resources(4).counter().total(), 512);
   EXPECT_EQ(made.node().resources(0).name(), "CPU");
   EXPECT_EQ(made.node().resources(0).counter().total(), 3072);
   EXPECT_EQ(made.node().resources(1).name(), "MEMORY");
@@ -91,6 +152,12 @@ TEST(AgentRegistration, OffersTheMachine) {
   EXPECT_THAT(made.node().resources(2).exclusive_set().reserved(), ElementsAre("22", "2375", "2376", "51678", "51679"));
   EXPECT_EQ(made.node().runtime_version(), "crun 1.8.1");
   EXPECT_EQ(made.node().agent_version(), agent_version());
+}
+
+TEST(AgentRegistration, OffersAppArmorWhereTheHostHasIt) {
+  const auto config = parse_agent_config(kLeast, "agent.toml");
+  EXPECT_THAT(attributes(make_registration(*config, {.architecture = "arm64", .instance_type = "", .apparmor = true}, "crun")),
+              Contains("com.amazonaws.ecs.capability.apparmor"));
 }
 
 TEST(AgentRegistration, OffersWhatTheOperatorSays) {

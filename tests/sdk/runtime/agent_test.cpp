@@ -9,6 +9,7 @@
 
 #include <fstream>
 
+#include "sdk/runtime/agent/claims.hpp"
 #include "sdk/runtime/owned_fd.hpp"
 #include "tests/sdk/runtime/task_host_support.hpp"
 
@@ -31,13 +32,27 @@ TEST(AgentOnHost, HasItsPidFileBeforeItDials) {
   config.join_token = "berth1:" + std::string(64, 'a') + ":" + std::string(64, 'b');
   config.tasks = place.config();
   config.pid_file = place.data_dir() / "agent.pid";
-  const auto agent = Agent::open(config);
+  auto agent = Agent::open(config);
   ASSERT_TRUE(agent) << agent.error().message;
   pollfd dialled{listener.get(), POLLIN, 0};
   ASSERT_EQ(::poll(&dialled, 1, 20'000), 1);
   pid_t pid = 0;
   std::ifstream(config.pid_file) >> pid;
   EXPECT_EQ(pid, ::getpid());
+
+  // Another one may have neither its directory nor its names.
+  const auto same = Agent::open(config);
+  ASSERT_FALSE(same);
+  EXPECT_EQ(same.error().message, "Another agent uses " + place.data_dir().string());
+  AgentConfig beside = config;
+  beside.tasks.data_dir = place.data_dir().parent_path() / "beside";
+  beside.pid_file = beside.tasks.data_dir / "agent.pid";
+  const auto shared = Agent::open(beside);
+  ASSERT_FALSE(shared);
+  EXPECT_EQ(shared.error().message, "bridge '" + config.tasks.bridge + "' is used by another agent of this machine, that of " +
+                                        place.data_dir().string() + ": give each agent its own");
+  agent->reset();
+  release_names(config.tasks);
 }
 
 }  // namespace

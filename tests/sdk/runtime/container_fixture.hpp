@@ -38,9 +38,9 @@ inline void make_busybox_rootfs(const fs::path& root) {
     fs::create_directories(root / dir);
   fs::copy_file("/bin/busybox", root / "bin/busybox", fs::copy_options::overwrite_existing);
   for (const char* applet :
-       {"sh",  "true",  "false", "cat",  "echo",  "id",      "hostname", "httpd", "nc",
-        "ip",  "sleep", "head",  "tail", "seq",   "kill",    "ls",       "touch", "env",
-        "pwd", "mount", "grep",  "dd",   "mknod", "unshare", "yes",      "tr"}) {
+       {"sh",    "true",  "false", "cat", "echo",  "id",      "hostname", "httpd", "nc",   "ip",
+        "sleep", "head",  "tail",  "seq", "kill",  "ls",      "touch",    "env",   "stty", "tty",
+        "pwd",   "mount", "grep",  "dd",  "mknod", "unshare", "yes",      "tr"}) {
     fs::create_symlink("busybox", root / "bin" / applet);
   }
 }

@@ -23,6 +23,10 @@ struct Machine {
     bool running = false;
     std::vector<int> signals;
     std::optional<int> exit_code;
+    int runs_in_run = 0;       // of the run that `run` says
+    std::uint32_t run = 0;
+    int health = 0;            // what its check exits with
+    int checks = 0;
   };
   std::mutex mutex;
   std::condition_variable moved;
@@ -55,18 +59,32 @@ class FakeHost : public Host {
     return Pulled{"sha256:digest", "sha256:id", 0};
   }
 
-  LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState&, bool find_only) override {
+  LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state, bool find_only) override {
     const std::lock_guard lock(machine_.mutex);
     auto& entry = machine_.containers[key(task, container)];
     LaunchEnded out;
     out.outcome = LaunchEnded::Outcome::Started;
-    if (entry.runs == 0 && find_only) out.outcome = LaunchEnded::Outcome::NotStarted;
-    if (entry.runs == 0 && !find_only) {
+    if (state.restart_count() != entry.run && !find_only) {
+      entry.run = state.restart_count();
+      entry.runs_in_run = 0;
+    }
+    const bool has_run = state.restart_count() == entry.run && entry.runs_in_run > 0;
+    if (!has_run && find_only) out.outcome = LaunchEnded::Outcome::NotStarted;
+    if (!has_run && !find_only) {
       ++entry.runs;
+      ++entry.runs_in_run;
       entry.running = true;
     }
     machine_.moved.notify_all();
     return out;
+  }
+
+  HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token) override {
+    const std::lock_guard lock(machine_.mutex);
+    auto& entry = machine_.containers[key(task, container)];
+    ++entry.checks;
+    machine_.moved.notify_all();
+    return {.exit_code = entry.health, .output = "checked"};
   }
 
   void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) override {

@@ -182,6 +182,25 @@ TEST_F(JsonLog, FollowsOverRotations) {
   EXPECT_EQ(seen, written);
 }
 
+TEST_F(JsonLog, GoesOnInTheNextLifeOfTheContainer) {
+  auto reader = JsonLogReader::open(path_);
+  ASSERT_TRUE(reader);
+  Lines seen;
+  Lines written;
+  for (int life = 0; life < 3; ++life) {
+    auto log = writer(400, 3);  // another monitor over the same files
+    for (int i = 0; i < 3; ++i) {
+      written.push_back("life " + std::to_string(life) + " line " + std::to_string(i));
+      log.write(Stream::Stdout, written.back() + "\n", (life * 10 + i) * kSecond);
+    }
+    log.finish((life * 10 + 5) * kSecond);
+    for (auto& line : all(*reader)) seen.push_back(std::move(line));
+  }
+  EXPECT_EQ(seen, written);
+  EXPECT_EQ(read({.tail_lines = 4}), (Lines{written.end() - 4, written.end()}));
+  EXPECT_EQ(read({.since_ns = 12 * kSecond}), (Lines{written.end() - 4, written.end()}));
+}
+
 TEST_F(JsonLog, GoesOnWhereAFileWasLost) {
   auto log = writer(200, 1);
   log.write(Stream::Stdout, "first\n", kSecond);

@@ -24,7 +24,7 @@ umoci new --image image:1 >/dev/null
 umoci unpack --image image:1 bundle >/dev/null
 mkdir -p bundle/rootfs/{bin,etc,www,tmp}
 cp "$(command -v busybox)" bundle/rootfs/bin/busybox
-for name in sh echo sleep httpd nc id env cat true false head dd kill hostname pwd touch ls; do
+for name in sh echo sleep httpd nc id env cat true false head tr dd kill hostname pwd touch ls; do
   ln -s busybox bundle/rootfs/bin/$name
 done
 echo 'app:x:1234:1234::/home/app:/bin/sh' >bundle/rootfs/etc/passwd

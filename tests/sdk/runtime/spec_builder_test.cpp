@@ -72,6 +72,25 @@ TEST(SpecBuilder, ClampsOpenFilesToWhatThisProcessMayHandOn) {
   EXPECT_EQ(config(plain()).at_pointer("/process/rlimits/0/hard"), 65'536);
 }
 
+TEST(SpecBuilder, TellsWhatTheHostCannotGiveInFull) {
+  auto spec = plain();
+  spec.options.rlimits = {{.name = "nofile", .soft = 10, .hard = 30'000}, {.name = "nproc", .soft = 1, .hard = 2}};
+  spec.options.rights.add = std::uint64_t{1} << CAP_SYS_ADMIN;
+  spec.options.max_swap = 1;
+  spec.options.swappiness = 1;
+  EXPECT_TRUE(lowered_wishes(spec, {}).empty());
+  HostAbilities host;
+  host.nofile_hard = 20'000;
+  host.bounding_caps = std::uint64_t{1} << CAP_KILL;
+  host.unified_cgroups = true;
+  host.swap_accounting = false;
+  EXPECT_EQ(lowered_wishes(spec, host),
+            (std::vector<std::string>{"ulimit nofile: 30000 lowered to 20000, the agent's own limit",
+                                      "capability SYS_ADMIN is not given: the agent does not have it",
+                                      "swappiness is not set: cgroup v2 has none",
+                                      "maxSwap is not set: this host does not account for swap"}));
+}
+
 TEST(SpecBuilder, DeniesDevicesButTheHarmlessOnes) {
   const auto all = config(plain());
   const auto first = all.at_pointer("/linux/resources/devices/0").as_object();

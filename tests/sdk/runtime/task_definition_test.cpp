@@ -17,6 +17,15 @@ using ::testing::ElementsAre;
 using ::testing::Not;
 using testing::request_of;
 
+v1::TaskInterface an_interface() {
+  v1::TaskInterface interface;
+  interface.set_address("10.64.0.4");
+  interface.set_prefix_length(20);
+  interface.set_gateway("10.64.0.1");
+  interface.set_mac_address("02:be:0a:40:00:04");
+  return interface;
+}
+
 class TaskDefinition : public ::testing::Test {
  protected:
   v1::ecs::ContainerDefinition& definition() {
@@ -177,7 +186,14 @@ TEST_F(TaskDefinition, ReadsPortsByNetworkMode) {
   request.mutable_definition()->set_network_mode("none");
   EXPECT_FALSE(read_ports(request, 0));
   request.mutable_definition()->set_network_mode("awsvpc");
-  EXPECT_EQ(refused_member(), "networkMode");
+  EXPECT_EQ(refused_member(), "task_interface");
+  *request.mutable_task_interface() = an_interface();
+  EXPECT_EQ(refused_member(), "containerDefinitions[0].portMappings[0].hostPort")
+      << "8080, and not the container's 80";
+  mapping->clear_host_port();
+  EXPECT_EQ((*read_ports(request, 0))[0].host_port, 80);
+  request.mutable_task_interface()->set_address("10.0.0");
+  EXPECT_EQ(refused_member(), "task_interface.address");
 }
 
 TEST_F(TaskDefinition, ReadsTheOptionsOfJsonFile) {
@@ -192,25 +208,24 @@ TEST_F(TaskDefinition, ReadsTheOptionsOfJsonFile) {
   (*log.mutable_options())["max-file"] = "0";
   EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.options[max-file]");
   log.mutable_options()->erase("max-file");
-  (*log.mutable_options())["mode"] = "non-blocking";
+  (*log.mutable_options())["mode"] = "maybe";
   EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.options[mode]");
   log.clear_options();
-  log.set_log_driver("awslogs");
+  log.set_log_driver("gelf");
   EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.logDriver");
+  log.set_log_driver("awslogs");
+  EXPECT_EQ(refused_member(), "containerDefinitions[0].logConfiguration.options[awslogs-group]");
 }
 
 TEST_F(TaskDefinition, RefusesByNameWhatItDoesNotActOn) {
   EXPECT_EQ(refused_member(), "");
-  definition().mutable_health_check()->add_command("CMD");
-  EXPECT_EQ(refused_member(), "containerDefinitions[0].healthCheck");
-  definition().clear_health_check();
-  definition().set_privileged(false);
+  request.mutable_definition()->set_enable_fault_injection(false);
   EXPECT_EQ(refused_member(), "") << "asking for nothing is fine";
-  definition().set_privileged(true);
-  EXPECT_EQ(refused_member(), "containerDefinitions[0].privileged");
-  definition().clear_privileged();
-  request.mutable_definition()->add_volumes()->set_name("v");
-  EXPECT_EQ(refused_member(), "volumes");
+  request.mutable_definition()->set_enable_fault_injection(true);
+  EXPECT_EQ(refused_member(), "enableFaultInjection");
+  request.mutable_definition()->clear_enable_fault_injection();
+  definition().add_credential_specs("x");
+  EXPECT_EQ(refused_member(), "containerDefinitions[0].credentialSpecs");
 }
 
 TEST_F(TaskDefinition, RefusesATaskMadeForAnotherArchitecture) {

@@ -141,7 +141,7 @@ class Place {
     for (const auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
       if (entry.path().filename().string().starts_with(name_ + "_")) found.push_back(entry.path());
     }
-    for (const char* part : {"tasks", "runtime/containers", "runtime/runtime"}) {
+    for (const char* part : {"tasks", "volumes/task", "runtime/containers", "runtime/runtime"}) {
       for (const auto& entry : std::filesystem::directory_iterator(data_dir() / part, error)) {
         if (entry.is_directory()) found.push_back(entry.path());
       }

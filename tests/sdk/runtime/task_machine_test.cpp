@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "sdk/runtime/task/text.hpp"
 #include "tests/sdk/runtime/task_support.hpp"
@@ -39,9 +40,13 @@ class Driven {
     LaunchEnded fact;
     fact.container = i;
     fact.outcome = LaunchEnded::Outcome::Started;
+    fact.run = run_of(i);
     tell(fact);
   }
-  void exited(std::size_t i, int code) { tell(Exited{.container = i, .exit_code = code, .at_ms = now}); }
+  void exited(std::size_t i, int code) {
+    tell(Exited{.container = i, .exit_code = code, .at_ms = now, .run = run_of(i)});
+  }
+  [[nodiscard]] std::uint32_t run_of(std::size_t i) const { return state.containers(static_cast<int>(i)).restart_count(); }
   void removed(std::size_t i) { tell(RemoveEnded{i, true}); }
   [[nodiscard]] std::vector<Action> actions() const { return wanted(plan, state, {now}); }
   [[nodiscard]] bool wants(Kind kind, std::size_t i) const {
@@ -332,10 +337,15 @@ std::vector<Box> random_boxes(std::mt19937& random) {
     Box box{.name = "c" + std::to_string(i), .essential = i + 1 == count || random() % 3 == 0};
     box.stop_timeout = static_cast<int>(random() % 4);
     box.start_timeout = static_cast<int>(random() % 3);
+    box.health = random() % 2 == 0;
+    box.start_period = static_cast<int>(random() % 3);
+    box.restart_period = static_cast<int>(random() % 4) - 1;
     for (std::size_t j = 0; j < i; ++j) {
       if (random() % 3 != 0) continue;
-      const char* const any[] = {"START", "COMPLETE", "SUCCESS"};
-      box.needs.push_back({"c" + std::to_string(j), boxes[j].essential ? "START" : any[random() % 3]});
+      std::vector<std::string> any = {"START"};
+      if (boxes[j].health) any.emplace_back("HEALTHY");
+      if (!boxes[j].essential) any.insert(any.end(), {"COMPLETE", "SUCCESS"});
+      box.needs.push_back({"c" + std::to_string(j), any[random() % any.size()]});
     }
     boxes.push_back(box);
   }
@@ -344,12 +354,16 @@ std::vector<Box> random_boxes(std::mt19937& random) {
 
 // The world as the machine cannot see it: what really ran.
 struct World {
-  std::vector<int> runs;
+  explicit World(std::size_t containers) : runs(containers), running(containers) {}
+  std::vector<std::set<std::uint32_t>> runs;  // of each container, those that began
   std::vector<bool> running;
+  bool twice = false;
 };
 
-Fact answer(const Action& action, World& world, std::mt19937& random, std::int64_t now) {
+Fact answer(const Action& action, World& world, std::mt19937& random, const Driven& task) {
   const std::size_t i = action.container;
+  const std::int64_t now = task.now;
+  const std::uint32_t run = action.kind == Kind::Cleanup ? 0 : task.run_of(i);
   switch (action.kind) {
     case Kind::Pull:
       return PullEnded{.container = i, .failure = random() % 10 == 0 ? "CannotPullContainerError: x" : "",
@@ -358,12 +372,13 @@ Fact answer(const Action& action, World& world, std::mt19937& random, std::int64
     case Kind::FindLaunch: {
       LaunchEnded fact;
       fact.container = i;
-      if (world.runs[i] > 0) {
+      fact.run = run;
+      if (world.runs[i].contains(run)) {
         fact.outcome = LaunchEnded::Outcome::Started;
       } else if (action.kind == Kind::FindLaunch) {
         fact.outcome = LaunchEnded::Outcome::NotStarted;
       } else if (random() % 8 != 0) {
-        ++world.runs[i];
+        world.twice = world.twice || world.running[i] || !world.runs[i].insert(run).second;
         world.running[i] = true;
         fact.outcome = LaunchEnded::Outcome::Started;
       }
@@ -371,7 +386,8 @@ Fact answer(const Action& action, World& world, std::mt19937& random, std::int64
     }
     case Kind::Watch:
       world.running[i] = false;
-      return Exited{.container = i, .exit_code = static_cast<int>(random() % 2)};
+      return Exited{.container = i, .exit_code = static_cast<int>(random() % 2), .at_ms = now, .run = run};
+    case Kind::CheckHealth: return HealthChecked{i, {static_cast<int>(random() % 2), "out", now}, run};
     case Kind::Signal: return SignalEnded{i, false, random() % 4 != 0};
     case Kind::Kill: return SignalEnded{i, true, random() % 4 != 0};
     case Kind::Remove: return RemoveEnded{i, random() % 4 != 0};
@@ -383,7 +399,12 @@ Fact answer(const Action& action, World& world, std::mt19937& random, std::int64
 void check_step(const Driven& task, const TaskState& before, unsigned seed) {
   ASSERT_LE(report(task.request, before).phase(), task.told().phase()) << "seed " << seed;
   for (int i = 0; i < before.containers_size(); ++i) {
-    ASSERT_LE(before.containers(i).phase(), task.state.containers(i).phase()) << "seed " << seed;
+    const auto stands = [i](const TaskState& state) {
+      return std::pair(state.containers(i).restart_count(), state.containers(i).phase());
+    };
+    ASSERT_LE(stands(before), stands(task.state)) << "seed " << seed;
+    ASSERT_FALSE(before.stop_wanted() && before.containers(i).restart_count() < task.state.containers(i).restart_count())
+        << "seed " << seed;
     const bool begun = before.containers(i).phase() < ContainerState::PHASE_LAUNCHING &&
                        task.state.containers(i).phase() == ContainerState::PHASE_LAUNCHING;
     ASSERT_FALSE(begun && before.stop_wanted()) << "seed " << seed;
@@ -394,7 +415,7 @@ void check_step(const Driven& task, const TaskState& before, unsigned seed) {
 void live(unsigned seed) {
   std::mt19937 random(seed);
   Driven task(random_boxes(random));
-  World world{std::vector<int>(task.plan.containers.size()), std::vector<bool>(task.plan.containers.size())};
+  World world(task.plan.containers.size());
   for (int steps = 0; !is_over(task.state); ++steps) {
     ASSERT_LT(steps, 2'000) << "does not end; seed " << seed;
     const TaskState before = task.state;
@@ -406,7 +427,7 @@ void live(unsigned seed) {
     } else if (actions.empty()) {
       task.pass(static_cast<std::int64_t>(random() % 2'000));
     } else {
-      const Fact fact = answer(actions[random() % actions.size()], world, random, task.now);
+      const Fact fact = answer(actions[random() % actions.size()], world, random, task);
       const bool lost = random() % 5 == 0;
       if (lost && !std::holds_alternative<Exited>(fact)) {
         TaskState read_again;
@@ -420,12 +441,13 @@ void live(unsigned seed) {
     check_step(task, before, seed);
   }
   for (std::size_t i = 0; i < world.runs.size(); ++i) {
-    ASSERT_LE(world.runs[i], 1) << "seed " << seed;
+    ASSERT_FALSE(world.twice) << "seed " << seed;
+    ASSERT_LE(world.runs[i].size(), 1 + task.told().containers(static_cast<int>(i)).restart_count()) << "seed " << seed;
     ASSERT_FALSE(world.running[i]) << "stopped task with a running container; seed " << seed;
     const v1::ContainerReport told = task.told().containers(static_cast<int>(i));
     ASSERT_EQ(told.last_status(), "STOPPED") << "seed " << seed;
     const bool refused_143 = told.exit_code() == 143 && !told.reason().empty();
-    ASSERT_TRUE(told.has_exit_code() == (world.runs[i] == 1) || refused_143) << "seed " << seed;
+    ASSERT_TRUE(told.has_exit_code() == !world.runs[i].empty() || refused_143) << "seed " << seed;
   }
   ASSERT_FALSE(task.told().stopped_reason().empty()) << "seed " << seed;
 }
@@ -443,13 +465,13 @@ TEST(TaskMachineProperties, TheSameHistoryGivesTheSameState) {
     for (int round = 0; round < 2; ++round) {
       std::mt19937 random(seed);
       Driven task(random_boxes(random));
-      World world{std::vector<int>(task.plan.containers.size()), std::vector<bool>(task.plan.containers.size())};
+      World world(task.plan.containers.size());
       for (int steps = 0; steps < 60; ++steps) {
         const auto actions = task.actions();
         if (actions.empty()) {
           task.pass(500);
         } else {
-          task.tell(answer(actions[random() % actions.size()], world, random, task.now));
+          task.tell(answer(actions[random() % actions.size()], world, random, task));
         }
       }
       if (round == 0) first = task.state.SerializeAsString();

@@ -62,10 +62,33 @@ TEST(TaskPlan, RefusesToWaitForTheEndOfAnEssentialContainer) {
             "containerDefinitions[1].dependsOn[0].condition");
 }
 
-TEST(TaskPlan, RefusesHealthyByName) {
+TEST(TaskPlan, RefusesToWaitForTheHealthOfAContainerWithoutACheck) {
   const auto error = refusal({{.name = "a", .essential = false}, {.name = "b", .needs = {{"a", "HEALTHY"}}}});
-  EXPECT_EQ(error.status, BERTH_UNIMPLEMENTED);
-  EXPECT_THAT(error.message, HasSubstr("HEALTHY"));
+  EXPECT_EQ(error.status, BERTH_INVALID);
+  EXPECT_THAT(error.message, HasSubstr("no health check"));
+  EXPECT_EQ(error.field, "containerDefinitions[1].dependsOn[0].condition");
+}
+
+TEST(TaskPlan, MayWaitForTheHealthOfAnEssentialContainer) {
+  auto request = request_of({{.name = "db"}, {.name = "web", .needs = {{"db", "HEALTHY"}}}});
+  for (const char* word : {"CMD-SHELL", "true"}) {
+    request.mutable_definition()->mutable_container_definitions(0)->mutable_health_check()->add_command(word);
+  }
+  const auto plan = plan_task(request, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->containers[1].depends_on[0].condition, Condition::Healthy);
+  EXPECT_THAT(plan->containers[0].health->args, ::testing::ElementsAre("/bin/sh", "-c", "true"));
+}
+
+TEST(TaskPlan, RefusesARestartPolicyWithANegativePeriod) {
+  auto request = request_of({{.name = "a"}});
+  auto& policy = *request.mutable_definition()->mutable_container_definitions(0)->mutable_restart_policy();
+  policy.set_enabled(true);
+  EXPECT_EQ(plan_task(request, {})->containers[0].restart->attempt_period_ms, 300'000) << "ECS's default";
+  policy.set_restart_attempt_period(-1);
+  EXPECT_EQ(plan_task(request, {}).error().field, "containerDefinitions[0].restartPolicy.restartAttemptPeriod");
+  policy.set_enabled(false);
+  EXPECT_FALSE(plan_task(request, {})->containers[0].restart);
 }
 
 TEST(TaskPlan, RefusesATaskWithoutAnEssentialContainer) {
@@ -78,6 +101,21 @@ TEST(TaskPlan, RefusesNamesThatCouldLeaveTheirDirectory) {
 
 TEST(TaskPlan, RefusesTwoContainersOfOneName) {
   EXPECT_EQ(refusal({{.name = "a"}, {.name = "a"}}).field, "containerDefinitions[1].name");
+}
+
+TEST(TaskPlan, WaitsForContainersThatItLinksToAndTakesVolumesFrom) {
+  auto request = request_of({{.name = "web"}, {.name = "db"}, {.name = "disk"}});
+  auto& web = *request.mutable_definition()->mutable_container_definitions(0);
+  web.add_links("db:data");
+  web.add_volumes_from()->set_source_container("disk");
+  const auto plan = plan_task(request, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  ASSERT_EQ(plan->containers[0].depends_on.size(), 2U);
+  EXPECT_EQ(plan->containers[0].depends_on[0].on, 1U);
+  EXPECT_EQ(plan->containers[0].depends_on[1].on, 2U);
+  EXPECT_EQ(plan->containers[0].depends_on[1].condition, Condition::Start);
+  request.mutable_definition()->mutable_container_definitions(1)->add_links("web");
+  EXPECT_FALSE(plan_task(request, {})) << "a cycle";
 }
 
 }  // namespace

@@ -221,6 +221,7 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
       container.add_command("/bin/sh");
       container.add_command("-c");
     }
+    if (options_) add_options(request);
     const std::string where = std::string(bridge_ ? kGateway : "127.0.0.1") + " " + std::to_string(marks_.port());
     request.mutable_definition()->mutable_container_definitions(0)->add_command(
         "echo first | nc " + where);
@@ -231,10 +232,34 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
     std::ofstream(file_, std::ios::binary) << request.SerializeAsString();
   }
 
+  // Shared namespaces, and volumes of each kind that the host has to make, fill or mount.
+  static void add_options(v1::StartTaskRequest& request) {
+    auto& definition = *request.mutable_definition();
+    definition.set_pid_mode("task");
+    definition.set_ipc_mode("task");
+    definition.add_volumes()->set_name("pages");
+    auto& mounted = *definition.add_volumes();
+    mounted.set_name("mounted");
+    auto& docker = *mounted.mutable_docker_volume_configuration();
+    docker.set_scope("shared");
+    docker.set_autoprovision(true);
+    (*docker.mutable_driver_opts())["type"] = "tmpfs";
+    (*docker.mutable_driver_opts())["device"] = "tmpfs";
+    for (auto& container : *definition.mutable_container_definitions()) {
+      for (const auto& [volume, path] : {std::pair("pages", "/www"), std::pair("mounted", "/mounted")}) {
+        auto& point = *container.add_mount_points();
+        point.set_source_volume(volume);
+        point.set_container_path(path);
+      }
+    }
+  }
+
   static Registry* registry_;
   static constexpr std::string_view kBridge = "bridge ";
+  static constexpr std::string_view kOptions = "options ";
   const bool bridge_ = std::string_view(GetParam()).starts_with(kBridge);
-  const std::string point_ = GetParam() + (bridge_ ? kBridge.size() : 0);
+  const bool options_ = std::string_view(GetParam()).starts_with(kOptions);
+  const std::string point_ = GetParam() + (bridge_ ? kBridge.size() : options_ ? kOptions.size() : 0);
   Place place_{"crash", BERTH_TEST_MONITOR};
   StartMarks marks_{bridge_ ? kGateway : "127.0.0.1"};
   fs::path file_;
@@ -262,6 +287,39 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
     ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_RUNNING)) << agent.transcript();
     ASSERT_TRUE(marks_.await_living(1));
   }
+  agent.tell(std::string("stop ") + kTaskId);
+  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
+  EXPECT_EQ(marks_.starts("first"), 1);
+  EXPECT_EQ(marks_.starts("web"), 1);
+  EXPECT_TRUE(marks_.await_living(0));
+  agent.tell(std::string("forget ") + kTaskId);
+  agent.tell("quit");
+  EXPECT_FALSE(agent.was_killed());
+  EXPECT_THAT(place_.leftovers(), IsEmpty());
+}
+
+using TasksRestartCrash = TasksCrash;
+
+// A container that ends once and is started again by its policy: two starts, whatever dies in between.
+TEST_P(TasksRestartCrash, RestartsOnceAndRunsNothingTwice) {
+  auto request = request_of({{.name = "web", .restart_period = 0}});
+  auto& container = *request.mutable_definition()->mutable_container_definitions(0);
+  container.set_image(registry_->image());
+  container.set_memory(32);
+  request.mutable_definition()->set_network_mode("host");
+  const std::string where = "127.0.0.1 " + std::to_string(marks_.port());
+  const std::string script = "[ -e /tmp/ran ] || { touch /tmp/ran; echo first | nc " + where +
+                             "; exit 1; }; trap 'exit 7' TERM; (echo web; exec sleep 1000) | nc " + where + " & wait";
+  for (const std::string& word : {std::string("/bin/sh"), std::string("-c"), script}) container.add_command(word);
+  std::ofstream(file_, std::ios::binary) << request.SerializeAsString();
+  {
+    Agent agent(place_, *registry_, point_);
+    agent.tell("start " + file_.string());
+    ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
+  }
+  Agent agent(place_, *registry_, "");
+  ASSERT_TRUE(agent.await("open")) << agent.transcript();
+  ASSERT_TRUE(marks_.await_living(1));
   agent.tell(std::string("stop ") + kTaskId);
   ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
   EXPECT_EQ(marks_.starts("first"), 1);
@@ -336,8 +394,17 @@ INSTANTIATE_TEST_SUITE_P(
                       "task.after_runtime_remove:2", "task.after_remove:2", "task.before_cleanup", "task.after_cleanup",
                       "bridge task.before_attach", "bridge task.after_attach", "bridge task.before_create",
                       "bridge task.after_create", "bridge task.after_launch:2", "bridge task.after_runtime_remove:2",
-                      "bridge task.before_cleanup"),
+                      "bridge task.before_cleanup", "options volume.while_filling", "options volume.after_hold",
+                      "options volume.after_mount", "options task.after_namespaces", "options task.after_create",
+                      "options task.after_launch:2", "options task.before_cleanup", "options task.before_volumes",
+                      "options volume.before_removal", "options task.after_cleanup"),
     test_name);
+INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksRestartCrash,
+                         ::testing::Values("task.before_commit:4", "task.after_commit:4", "task.before_commit:5",
+                                           "task.after_commit:5", "task.before_launch:2", "task.before_attach:2",
+                                           "task.after_attach:2", "task.before_create:2", "task.after_create:2",
+                                           "task.after_launch:2"),
+                         test_name);
 INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksMonitorCrash,
                          ::testing::Values("task.after_create", "bridge task.after_create:2"), test_name);
 

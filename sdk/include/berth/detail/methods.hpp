@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "berth/credentials.hpp"
 #include "berth/host_role.hpp"
 #include "berth/launch_type.hpp"
 #include "berth/registry.hpp"
@@ -137,6 +138,13 @@ template <std::derived_from<Registry> Mine>
   using Base = Registry;
   return std::array{offer<Base, &Base::mirrors, &Mine::mirrors>(v1::METHOD_REGISTRY_MIRRORS),
                     offer<Base, &Base::authorize, &Mine::authorize>(v1::METHOD_REGISTRY_AUTHORIZE)};
+}
+
+template <std::derived_from<Credentials> Mine>
+[[nodiscard]] constexpr auto methods_of() {
+  using Base = Credentials;
+  return std::array{offer<Base, &Base::assume_role, &Mine::assume_role>(
+      v1::METHOD_CREDENTIALS_ASSUME_ROLE)};
 }
 
 }  // namespace berth::sdk::detail

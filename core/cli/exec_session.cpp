@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/cli/exec_session.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+#include <optional>
+
+#include "core/cli/exec_ends.hpp"
+#include "core/cli/terminal.hpp"
+#include "core/model/exec_frames.hpp"
+
+namespace berth::cli {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace bw = boost::beast::websocket;
+using beast::error_code;
+using Plain = beast::tcp_stream;
+using Tls = beast::ssl_stream<beast::tcp_stream>;
+
+constexpr std::uint32_t kWindow = 256 * 1024;  // of output that is on its way here
+constexpr std::chrono::seconds kConnect{5};
+constexpr std::chrono::seconds kHandshake{30};
+constexpr std::chrono::seconds kIdle{75};
+
+struct Address {
+  bool tls = false;
+  std::string host;  // without brackets
+  std::string port;
+  std::string named;  // as the Host header says it
+};
+
+Address address_of(const std::string& url) {
+  Address address;
+  const auto scheme = url.find("://");
+  address.tls = url.starts_with("https://");
+  std::string rest = scheme == std::string::npos ? url : url.substr(scheme + 3);
+  rest = rest.substr(0, rest.find('/'));
+  address.named = rest;
+  const auto colon = rest.rfind(':');
+  const bool has_port = colon != std::string::npos && rest.find(']', colon) == std::string::npos;
+  address.host = has_port ? rest.substr(0, colon) : rest;
+  address.port = has_port ? rest.substr(colon + 1) : address.tls ? "443" : "80";
+  if (address.host.starts_with('[')) address.host = address.host.substr(1, address.host.size() - 2);
+  return address;
+}
+
+const char* name_of(int signo) {
+  return signo == SIGINT ? "INT" : "TERM";
+}
+
+template <typename Stream>
+class Session {
+ public:
+  Session(asio::io_context& io, bw::stream<Stream>& socket, const ApiOptions& api,
+          const ExecWish& wish)
+      : io_(io), socket_(socket), api_(api), wish_(wish), wake_(io), signals_(io) {}
+
+  asio::awaitable<void> run() {
+    if (!co_await connect()) co_return;
+    std::optional<RawTerminal> raw;
+    if (wish_.terminal) raw.emplace();
+    writer_.emplace([this](std::uint32_t bytes) { post(exec::Credit{bytes}); });
+    if (wish_.input) {
+      reader_.emplace([this](std::string piece) {
+        if (piece.empty()) return post(exec::EndOfInput{});
+        post(exec::Data{std::move(piece)});
+      });
+    }
+    listen_to_signals();
+    outbox_.push_back(exec::Credit{kWindow});
+    asio::co_spawn(io_, talk(), asio::detached);
+    co_await hear();
+    done_ = true;
+    reader_.reset();
+    writer_.reset();
+    error_code ignored;
+    signals_.cancel(ignored);
+    wake_.cancel();
+    beast::get_lowest_layer(socket_).close();
+  }
+
+  [[nodiscard]] Result<int> outcome() const { return outcome_; }
+
+ private:
+  static auto into(error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
+
+  void fail_with(const std::string& why) {
+    outcome_ = fail(Errc::Unavailable, "cannot reach the API at " + api_.url + ": " + why + ".");
+  }
+
+  asio::awaitable<bool> connect() {
+    const Address address = address_of(api_.url);
+    error_code ec;
+    asio::ip::tcp::resolver resolver(io_);
+    const auto found = co_await resolver.async_resolve(address.host, address.port, into(ec));
+    auto& lowest = beast::get_lowest_layer(socket_);
+    lowest.expires_after(kConnect);
+    if (!ec) co_await lowest.async_connect(found, into(ec));
+    if (ec) {
+      fail_with(ec.message());
+      co_return false;
+    }
+    lowest.socket().set_option(asio::ip::tcp::no_delay(true), ec);
+    if constexpr (std::is_same_v<Stream, Tls>) {
+      auto& tls = socket_.next_layer();
+      if (!SSL_set_tlsext_host_name(tls.native_handle(), address.host.c_str())) co_return false;
+      tls.set_verify_callback(asio::ssl::host_name_verification(address.host));
+      co_await tls.async_handshake(asio::ssl::stream_base::client, into(ec));
+      if (ec) {
+        fail_with(ec.message() + " (name the certificate authority that signed it by --ca)");
+        co_return false;
+      }
+    }
+    lowest.expires_never();
+    co_return co_await upgrade(address);
+  }
+
+  asio::awaitable<bool> upgrade(const Address& address) {
+    const GetRequest request{address.named, "/berth/v1/exec", wish_.query};
+    const SignedHeaders headers = sign_get(request, api_, std::time(nullptr));
+    socket_.set_option(bw::stream_base::timeout{kHandshake, kIdle, true});
+    socket_.set_option(bw::stream_base::decorator([&headers](bw::request_type& message) {
+      message.set("X-Amz-Date", headers.date);
+      message.set(beast::http::field::authorization, headers.authorization);
+      message.set(beast::http::field::sec_websocket_protocol, exec::kSubprotocol);
+    }));
+    socket_.read_message_max(exec::kMessageMax);
+    socket_.binary(true);
+    bw::response_type response;
+    error_code ec;
+    co_await socket_.async_handshake(response, address.named,
+                                     request.path + "?" + query_text(request.query), into(ec));
+    if (!ec) co_return true;
+    if (ec == bw::error::upgrade_declined) {
+      outcome_ = refusal(static_cast<long>(response.result_int()), response.body());
+    } else {
+      fail_with(ec.message());
+    }
+    co_return false;
+  }
+
+  // From any thread.
+  void post(exec::Frame frame) {
+    asio::post(io_, [this, frame = std::move(frame)]() mutable {
+      outbox_.push_back(std::move(frame));
+      wake_.cancel();
+    });
+  }
+
+  asio::awaitable<void> talk() {
+    while (!done_) {
+      error_code ec;
+      if (outbox_.empty()) {
+        wake_.expires_at(asio::steady_timer::time_point::max());
+        co_await wake_.async_wait(into(ec));
+        continue;
+      }
+      const std::string message = exec::encode(outbox_.front());
+      outbox_.pop_front();
+      co_await socket_.async_write(asio::buffer(message), into(ec));
+      if (ec) co_return;  // the reading side tells
+    }
+  }
+
+  asio::awaitable<void> hear() {
+    outcome_ = fail(Errc::Unavailable, "the control plane was lost; the command is ended.");
+    beast::flat_buffer buffer;
+    for (;;) {
+      error_code ec;
+      co_await socket_.async_read(buffer, into(ec));
+      if (ec) {
+        if (!socket_.reason().reason.empty() && !ended_) {
+          const auto& why = socket_.reason().reason;
+          outcome_ = fail(Errc::Unavailable, "the control plane ended the session: " +
+                                                 std::string(why.data(), why.size()));
+        }
+        co_return;
+      }
+      const auto data = buffer.data();
+      auto frame = exec::decode({static_cast<const char*>(data.data()), data.size()});
+      buffer.consume(buffer.size());
+      if (frame) take(std::move(*frame));
+    }
+  }
+
+  void take(exec::Frame frame) {
+    if (auto* data = std::get_if<exec::Data>(&frame)) {
+      writer_->write(STDOUT_FILENO, std::move(data->bytes));
+    } else if (auto* errors = std::get_if<exec::Errors>(&frame)) {
+      writer_->write(STDERR_FILENO, std::move(errors->bytes));
+    } else if (const auto* credit = std::get_if<exec::Credit>(&frame)) {
+      if (reader_) reader_->grant(credit->bytes);
+    } else if (const auto* exit = std::get_if<exec::Exit>(&frame)) {
+      end(exit->code);
+    } else if (const auto* failure = std::get_if<exec::Failure>(&frame)) {
+      end(fail(Errc::Unavailable, failure->message));
+    }
+  }
+
+  void end(Result<int> outcome) {
+    outcome_ = std::move(outcome);
+    ended_ = true;
+  }
+
+  void listen_to_signals() {
+    error_code ignored;
+    signals_.add(SIGINT, ignored);
+    signals_.add(SIGTERM, ignored);
+    if (wish_.terminal) signals_.add(SIGWINCH, ignored);
+    if (wish_.terminal) signals_.add(SIGHUP, ignored);
+    await_signal();
+  }
+
+  void await_signal() {
+    signals_.async_wait([this](error_code ec, int signo) {
+      if (ec || done_) return;
+      if (signo == SIGWINCH) {
+        const TerminalSize size = terminal_size(STDIN_FILENO);
+        post(exec::Resize{size.rows, size.columns});
+      } else if (wish_.terminal) {
+        end(128 + signo);
+        beast::get_lowest_layer(socket_).close();
+      } else {
+        post(exec::Signal{name_of(signo)});
+      }
+      await_signal();
+    });
+  }
+
+  asio::io_context& io_;
+  bw::stream<Stream>& socket_;
+  const ApiOptions& api_;
+  const ExecWish& wish_;
+  asio::steady_timer wake_;
+  asio::signal_set signals_;
+  std::deque<exec::Frame> outbox_;
+  std::optional<OutputWriter> writer_;
+  std::optional<InputReader> reader_;
+  Result<int> outcome_ = 0;
+  bool ended_ = false;
+  bool done_ = false;
+};
+
+template <typename Stream>
+Result<int> run_on(asio::io_context& io, bw::stream<Stream>& socket, const ApiOptions& api,
+                   const ExecWish& wish) {
+  Session<Stream> session(io, socket, api, wish);
+  asio::co_spawn(io, session.run(), asio::detached);
+  io.run();
+  return session.outcome();
+}
+
+}  // namespace
+
+Result<int> run_exec(const ApiOptions& api, const ExecWish& wish) {
+  asio::io_context io(1);
+  if (!api.url.starts_with("https://")) {
+    bw::stream<Plain> socket(io);
+    return run_on(io, socket, api, wish);
+  }
+  asio::ssl::context context(asio::ssl::context::tls_client);
+  error_code ec;
+  context.set_default_verify_paths(ec);
+  if (!api.ca_file.empty()) context.load_verify_file(api.ca_file, ec);
+  if (ec)
+    return fail(Errc::Invalid,
+                "cannot read the certificates in " + api.ca_file + ": " + ec.message());
+  context.set_verify_mode(asio::ssl::verify_peer);
+  bw::stream<Tls> socket(io, context);
+  return run_on(io, socket, api, wish);
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/control/removals.hpp"
+
+#include <string>
+#include <utility>
+
+#include "berth/v1/launch.pb.h"
+#include "berth/v1/plugin.pb.h"
+
+namespace berth::control {
+
+void Removals::remove(const RemoveAgent& command, Reply reply) {
+  const NodeId id(command.agent);
+  const ContainerInstancePtr instance = desk_.state().instance(id);
+  if (!instance || instance->status == InstanceStatus::Inactive) {
+    return desk_.answer(reply, fail(Errc::NotFound, "There is no agent '" + command.agent + "'.",
+                                    Subject::ContainerInstance, command.agent));
+  }
+  const TaskCounts counts = desk_.state().counts_on(id);
+  if (const int tasks = counts.running + counts.pending; tasks > 0 && !command.force) {
+    return desk_.answer(reply,
+                        fail(Errc::Precondition,
+                             "Agent '" + command.agent + "' has " + std::to_string(tasks) +
+                                 (tasks == 1 ? " task" : " tasks") +
+                                 ": stop them first, or remove it by force, which ends them.",
+                             Subject::ContainerInstance, command.agent));
+  }
+  v1::UpdateNodeRequest request;
+  request.set_node_id(command.agent);
+  request.set_wish(v1::UpdateNodeRequest::WISH_DEREGISTER);
+  plugins_.call({instance->plugin, v1::METHOD_LAUNCH_UPDATE_NODE, request.SerializeAsString()},
+                [this, id, reply = std::move(reply)](const Result<std::string>& done) {
+                  if (!done) return desk_.answer(reply, tl::unexpected(done.error()));
+                  desk_.answer(reply, Answer(RemoveAgentAnswer{id}));
+                });
+}
+
+}  // namespace berth::control

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// One service: from its counts by a decision to stops, starts and records.
+#include <algorithm>
+
+#include "core/control/services/services.hpp"
+
+namespace berth::control {
+namespace {
+
+// In one tick; more would keep the loop from everything else.
+constexpr int kMaxStartsAtOnce = 256;
+
+Percentages percentages_of(const model::StoredService& service) {
+  const auto& configuration = service.deployment_configuration();
+  return {configuration.minimum_healthy_percent(), configuration.maximum_percent()};
+}
+
+int desired_of(const Service& service) {
+  return service.active() ? service.data.desired_count() : 0;
+}
+
+}  // namespace
+
+void Services::bring_on(const ServiceId& id, Entry& entry) {
+  if (rooms_.desk.state().service(id)->active()) {
+    rooms_.rollouts.break_if_due(id, rules_.threshold);
+  }
+  Current now;
+  now.service = rooms_.desk.state().service(id);
+  now.primary = rooms_.desk.state().deployment(id, DeploymentNumber(now.service->data.primary()));
+  BERTH_ASSERT(now.primary != nullptr);
+  if (now.service->data.daemon()) {
+    daemon(now, entry);
+  } else {
+    replica(now, entry);
+  }
+  settle(now, entry);
+}
+
+std::vector<DeploymentNumber> Services::old_ones(const Current& now, const Entry& entry) const {
+  std::vector<std::pair<std::int64_t, DeploymentNumber>> by_age;
+  for (const DeploymentNumber& number : entry.roster.deployments()) {
+    if (number == now.primary->number) continue;
+    const ServiceDeploymentPtr one = rooms_.desk.state().deployment(now.service->id, number);
+    by_age.emplace_back(one ? one->data.created_at().ms() : 0, number);
+  }
+  std::sort(by_age.begin(), by_age.end());
+  std::vector<DeploymentNumber> old;
+  for (auto& [at, number] : by_age) old.push_back(std::move(number));
+  return old;
+}
+
+ReplicaPicture Services::picture_of(const Current& now, const Entry& entry,
+                                    const std::vector<DeploymentNumber>& old) const {
+  ReplicaPicture picture;
+  picture.desired = desired_of(*now.service);
+  picture.bounds = rules_.bounds(picture.desired, percentages_of(now.service->data));
+  picture.failed = now.primary->failed() && now.service->active();
+  picture.deleting = !now.service->active();
+  picture.primary = entry.roster.team(now.primary->number);
+  for (const DeploymentNumber& number : old) picture.old.push_back(entry.roster.team(number));
+  return picture;
+}
+
+// The throttle, and what else holds starts back for now.
+bool Services::may_start(const Current& now, Entry& entry) {
+  if (!now.service->active() || now.primary->failed()) return false;
+  if (now.primary->data.has_restart_at()) {
+    const Instant at(milliseconds(now.primary->data.restart_at().ms()));
+    if (at > rooms_.desk.now()) {
+      wake_at(now.service->id, entry, at);
+      return false;
+    }
+  }
+  return true;
+}
+
+void Services::replica(const Current& now, Entry& entry) {
+  const std::vector<DeploymentNumber> old = old_ones(now, entry);
+  ReplicaPicture picture = picture_of(now, entry, old);
+  picture.may_start = may_start(now, entry);
+  const ReplicaDecision decision = rules_.replica(picture);
+  std::vector<TaskId> leaving = pick_stops(now, entry, now.primary->number, decision.primary);
+  for (std::size_t i = 0; i < old.size(); ++i) {
+    const auto more = pick_stops(now, entry, old[i], decision.old[i]);
+    leaving.insert(leaving.end(), more.begin(), more.end());
+  }
+  if (decision.start > 0 && !entry.waits) {
+    start(now, entry, std::min(decision.start, kMaxStartsAtOnce));
+    if (decision.start > kMaxStartsAtOnce && !entry.waits) {
+      wake_at(now.service->id, entry, rooms_.desk.now());
+    }
+  }
+  stop(now.service->id, entry, leaving);
+  if (decision.stuck) rooms_.rollouts.say(now.service->id, event_text::stuck(), Repeat::Once);
+  if (decision.blocked_by_protection) {
+    rooms_.rollouts.say(now.service->id, event_text::too_many_protected(now.primary->number),
+                        Repeat::Once);
+  }
+}
+
+// Tasks of older deployments go oldest first. Of the PRIMARY deployment's that serve, it is
+// placement's to say which leave the best rest.
+std::vector<TaskId> Services::pick_stops(const Current& now, const Entry& entry,
+                                         const DeploymentNumber& deployment, const Stops& stops) {
+  std::vector<TaskId> picked;
+  const bool guarded_too = !now.service->active();
+  const bool primary = deployment == now.primary->number;
+  const auto pick = [&](Standing standing, bool draining, int count) {
+    if (count <= 0) return;
+    const Roster::Kind kind{deployment, standing, draining};
+    const bool choose = primary && !draining && standing >= Standing::Starting &&
+                        standing <= Standing::Healthy && now.service->active();
+    const auto wanted = static_cast<std::size_t>(count);
+    std::vector<TaskId> some = entry.roster.pick(
+        kind, {.count = choose ? entry.roster.size() : wanted,
+               .guarded_too = guarded_too || draining || standing == Standing::Unhealthy,
+               .newest_first = primary});
+    if (choose && some.size() > wanted) {
+      const auto call = call_of(now);
+      Result<std::vector<TaskId>> chosen = std::vector<TaskId>();
+      if (call) {
+        const bool planned = entry.routes && entry.routes_of == now.primary->number;
+        Demand demand = demand_of(*call->cluster, call->definition.get(), call->request,
+                                  planned ? entry.routes->front() : Route());
+        demand.service = now.service->id.name.str();
+        chosen = rooms_.placer.choose_to_stop(
+            demand, {.candidates = some, .count = wanted, .dice = rooms_.desk.rng().next()});
+      }
+      // Tasks on nodes that placement does not know now follow, the newest first.
+      std::vector<TaskId> in_order = chosen ? *std::move(chosen) : std::vector<TaskId>();
+      const std::set<TaskId> known(in_order.begin(), in_order.end());
+      for (const TaskId& id : some) {
+        if (in_order.size() >= wanted) break;
+        if (known.count(id) == 0) in_order.push_back(id);
+      }
+      some = std::move(in_order);
+    }
+    some.resize(std::min(some.size(), wanted));
+    picked.insert(picked.end(), some.begin(), some.end());
+  };
+  for (const bool draining : {false, true}) {
+    const Tally& tally = draining ? stops.draining : stops.staying;
+    pick(Standing::Pending, draining, tally.pending);
+    pick(Standing::Unhealthy, draining, tally.unhealthy);
+    pick(Standing::Starting, draining, tally.starting);
+    pick(Standing::Healthy, draining, tally.healthy);
+  }
+  return picked;
+}
+
+void Services::stop(const ServiceId& id, const Entry& entry, const std::vector<TaskId>& tasks) {
+  if (tasks.empty()) return;
+  for (const TaskId& task : tasks) {
+    const Member* member = entry.roster.find(task);
+    if (member == nullptr) continue;
+    const bool unhealthy = member->standing == Standing::Unhealthy;
+    const DeploymentNumber number = member->deployment;
+    if (unhealthy) {
+      rooms_.rollouts.task_ended(*rooms_.desk.state().task(task), TaskEnd::FailedHealth);
+    }
+    const std::string scaled =
+        "Scaling activity initiated by (deployment " + deployment_name(number) + ")";
+    rooms_.tasks.request_stop(task, {StopCode::ServiceSchedulerInitiated,
+                                     unhealthy ? "Task failed container health checks" : scaled});
+    rooms_.delivery.pursue(task);
+  }
+  rooms_.rollouts.say(id, event_text::stopped(tasks));
+}
+
+void Services::daemon(const Current& now, Entry& entry) {
+  look_at_nodes(now.service->id, entry);
+  if (now.service->active() && now.service->data.desired_count() != entry.posts.eligible()) {
+    rooms_.rollouts.edit(now.service->id, [&](model::StoredService& change) {
+      change.set_desired_count(entry.posts.eligible());
+    });
+  }
+  DaemonPicture picture;
+  entry.posts.describe(picture);
+  picture.percentages = percentages_of(now.service->data);
+  picture.failed = now.primary->failed() && now.service->active();
+  picture.may_start = may_start(now, entry);
+  const DaemonDecision decision = rules_.daemon(picture);
+  std::vector<TaskId> leaving;
+  const auto add = [&](const Posts::Tasks& tasks, int count) {
+    for (const auto& [node, id] : tasks) {
+      if (count-- <= 0) break;
+      leaving.push_back(id);
+    }
+  };
+  add(entry.posts.surplus(), decision.stop_surplus);
+  add(entry.posts.unhealthy(), decision.stop_unhealthy);
+  add(entry.posts.outdated_unready(), decision.stop_outdated_unready);
+  add(entry.posts.outdated_healthy(), decision.stop_outdated_healthy);
+  if (decision.start > 0 && !entry.waits) start_on_posts(now, entry);
+  stop(now.service->id, entry, leaving);
+}
+
+void Services::look_at_nodes(const ServiceId& id, Entry& entry) {
+  const std::set<NodeId> nodes = std::move(entry.nodes_to_look_at);
+  entry.nodes_to_look_at.clear();
+  const ServicePtr service = rooms_.desk.state().service(id);
+  const DeploymentNumber primary(service->data.primary());
+  for (const NodeId& node : nodes) {
+    entry.posts.look(node, service->active() && eligible(id, entry, node), entry.roster, primary);
+  }
+}
+
+// What has come of it: deployments that are over, a rollout that is complete, the end of the
+// service.
+void Services::settle(const Current& now, Entry& entry) {
+  const ServiceId& id = now.service->id;
+  const State::Deployments all = rooms_.desk.state().deployments_of(id);
+  bool alone = true;
+  for (const auto& [number, one] : all) {
+    if (one->primary()) continue;
+    const Team team = entry.roster.team(number);
+    const bool over = team.staying.total() + team.draining.total() + team.stopping == 0;
+    alone = alone && over;
+    if (over && one->current()) rooms_.rollouts.retire(id, number);
+  }
+  if (!now.service->active()) {
+    if (!entry.roster.empty()) return;
+    rooms_.rollouts.edit(id, [&](model::StoredService& change) {
+      change.set_status("INACTIVE");
+      change.mutable_inactive_since()->set_ms(rooms_.desk.now().time_since_epoch().count());
+    });
+    rooms_.rollouts.retire(id, now.primary->number);
+    marked_.insert(id);
+    if (inactive_) inactive_(id);
+    return;
+  }
+  const Team team = entry.roster.team(now.primary->number);
+  const int there = team.staying.total() + team.draining.total();
+  const bool steady =
+      alone && !now.primary->failed() &&
+      (now.service->data.daemon() ? entry.posts.steady()
+                                  : team.staying.healthy == now.service->data.desired_count() &&
+                                        there == now.service->data.desired_count());
+  if (!steady) {
+    if (now.service->data.steady()) {
+      rooms_.rollouts.edit(id, [](model::StoredService& change) { change.set_steady(false); });
+    }
+    return;
+  }
+  if (now.primary->in_progress()) rooms_.rollouts.complete(id);
+  if (rooms_.desk.state().service(id)->data.steady()) return;
+  rooms_.rollouts.say(id, event_text::steady());
+  rooms_.rollouts.edit(id, [](model::StoredService& change) { change.set_steady(true); });
+}
+
+}  // namespace berth::control

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/control/services/commands.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/control/canonical.hpp"
+#include "core/control/digest.hpp"
+#include "core/control/names.hpp"
+#include "core/control/run_parts.hpp"
+#include "core/control/services/settings.hpp"
+
+namespace berth::control {
+namespace {
+
+std::string digest_of(model::CreateServiceRequest request) {
+  request.clear_client_token();
+  return sha256(canonical_bytes(request));
+}
+
+Error not_found(const std::string& name) {
+  return {Errc::NotFound, "Service not found.", Subject::Service, name};
+}
+
+bool is_definite(const Error& error) {
+  return !is_retryable(error.code) && error.code != Errc::Internal;
+}
+
+}  // namespace
+
+void ServiceCommands::restore() {
+  for (const auto& [id, service] : rooms_.desk.state().services()) {
+    if (service->inactive()) service_ended(id);
+  }
+}
+
+void ServiceCommands::service_ended(const ServiceId& id) {
+  const ServicePtr service = rooms_.desk.state().service(id);
+  const Instant since(milliseconds(service->data.inactive_since().ms()));
+  const milliseconds kept = rooms_.desk.config().stopped_task_retention;
+  rooms_.desk.alarms().set(since + kept, [this, id, kept] {
+    const ServicePtr now = rooms_.desk.state().service(id);
+    if (!now || !now->inactive()) return;  // made again
+    if (Instant(milliseconds(now->data.inactive_since().ms())) + kept > rooms_.desk.now()) return;
+    rooms_.desk.erase_service(id);
+  });
+}
+
+void ServiceCommands::answer(const Reply& reply, const Result<ServicePtr>& service) {
+  if (!service) return rooms_.desk.answer(reply, tl::unexpected(service.error()));
+  rooms_.desk.answer(reply, Answer(*service));
+}
+
+Result<ServicePtr> ServiceCommands::find(const std::string& cluster,
+                                         const std::string& name) const {
+  auto known = find_cluster(rooms_.desk.state(), cluster, rooms_.desk.config().default_cluster);
+  if (!known) return tl::unexpected(known.error());
+  const ServicePtr service = rooms_.desk.state().service({(*known)->name, ServiceName(name)});
+  if (!service) return tl::unexpected(not_found(name));
+  return service;
+}
+
+void ServiceCommands::check_runnable(const model::RunTaskRequest& request,
+                                     const ClusterPtr& cluster, const TaskDefinitionPtr& definition,
+                                     Then then) {
+  if (const auto zones = rooms_.networks.check(*definition, request); !zones) {
+    return then(tl::unexpected(zones.error()));
+  }
+  auto routes = rooms_.routes.of_request(request, *cluster, definition.get());
+  if (!routes) {
+    // Instances may come later; a launch type that nobody serves will not.
+    if (routes.error().code == Errc::Precondition) return then({});
+    return then(tl::unexpected(routes.error()));
+  }
+  rooms_.routes.plan(*definition, request, *routes, [routes = *routes, then = std::move(then)] {
+    const Route& route = routes->front();
+    if (route.plans.empty() && is_definite(route.refusals.front())) {
+      return then(tl::unexpected(route.refusals.front()));
+    }
+    then({});
+  });
+}
+
+// ---- CreateService
+
+void ServiceCommands::create(CreateService command, Reply reply) {
+  const auto refuse = [&](const Error& error) { answer(reply, tl::unexpected(error)); };
+  const State& state = rooms_.desk.state();
+  auto cluster =
+      find_cluster(state, command.request.cluster(), rooms_.desk.config().default_cluster);
+  if (!cluster) return refuse(cluster.error());
+  command.request.set_cluster((*cluster)->name.str());
+  const ServiceId id{(*cluster)->name, ServiceName(command.request.service_name())};
+  if (const ServicePtr there = state.service(id); there && !there->inactive()) {
+    return answer(reply, existing(id, digest_of(command.request)));
+  }
+  auto definition = find_active_definition(state, command.request.task_definition());
+  if (!definition) return refuse(definition.error());
+  if (!command.request.has_launch_type() &&
+      !(*cluster)->default_capacity_provider_strategy.empty()) {
+    return refuse(
+        {Errc::Unimplemented,
+         "The cluster's default capacity provider strategy is not supported for services: "
+         "name a launchType.",
+         Subject::Feature, "capacityProviderStrategy"});
+  }
+  const model::RunTaskRequest plan = plan_part(command.request);
+  check_runnable(plan, *cluster, *definition,
+                 [this, command, reply = std::move(reply),
+                  definition = *definition](const Result<void>& runnable) {
+                   if (!runnable) return answer(reply, tl::unexpected(runnable.error()));
+                   answer(reply, make(command, *definition));
+                 });
+}
+
+Result<ServicePtr> ServiceCommands::existing(const ServiceId& id, const std::string& digest) const {
+  const ServicePtr there = rooms_.desk.state().service(id);
+  if (!there->active()) {
+    return fail(Errc::Invalid, "Unable to Start a service that is still Draining.",
+                Subject::Request, "serviceName");
+  }
+  if (there->data.creation_digest() != digest) {
+    return fail(Errc::Invalid, "Creation of service was not idempotent.", Subject::Request,
+                "serviceName");
+  }
+  return there;
+}
+
+Result<ServicePtr> ServiceCommands::make(const CreateService& command,
+                                         const TaskDefinition& definition) {
+  const ClusterName cluster(command.request.cluster());
+  const ServiceId id{cluster, ServiceName(command.request.service_name())};
+  // Both may have changed while plans were made.
+  const ClusterPtr known = rooms_.desk.state().cluster(cluster);
+  if (!known || !known->active) {
+    return fail(Errc::NotFound, "Cluster not found.", Subject::Cluster, cluster.str());
+  }
+  const std::string digest = digest_of(command.request);
+  if (const ServicePtr there = rooms_.desk.state().service(id)) {
+    if (!there->inactive()) return existing(id, digest);
+    rooms_.desk.erase_service(id);
+  }
+  Service service;
+  service.id = id;
+  service.data = service_of(command.request, definition.id);
+  service.data.set_created_by(command.created_by);
+  service.data.set_creation_digest(digest);
+  service.data.mutable_created_at()->set_ms(rooms_.desk.now().time_since_epoch().count());
+  rooms_.desk.save(std::move(service));
+  rooms_.rollouts.begin(id);
+  rooms_.services.service_changed(id);
+  return rooms_.desk.state().service(id);
+}
+
+// ---- UpdateService
+
+void ServiceCommands::update(UpdateService command, Reply reply) {
+  const auto refuse = [&](const Error& error) { answer(reply, tl::unexpected(error)); };
+  auto service = find(command.request.cluster(), command.request.service());
+  if (!service) return refuse(service.error());
+  if (auto ok = check_update(**service, command); !ok) return refuse(ok.error());
+  const ServiceId id = (*service)->id;
+  TaskDefinitionPtr definition;
+  if (command.request.has_task_definition()) {
+    auto named = find_active_definition(rooms_.desk.state(), command.request.task_definition());
+    if (!named) return refuse(named.error());
+    definition = *named;
+    command.request.set_task_definition(definition->id.family.str() + ":" +
+                                        std::to_string(definition->id.revision));
+  }
+  const model::StoredService next = updated((*service)->data, command);
+  if (!begins_deployment((*service)->data, next, command)) return apply(command, id, reply);
+  if (!definition) {
+    definition = rooms_.desk.state().definition({FamilyName(next.family()), next.revision()});
+  }
+  const ClusterPtr cluster = rooms_.desk.state().cluster(id.cluster);
+  if (!definition || !cluster) return refuse(not_found(id.name.str()));
+  check_runnable(plan_part(next), cluster, definition,
+                 [this, command, id, reply = std::move(reply)](const Result<void>& runnable) {
+                   if (!runnable) return answer(reply, tl::unexpected(runnable.error()));
+                   apply(command, id, reply);
+                 });
+}
+
+void ServiceCommands::apply(const UpdateService& command, const ServiceId& id, const Reply& reply) {
+  const ServicePtr before = rooms_.desk.state().service(id);
+  if (!before) return answer(reply, tl::unexpected(not_found(id.name.str())));
+  if (auto ok = check_update(*before, command); !ok)
+    return answer(reply, tl::unexpected(ok.error()));
+  const model::StoredService next = updated(before->data, command);
+  const bool begins = begins_deployment(before->data, next, command);
+  rooms_.rollouts.edit(id, [&](model::StoredService& change) { change = next; });
+  if (begins) {
+    rooms_.rollouts.begin(id);
+  } else {
+    // "Reset by a service update": what keeps failing is tried again now.
+    rooms_.rollouts.edit(id, DeploymentNumber(next.primary()), [](auto& change) {
+      change.set_restarts(0);
+      change.clear_restart_at();
+    });
+  }
+  rooms_.services.service_changed(id);
+  answer(reply, rooms_.desk.state().service(id));
+}
+
+// ---- The end, and what goes on meanwhile
+
+void ServiceCommands::remove(const DeleteService& command, const Reply& reply) {
+  auto service = find(command.request.cluster(), command.request.service());
+  if (!service || !(*service)->active()) return answer(reply, service);  // again is not once more
+  const ServiceId id = (*service)->id;
+  const model::StoredService& data = (*service)->data;
+  if (!command.request.force()) {
+    if (!data.daemon() && data.desired_count() > 0) {
+      return answer(reply,
+                    fail(Errc::Invalid, "The service cannot be stopped while it is scaled above 0.",
+                         Subject::Request, "service"));
+    }
+    const State::Deployments& all = rooms_.desk.state().deployments_of(id);
+    if (std::count_if(all.begin(), all.end(),
+                      [](const auto& one) { return one.second->current(); }) > 1) {
+      return answer(
+          reply, fail(Errc::Invalid, "The service cannot be stopped while deployments are active.",
+                      Subject::Request, "service"));
+    }
+  }
+  rooms_.rollouts.close(id, "The service was deleted.");
+  rooms_.rollouts.edit(id, [](model::StoredService& change) {
+    change.set_status("DRAINING");
+    change.set_desired_count(0);
+    change.set_steady(false);
+  });
+  rooms_.services.service_changed(id);
+  answer(reply, rooms_.desk.state().service(id));
+}
+
+void ServiceCommands::stop_deployment(const StopServiceDeployment& command, const Reply& reply) {
+  const ServicePtr service = rooms_.desk.state().service(command.service);
+  ServiceDeploymentPtr named;
+  for (const auto& [number, one] : rooms_.desk.state().deployments_of(command.service)) {
+    if (one->data.id() == command.id) named = one;
+  }
+  if (!service || !named) {
+    return answer(reply, fail(Errc::NotFound, "Service deployment not found.",
+                              Subject::ServiceDeployment, command.id));
+  }
+  if (!service->active() || !named->primary()) {
+    return answer(reply, fail(Errc::Precondition, "The service deployment is not in progress.",
+                              Subject::Request, "serviceDeploymentArn"));
+  }
+  const Result<void> done = command.rollback ? rooms_.rollouts.roll_back(command.service)
+                                             : rooms_.rollouts.abort(command.service);
+  if (!done) return answer(reply, tl::unexpected(done.error()));
+  rooms_.services.service_changed(command.service);
+  answer(reply, rooms_.desk.state().service(command.service));
+}
+
+void ServiceCommands::tag(const TagService& command, const Reply& reply) {
+  const ServicePtr service = rooms_.desk.state().service(command.service);
+  if (!service || service->inactive()) {
+    return answer(reply, tl::unexpected(not_found(command.service.name.str())));
+  }
+  auto tags = merged_tags(service->data, command);
+  if (!tags) return answer(reply, tl::unexpected(tags.error()));
+  rooms_.rollouts.edit(command.service, [&](model::StoredService& change) {
+    change.mutable_tags()->Assign(tags->begin(), tags->end());
+  });
+  answer(reply, rooms_.desk.state().service(command.service));
+}
+
+void ServiceCommands::protect(const UpdateTaskProtection& command, const Reply& reply) {
+  const Realm& realm = rooms_.desk.config().realm;
+  ProtectionAnswer out;
+  for (const std::string& text : command.tasks) {
+    const TaskId id(text);
+    const TaskPtr task = rooms_.desk.state().task(id);
+    const std::string arn = realm.task_arn(command.cluster, id);
+    if (!task || task->cluster != command.cluster) {
+      out.failures.push_back({arn, "MISSING", ""});
+      continue;
+    }
+    if (task->launch->service.empty() || task->desired_status == DesiredStatus::Stopped) {
+      out.failures.push_back({arn, "TASK_NOT_VALID",
+                              "Only running tasks that a service has started can be protected."});
+      continue;
+    }
+    std::optional<Instant> until;
+    if (command.expires_in) until = rooms_.desk.now() + *command.expires_in;
+    rooms_.tasks.protect(id, until);
+    out.tasks.push_back(rooms_.desk.state().task(id));
+  }
+  rooms_.desk.answer(reply, Answer(std::move(out)));
+}
+
+void ServiceCommands::set_instances(const UpdateInstancesState& command, const Reply& reply) {
+  const Realm& realm = rooms_.desk.config().realm;
+  const ClusterPtr cluster = rooms_.desk.state().cluster(command.cluster);
+  if (!cluster || !cluster->active) {
+    return answer(
+        reply, fail(Errc::NotFound, "Cluster not found.", Subject::Cluster, command.cluster.str()));
+  }
+  InstancesAnswer out;
+  for (const std::string& text : command.instances) {
+    const NodeId id(text);
+    const std::string arn = realm.container_instance_arn(command.cluster, id);
+    const ContainerInstancePtr instance = rooms_.desk.state().instance(id);
+    if (!instance || instance->cluster != command.cluster) {
+      out.failures.push_back({arn, "MISSING", ""});
+      continue;
+    }
+    if (instance->status == InstanceStatus::Inactive) {
+      out.failures.push_back({arn, "INACTIVE", "The container instance was deregistered."});
+      continue;
+    }
+    rooms_.nodes.set_status(id,
+                            command.draining ? InstanceStatus::Draining : InstanceStatus::Active);
+    out.instances.push_back(rooms_.desk.state().instance(id));
+  }
+  rooms_.desk.answer(reply, Answer(std::move(out)));
+}
+
+}  // namespace berth::control

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/control/services/roster.hpp"
+
+namespace berth::control {
+namespace {
+
+std::size_t index_of(Standing standing) {
+  return static_cast<std::size_t>(standing);
+}
+
+}  // namespace
+
+bool Roster::put(const TaskId& id, const Member& member) {
+  const auto [at, first] = members_.try_emplace(id, member);
+  if (!first) {
+    if (at->second == member) return false;
+    count(id, at->second, -1);
+    at->second = member;
+  }
+  count(id, member, +1);
+  return true;
+}
+
+bool Roster::drop(const TaskId& id) {
+  const auto at = members_.find(id);
+  if (at == members_.end()) return false;
+  count(id, at->second, -1);
+  members_.erase(at);
+  return true;
+}
+
+const Member* Roster::find(const TaskId& id) const {
+  const auto at = members_.find(id);
+  return at == members_.end() ? nullptr : &at->second;
+}
+
+void Roster::count(const TaskId& id, const Member& member, int sign) {
+  Squad& squad = squads_[member.deployment];
+  const std::size_t standing = index_of(member.standing);
+  const std::size_t side = member.draining ? 1 : 0;
+  Group& group = squad.groups[standing][side];
+  if (sign > 0) {
+    group.emplace(member.created_at, id);
+    on_[member.node].insert(id);
+    ++squad.size;
+  } else {
+    group.erase({member.created_at, id});
+    const auto node = on_.find(member.node);
+    node->second.erase(id);
+    if (node->second.empty()) on_.erase(node);
+    --squad.size;
+  }
+  if (member.guarded) squad.guarded[standing][side] += sign;
+  if (squad.size == 0) squads_.erase(member.deployment);
+}
+
+Team Roster::team(const DeploymentNumber& deployment) const {
+  Team team;
+  const auto at = squads_.find(deployment);
+  if (at == squads_.end()) return team;
+  const Squad& squad = at->second;
+  const auto size = [&](Standing standing, std::size_t side) {
+    return static_cast<int>(squad.groups[index_of(standing)][side].size());
+  };
+  const auto tally = [&](std::size_t side) {
+    return Tally{size(Standing::Pending, side), size(Standing::Starting, side),
+                 size(Standing::Healthy, side), size(Standing::Unhealthy, side)};
+  };
+  const auto guarded = [&](Standing standing) { return squad.guarded[index_of(standing)][0]; };
+  team.staying = tally(0);
+  team.draining = tally(1);
+  team.protected_tasks = {guarded(Standing::Pending), guarded(Standing::Starting),
+                          guarded(Standing::Healthy), guarded(Standing::Unhealthy)};
+  team.stopping = size(Standing::Stopping, 0) + size(Standing::Stopping, 1);
+  return team;
+}
+
+std::vector<DeploymentNumber> Roster::deployments() const {
+  std::vector<DeploymentNumber> all;
+  all.reserve(squads_.size());
+  for (const auto& [number, squad] : squads_) all.push_back(number);
+  return all;
+}
+
+const std::set<TaskId>& Roster::on(const NodeId& node) const {
+  static const std::set<TaskId> kNone;
+  const auto at = on_.find(node);
+  return at == on_.end() ? kNone : at->second;
+}
+
+std::vector<TaskId> Roster::pick(const Kind& kind, Choice choice) const {
+  std::vector<TaskId> picked;
+  const auto squad = squads_.find(kind.deployment);
+  if (squad == squads_.end() || choice.count == 0) return picked;
+  const Group& group = squad->second.groups[index_of(kind.standing)][kind.draining ? 1 : 0];
+  const auto consider = [&](const TaskId& id) {
+    if (choice.guarded_too || !members_.at(id).guarded) picked.push_back(id);
+    return picked.size() < choice.count;
+  };
+  if (choice.newest_first) {
+    for (auto at = group.rbegin(); at != group.rend() && consider(at->second);) ++at;
+  } else {
+    for (auto at = group.begin(); at != group.end() && consider(at->second);) ++at;
+  }
+  return picked;
+}
+
+}  // namespace berth::control

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pure rules that the service scheduler goes by, as one table: so that the simulation can plant
+// a defect in each and see it found.
+//
+// Threads: any.
+#pragma once
+
+#include "core/control/services/breaker.hpp"
+#include "core/control/services/decide.hpp"
+#include "core/control/services/percent.hpp"
+
+namespace berth::control {
+
+struct ServiceRules {
+  Bounds (*bounds)(int desired, Percentages percentages) = &bounds_of;
+  ReplicaDecision (*replica)(const ReplicaPicture& picture) = &decide;
+  DaemonDecision (*daemon)(const DaemonPicture& picture) = &decide;
+  int (*threshold)(const model::DeploymentCircuitBreaker& breaker,
+                   int desired) = &breaker_threshold;
+};
+
+// Those in force where a Config names no others.
+inline constexpr ServiceRules kServiceRules{};
+
+}  // namespace berth::control

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which role a task has, for the plugin that runs it and nobody else.
+//
+// Threads: loop. Errors: NotFound, whatever does not fit, so that nothing is told of other tasks.
+#pragma once
+
+#include <string>
+
+#include "berth/v1/credentials.pb.h"
+#include "core/control/state.hpp"
+#include "core/model/error.hpp"
+
+namespace berth::daemon {
+
+[[nodiscard]] Result<std::string> role_of(const control::State& state, const PluginName& plugin,
+                                          const v1::TaskCredentialsRequest& request);
+
+}  // namespace berth::daemon

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/runtime/task/task_identity.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "sdk/runtime/secrets/secret_place.hpp"
+#include "sdk/runtime/task/container_process.hpp"
+
+namespace berth::runtime {
+namespace {
+
+const std::string kFileLabel = "berth.secret-file.";
+
+const std::string& task_role(const v1::StartTaskRequest& task) {
+  return task.overrides().has_task_role_arn() ? task.overrides().task_role_arn()
+                                              : task.definition().task_role_arn();
+}
+
+metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoint& endpoint) {
+  metadata::NetworkFacts facts;
+  facts.mode = task.definition().network_mode();
+  if (facts.mode.empty()) facts.mode = "bridge";
+  if (!endpoint.address.empty()) facts.ipv4_addresses.push_back(endpoint.address);
+  if (facts.mode != "awsvpc") return facts;
+  const auto& interface = task.task_interface();
+  facts.ipv4_addresses = {interface.address()};
+  facts.attachment_index = 0;
+  facts.mac_address = interface.mac_address();
+  facts.ipv4_subnet_cidr = interface.subnet_cidr();
+  facts.private_dns_name = interface.private_dns_name();
+  facts.subnet_gateway = interface.gateway() + "/" + std::to_string(interface.prefix_length());
+  return facts;
+}
+
+}  // namespace
+
+sdk::Result<std::unique_ptr<TaskIdentity>> TaskIdentity::open(
+    metadata::TaskEndpoints::Options options, secrets::ResolverSettings secrets,
+    Roles::Source source, Stats stats) {
+  std::error_code error;
+  std::filesystem::create_directories(options.directory, error);
+  if (error) {
+    return sdk::fail(BERTH_INTERNAL,
+                     "cannot make " + options.directory.string() + ": " + error.message());
+  }
+  std::unique_ptr<TaskIdentity> identity(new TaskIdentity(std::move(source), std::move(secrets)));
+  auto endpoints = metadata::TaskEndpoints::start(
+      std::move(options), {.stats = std::move(stats), .roles = identity->roles_});
+  if (!endpoints) return endpoints.error();
+  identity->endpoints_ = std::move(*endpoints);
+  return identity;
+}
+
+sdk::Result<void> TaskIdentity::await_role(const v1::StartTaskRequest& task, std::stop_token stop) {
+  const std::string& arn = task_role(task);
+  if (arn.empty()) return {};
+  const auto got =
+      roles_.wait(task.task_id(), v1::TaskCredentialsRequest::ROLE_TASK, std::move(stop));
+  if (got) return {};
+  if (got.error().status == BERTH_CANCELLED) return got.error();
+  spdlog::warn("tasks: the role {} of task {} cannot be had: {}", arn, task.task_id(),
+               got.error().message);
+  return sdk::fail(got.error().status, cannot_assume(arn), "taskRoleArn");
+}
+
+sdk::Result<void> TaskIdentity::attach(const v1::StartTaskRequest& task, std::size_t container,
+                                       const Endpoint& endpoint, const image::Image& image,
+                                       std::int64_t created_ms) {
+  return endpoints_->attach(task, container,
+                            {.runtime_id = task.task_id() + "-" + std::to_string(container),
+                             .image_id = image.id,
+                             .labels = merge_labels(task, container, image.config),
+                             .network = network_of(task, endpoint),
+                             .created_ms = created_ms},
+                            endpoint.netns_path);
+}
+
+std::vector<std::string> TaskIdentity::environment(const v1::StartTaskRequest& task,
+                                                   std::size_t container,
+                                                   const Endpoint& endpoint) const {
+  return endpoints_->environment(task, container, !endpoint.netns_path.empty());
+}
+
+void TaskIdentity::forget(const std::string& task_id) {
+  endpoints_->forget(task_id);
+  roles_.forget(task_id);
+}
+
+void TaskIdentity::close() {
+  closing_.request_stop();
+  endpoints_->close();
+}
+
+// ---- Secrets
+
+sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
+                                             std::size_t container,
+                                             const std::filesystem::path& place,
+                                             ContainerSpec& spec) {
+  const auto& definition = task.definition().container_definitions(static_cast<int>(container));
+  const auto credentials = [&] {
+    return roles_.wait(task.task_id(), v1::TaskCredentialsRequest::ROLE_EXECUTION,
+                       closing_.get_token());
+  };
+  auto files = resolver_.environment_files(task, container, credentials, closing_.get_token());
+  if (!files) return files.error();
+  // The image's variables give way to them, the definition's and the override's do not.
+  std::set<std::string> said;
+  for (const auto& pair : definition.environment()) said.insert(pair.name());
+  for (const auto& pair : override_of(task, definition.name()).environment())
+    said.insert(pair.name());
+  for (const auto& [name, value] : *files) {
+    if (!said.contains(name)) put_env(spec.env, name, value);
+  }
+  if (definition.secrets_size() == 0) return {};
+  auto values = resolver_.secrets(task, container, credentials, closing_.get_token());
+  if (!values) return values.error();
+  if (auto opened = secrets::open_place(place); !opened) return opened.error();
+  spec.bundle_dir = place / "bundle";
+  std::vector<secrets::SecretFile> as_files;
+  for (auto& [name, value] : *values) {
+    const auto path = definition.docker_labels().find(kFileLabel + name);
+    if (path != definition.docker_labels().end()) {
+      as_files.push_back({path->second, std::move(value)});
+    } else {
+      put_env(spec.env, name, value);
+    }
+  }
+  auto mounts = secrets::write_files(place, as_files, {spec.uid, spec.gid});
+  if (!mounts) return mounts.error();
+  v1::OciEdits edits;
+  for (auto& mount : *mounts) *edits.add_mounts() = std::move(mount);
+  if (!mounts->empty()) spec.edits.push_back(std::move(edits));
+  return {};
+}
+
+std::set<std::string> secret_variables(const v1::ecs::ContainerDefinition& container) {
+  std::set<std::string> names;
+  for (const auto& secret : container.secrets()) {
+    if (!container.docker_labels().contains(kFileLabel + secret.name()))
+      names.insert(secret.name());
+  }
+  return names;
+}
+
+sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,
+                                const std::string& member) {
+  std::set<std::string> names;
+  for (int i = 0; i < container.secrets_size(); ++i) {
+    const auto& secret = container.secrets(i);
+    const std::string at = member + "secrets[" + std::to_string(i) + "]";
+    const bool bad = secret.name().empty() || secret.name().find('=') != std::string::npos ||
+                     secret.name().find('\0') != std::string::npos;
+    if (bad)
+      return sdk::fail(BERTH_INVALID,
+                       "'" + secret.name() + "' cannot be the name of an environment variable.",
+                       at + ".name");
+    const auto from = secrets::parse_value_from(secret.value_from());
+    if (!from) return sdk::fail(BERTH_INVALID, from.error().message + ".", at + ".valueFrom");
+    names.insert(secret.name());
+  }
+  for (int i = 0; i < container.environment_files_size(); ++i) {
+    const auto& file = container.environment_files(i);
+    const std::string at = member + "environmentFiles[" + std::to_string(i) + "]";
+    if (file.type() != "s3")
+      return sdk::fail(BERTH_INVALID, "The type of an environment file is s3.", at + ".type");
+    const auto object = secrets::parse_s3_arn(file.value());
+    if (!object) return sdk::fail(BERTH_INVALID, object.error().message + ".", at + ".value");
+  }
+  for (const auto& [label, path] : container.docker_labels()) {
+    if (!label.starts_with(kFileLabel)) continue;
+    const std::string at = member + "dockerLabels[" + label + "]";
+    const std::string name = label.substr(kFileLabel.size());
+    if (!names.contains(name))
+      return sdk::fail(BERTH_INVALID, "There is no secret '" + name + "'.", at);
+    if (!path.starts_with('/') || path.ends_with('/') || path.find("/../") != std::string::npos ||
+        path.ends_with("/..")) {
+      return sdk::fail(BERTH_INVALID, "'" + path + "' is no absolute path of a file.", at);
+    }
+  }
+  return {};
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tasks of this host are told of themselves and given in secret: their endpoints, their
+// roles' credentials, secrets, and environment files.
+//
+// Threads: any; calls for one container one at a time. Errors: messages are complete for an ECS
+// reason where the text says so.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "berth/result.hpp"
+#include "sdk/runtime/image/image.hpp"
+#include "sdk/runtime/metadata/task_endpoints.hpp"
+#include "sdk/runtime/network/task_network.hpp"
+#include "sdk/runtime/oci/container.hpp"
+#include "sdk/runtime/roles/roles.hpp"
+#include "sdk/runtime/secrets/resolver.hpp"
+
+namespace berth::runtime {
+
+class TaskIdentity {
+ public:
+  using Stats = std::function<sdk::Result<v1::ContainerStats>(
+      const std::string& task_id, const std::string& container, const std::string& runtime_id)>;
+
+  // `directory` is made. The source may be empty: then no role can be had.
+  static sdk::Result<std::unique_ptr<TaskIdentity>> open(metadata::TaskEndpoints::Options options,
+                                                         secrets::ResolverSettings secrets,
+                                                         Roles::Source source, Stats stats);
+
+  // Waits until the credentials of the task's role are here, where it has one.
+  // Errors: ECS's words for a role that cannot be had.
+  sdk::Result<void> await_role(const v1::StartTaskRequest& task, std::stop_token stop);
+
+  // A container that is about to be created, or was by an earlier process: serves it.
+  sdk::Result<void> attach(const v1::StartTaskRequest& task, std::size_t container,
+                           const Endpoint& endpoint, const image::Image& image,
+                           std::int64_t created_ms);
+  // Its variables, "NAME=value".
+  [[nodiscard]] std::vector<std::string> environment(const v1::StartTaskRequest& task,
+                                                     std::size_t container,
+                                                     const Endpoint& endpoint) const;
+  // Puts environment files and secrets into what a container is to be. With secrets `place` becomes
+  // a tmpfs that holds its bundle and those that it gets as files. Blocks for as long as AWS takes.
+  // Errors: "ResourceInitializationError: ...".
+  sdk::Result<void> give_secrets(const v1::StartTaskRequest& task, std::size_t container,
+                                 const std::filesystem::path& place, ContainerSpec& spec);
+  void started(const std::string& task_id, std::size_t container, std::int64_t started_ms) {
+    endpoints_->started(task_id, container, started_ms);
+  }
+  void learn(const v1::TaskReport& report) { endpoints_->learn(report); }
+  // Before its network namespace is removed.
+  void detach(const std::string& task_id, std::size_t container) {
+    endpoints_->detach(task_id, container);
+  }
+  void forget(const std::string& task_id);
+
+  // Ends the endpoints. Nothing else is called afterwards but learn().
+  void close();
+
+ private:
+  TaskIdentity(Roles::Source source, secrets::ResolverSettings secrets)
+      : roles_(std::move(source)), resolver_(std::move(secrets)) {}
+  Roles roles_;
+  secrets::Resolver resolver_;
+  std::stop_source closing_;
+  std::unique_ptr<metadata::TaskEndpoints> endpoints_;  // uses the roles
+};
+
+// Containers' labels "berth.secret-file.NAME" = PATH: the secret NAME comes as the file PATH, and
+// not in the environment. Errors: INVALID, with the member at fault.
+[[nodiscard]] sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,
+                                              const std::string& member);
+
+// The secrets that a container has in its environment, by name.
+[[nodiscard]] std::set<std::string> secret_variables(const v1::ecs::ContainerDefinition& container);
+
+}  // namespace berth::runtime

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services as a client sees them, over a socket.
+#include "tests/core/api/server_fixture.hpp"
+
+namespace berth::api {
+namespace {
+
+using testing::HasSubstr;
+
+class ServiceOperations : public ServerTest {
+ protected:
+  void SetUp() override {
+    start();
+    register_web();
+  }
+  Reply create(const std::string& more = "") {
+    return ecs("CreateService",
+               R"({"serviceName":"web","taskDefinition":"web:1","desiredCount":2)" + more + "}");
+  }
+  static std::string said(const Reply& reply) {
+    return reply.at("__type") + ": " + reply.at("message");
+  }
+  static constexpr const char* kDeployment =
+      "arn:aws:ecs:us-east-1:000000000000:service-deployment/default/web/AAAAAAAAAAAAAAAAAAAAA";
+};
+
+TEST_F(ServiceOperations, ShowAServiceWithEcsDefaults) {
+  const Reply made = create();
+  ASSERT_EQ(made.status, 200) << made.body;
+  EXPECT_EQ(made.at("service.serviceArn"),
+            "arn:aws:ecs:us-east-1:000000000000:service/default/web");
+  EXPECT_EQ(made.at("service.status"), "ACTIVE");
+  EXPECT_EQ(made.at("service.launchType"), "EC2");
+  EXPECT_EQ(made.at("service.schedulingStrategy"), "REPLICA");
+  EXPECT_EQ(made.at("service.deploymentConfiguration"),
+            R"({"deploymentCircuitBreaker":{"enable":false,"rollback":false},)"
+            R"("maximumPercent":200,"minimumHealthyPercent":100,"strategy":"ROLLING"})");
+  EXPECT_EQ(made.at("service.propagateTags"), "NONE");
+  EXPECT_EQ(made.at("service.events"), "[]");
+  EXPECT_EQ(made.at("service.loadBalancers"), "[]");
+  EXPECT_EQ(made.at("service.deployments.0.id"), "ecs-svc/1000000000000000001");
+  EXPECT_EQ(made.at("service.deployments.0.status"), "PRIMARY");
+  EXPECT_EQ(made.at("service.deployments.0.rolloutState"), "IN_PROGRESS");
+  EXPECT_EQ(made.at("service.currentServiceDeployment"), kDeployment);
+  const Reply again = ecs("DescribeServices", R"({"services":["web","none"]})");
+  EXPECT_EQ(again.at("services.0.desiredCount"), "2");
+  EXPECT_EQ(again.at("failures.0.reason"), "MISSING");
+  EXPECT_EQ(again.at("failures.0.arn"), "arn:aws:ecs:us-east-1:000000000000:service/default/none");
+  EXPECT_EQ(ecs("ListServices", "{}").at("serviceArns.0"), made.at("service.serviceArn"));
+  EXPECT_EQ(ecs("ListServices", R"({"schedulingStrategy":"DAEMON"})").at("serviceArns"), "[]");
+}
+
+TEST_F(ServiceOperations, RefuseByNameWhatIsNotThere) {
+  const auto unsupported = [&](const std::string& more, const std::string& member) {
+    const std::string text = said(create("," + more));
+    EXPECT_THAT(text, HasSubstr("UnsupportedFeatureException"));
+    EXPECT_THAT(text, HasSubstr(member));
+  };
+  unsupported(R"("loadBalancers":[{"targetGroupArn":"a"}])", "loadBalancers");
+  unsupported(R"("serviceRegistries":[{"registryArn":"a"}])", "serviceRegistries");
+  unsupported(R"("serviceConnectConfiguration":{"enabled":true})", "serviceConnectConfiguration");
+  unsupported(R"("volumeConfigurations":[{"name":"a"}])", "volumeConfigurations");
+  unsupported(R"("vpcLatticeConfigurations":[{"roleArn":"a"}])", "vpcLatticeConfigurations");
+  unsupported(R"("capacityProviderStrategy":[{"capacityProvider":"a"}])",
+              "capacityProviderStrategy");
+  unsupported(R"("deploymentController":{"type":"CODE_DEPLOY"})", "CODE_DEPLOY");
+  unsupported(R"("deploymentConfiguration":{"strategy":"CANARY"})", "CANARY");
+  unsupported(
+      R"("deploymentConfiguration":{"alarms":{"alarmNames":["a"],"enable":true,"rollback":true}})",
+      "alarms");
+  unsupported(R"("availabilityZoneRebalancing":"ENABLED")", "availabilityZoneRebalancing");
+}
+
+TEST_F(ServiceOperations, RefuseWhatEcsRefuses) {
+  const auto refused = [&](const std::string& body) {
+    return said(
+        ecs("CreateService", R"({"serviceName":"web","taskDefinition":"web",)" + body + "}"));
+  };
+  EXPECT_THAT(refused(R"("clientToken":"a")"), HasSubstr("desiredCount is required"));
+  EXPECT_THAT(refused(R"("desiredCount":1,"schedulingStrategy":"DAEMON")"),
+              HasSubstr("desiredCount is not valid"));
+  EXPECT_THAT(
+      refused(R"("schedulingStrategy":"DAEMON","deploymentConfiguration":{"maximumPercent":200})"),
+      HasSubstr("maximumPercent must be 100"));
+  EXPECT_THAT(
+      refused(
+          R"("desiredCount":1,"deploymentConfiguration":{"maximumPercent":100,"minimumHealthyPercent":101})"),
+      HasSubstr("must not be above"));
+  EXPECT_THAT(refused(R"("desiredCount":-1)"), HasSubstr("InvalidParameterException"));
+  EXPECT_THAT(
+      refused(
+          R"("desiredCount":1,"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true}})"),
+      HasSubstr("rollback"));
+  EXPECT_THAT(said(ecs("UpdateService", R"({"service":"none"})")),
+              HasSubstr("ServiceNotFoundException: Service not found."));
+  EXPECT_THAT(said(ecs("ListServicesByNamespace", R"({"namespace":"none"})")),
+              HasSubstr("NamespaceNotFoundException"));
+}
+
+TEST_F(ServiceOperations, TellAnEmptyListFromAnAbsentOne) {
+  create();
+  ecs("UpdateService", R"({"service":"web","placementConstraints":[],"desiredCount":3})");
+  EXPECT_EQ(control_.updated.present, (std::set<std::string>{"placementConstraints"}));
+  EXPECT_EQ(control_.updated.request.desired_count(), 3);
+}
+
+TEST_F(ServiceOperations, ShowDeploymentsAndRevisionsByTheirArns) {
+  create();
+  const Reply brief = ecs("ListServiceDeployments", R"({"service":"web"})");
+  EXPECT_EQ(brief.at("serviceDeployments.0.serviceDeploymentArn"), kDeployment);
+  EXPECT_EQ(brief.at("serviceDeployments.0.status"), "IN_PROGRESS");
+  const Reply full = ecs("DescribeServiceDeployments",
+                         R"({"serviceDeploymentArns":[")" + std::string(kDeployment) + R"("]})");
+  EXPECT_EQ(full.at("serviceDeployments.0.deploymentCircuitBreaker.status"), "DISABLED");
+  const std::string revision = full.at("serviceDeployments.0.targetServiceRevision.arn");
+  EXPECT_EQ(revision,
+            "arn:aws:ecs:us-east-1:000000000000:service-revision/default/web/2000000000000000001");
+  const Reply shown =
+      ecs("DescribeServiceRevisions", R"({"serviceRevisionArns":[")" + revision + R"("]})");
+  EXPECT_EQ(shown.at("serviceRevisions.0.serviceRevisionArn"), revision);
+  EXPECT_THAT(said(ecs("DescribeServiceDeployments", R"({"serviceDeploymentArns":["x"]})")),
+              HasSubstr("Invalid identifier"));
+  const Reply stopped =
+      ecs("StopServiceDeployment",
+          R"({"stopType":"ABORT","serviceDeploymentArn":")" + std::string(kDeployment) + R"("})");
+  EXPECT_EQ(stopped.at("serviceDeploymentArn"), kDeployment);
+  EXPECT_EQ(control_.stopped.id, "AAAAAAAAAAAAAAAAAAAAA");
+  EXPECT_FALSE(control_.stopped.rollback);
+}
+
+TEST_F(ServiceOperations, ProtectTasksForTwoHoursUnlessTold) {
+  const auto protect = [&](const std::string& more) {
+    return ecs("UpdateTaskProtection",
+               R"({"cluster":"default","tasks":["0123456789abcdef0123456789abcdef"])" + more + "}");
+  };
+  EXPECT_EQ(protect(R"(,"protectionEnabled":true)").status, 200);
+  EXPECT_EQ(control_.protection.expires_in, std::chrono::minutes(120));
+  protect(R"(,"protectionEnabled":false)");
+  EXPECT_EQ(control_.protection.expires_in, std::nullopt);
+  EXPECT_THAT(said(protect(R"(,"protectionEnabled":true,"expiresInMinutes":2881)")),
+              HasSubstr("InvalidParameterException"));
+}
+
+TEST_F(ServiceOperations, ChangeTagsOfServicesOnly) {
+  const std::string arn = create(R"(,"tags":[{"key":"a","value":"b"}])").at("service.serviceArn");
+  EXPECT_EQ(ecs("ListTagsForResource", R"({"resourceArn":")" + arn + R"("})").at("tags.0.key"),
+            "a");
+  EXPECT_EQ(
+      ecs("TagResource", R"({"tags":[{"key":"c","value":"d"}],"resourceArn":")" + arn + R"("})")
+          .body,
+      "{}");
+  EXPECT_EQ(control_.tagged.tags.size(), 1u);
+  ecs("UntagResource", R"({"tagKeys":["a"],"resourceArn":")" + arn + R"("})");
+  EXPECT_EQ(control_.tagged.without, std::vector<std::string>{"a"});
+  EXPECT_THAT(said(ecs("TagResource", R"({"tags":[{"key":"c"}],"resourceArn":)"
+                                      R"("arn:aws:ecs:us-east-1:000000000000:cluster/default"})")),
+              HasSubstr("UnsupportedFeatureException"));
+}
+
+TEST_F(ServiceOperations, DrainInstancesOneByOne) {
+  EXPECT_THAT(said(ecs("UpdateContainerInstancesState",
+                       R"({"containerInstances":["a"],"status":"REGISTERING"})")),
+              HasSubstr("Container instance status should be one of [ACTIVE,DRAINING]"));
+  EXPECT_EQ(
+      ecs("UpdateContainerInstancesState", R"({"containerInstances":["a"],"status":"DRAINING"})")
+          .at("failures.0.reason"),
+      "MISSING");
+}
+
+}  // namespace
+}  // namespace berth::api

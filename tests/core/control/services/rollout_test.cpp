@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/core/control/services/service_bench.hpp"
+
+namespace berth::control {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+using Stored = model::StoredServiceDeployment;
+
+class RolloutTest : public ServiceBench {
+ protected:
+  // A service of `count` tasks of web:1, COMPLETED.
+  void run(int count, CreateService command) {
+    open();
+    command.request.set_desired_count(count);
+    submit(std::move(command));
+    work();
+    pass(seconds(41));
+    ASSERT_EQ(primary("web")->data.rollout(), Stored::ROLLOUT_COMPLETED);
+  }
+  static CreateService with_breaker(bool rollback) {
+    CreateService command = create("web", 0);
+    auto& breaker =
+        *command.request.mutable_deployment_configuration()->mutable_deployment_circuit_breaker();
+    breaker.set_enable(true);
+    breaker.set_rollback(rollback);
+    return command;
+  }
+  AskedPtr roll(const std::string& definition = "web:2") {
+    UpdateService command = update("web");
+    command.request.set_task_definition(definition);
+    auto asked = submit(command);
+    work();
+    return asked;
+  }
+  ServiceDeploymentPtr rollout_of(int revision) {
+    ServiceDeploymentPtr found;
+    for (const auto& [number, one] : core->state().deployments_of(service("web")->id)) {
+      if (one->data.revision() == revision) found = one;
+    }
+    return found;
+  }
+  void set_draining(const std::string& node, bool draining = true) {
+    ask(UpdateInstancesState{ClusterName("default"), {node}, draining});
+  }
+};
+
+TEST_F(RolloutTest, ReplacesTheOldOnceTheNewAreHealthy) {
+  run(2, create("web", 0));
+  const auto updated = roll();
+  ASSERT_TRUE(updated->done());
+  EXPECT_EQ(tasks_of("web", 1).size(), 2u);
+  EXPECT_EQ(tasks_of("web", 2).size(), 2u);
+  EXPECT_EQ(current_deployments("web"), 2);
+  pass(seconds(39));
+  EXPECT_EQ(tasks_of("web", 1).size(), 2u);
+  pass(seconds(1));
+  EXPECT_EQ(tasks_of("web", 1).size(), 0u);
+  EXPECT_EQ(tasks_of("web", 2).size(), 2u);
+  EXPECT_EQ(current_deployments("web"), 1) << "the waiter of services-stable needs that";
+  EXPECT_EQ(primary("web")->data.status(), "SUCCESSFUL");
+  EXPECT_EQ(primary("web")->data.sources(0).running_task_count(), 2);
+  EXPECT_THAT(events_of("web"), Contains(HasSubstr("deployment completed.")));
+}
+
+TEST_F(RolloutTest, MakesRoomFirstWhereNoMoreMayRun) {
+  CreateService tight = create("web", 0);
+  tight.request.mutable_deployment_configuration()->set_minimum_healthy_percent(50);
+  tight.request.mutable_deployment_configuration()->set_maximum_percent(100);
+  run(4, tight);
+  roll();
+  EXPECT_EQ(tasks_of("web", 1).size(), 2u);
+  EXPECT_EQ(tasks_of("web", 2).size(), 2u);
+  pass(seconds(40));
+  pass(seconds(40));
+  EXPECT_EQ(tasks_of("web", 2).size(), 4u);
+  EXPECT_EQ(primary("web")->data.status(), "SUCCESSFUL");
+}
+
+TEST_F(RolloutTest, SaysThatItIsStuckWhereThePercentagesLeaveNoWay) {
+  CreateService stuck = create("web", 0);
+  stuck.request.mutable_deployment_configuration()->set_minimum_healthy_percent(100);
+  stuck.request.mutable_deployment_configuration()->set_maximum_percent(100);
+  run(2, stuck);
+  roll();
+  EXPECT_EQ(tasks_of("web", 1).size(), 2u);
+  EXPECT_THAT(events_of("web"), Contains(HasSubstr("unable to stop or start tasks")));
+}
+
+TEST_F(RolloutTest, IsBrokenByTasksThatNeverStartAndGoesBack) {
+  run(2, with_breaker(true));
+  const DeploymentNumber good = primary("web")->number;
+  broken.insert(2);
+  roll();
+  for (int i = 0; i < 10; ++i) pass(seconds(2));
+  EXPECT_EQ(primary("web")->number, good);
+  const ServiceDeploymentPtr bad = rollout_of(2);
+  EXPECT_EQ(bad->data.rollout(), Stored::ROLLOUT_FAILED);
+  EXPECT_EQ(bad->data.rollout_reason(), "ECS deployment circuit breaker: tasks failed to start.");
+  EXPECT_EQ(bad->data.status(), "ROLLBACK_SUCCESSFUL");
+  EXPECT_TRUE(bad->data.breaker_triggered());
+  EXPECT_EQ(bad->data.breaker_failures(), 3);
+  EXPECT_EQ(tasks_of("web", 1).size(), 2u) << "they have been there all the time";
+  EXPECT_EQ(service("web")->data.revision(), 1);
+  EXPECT_THAT(events_of("web"), Contains(HasSubstr("deployment failed: tasks failed to start.")));
+  EXPECT_THAT(events_of("web"),
+              Contains("(service web) rolling back to deployment ecs-svc/" + good.str() + "."));
+}
+
+TEST_F(RolloutTest, StaysFailedWithoutRollbackAndKeepsTheOldTasks) {
+  run(2, with_breaker(false));
+  broken.insert(2);
+  roll();
+  for (int i = 0; i < 10; ++i) pass(seconds(2));
+  EXPECT_TRUE(primary("web")->failed());
+  EXPECT_EQ(primary("web")->data.status(), "STOPPED");
+  EXPECT_EQ(tasks_of("web", 1).size(), 2u);
+  const std::size_t tried = starts.size();
+  pass(minutes(30));
+  EXPECT_EQ(starts.size(), tried) << "a failed deployment starts nothing";
+}
+
+TEST_F(RolloutTest, IsBrokenByTasksThatExitBeforeTheyAreHealthy) {
+  run(1, with_breaker(true));
+  roll();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(tasks_of("web", 2).size(), 1u);
+    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
+    pass(seconds(5));
+  }
+  EXPECT_EQ(rollout_of(2)->data.rollout(), Stored::ROLLOUT_FAILED);
+  EXPECT_EQ(primary("web")->data.revision(), 1);
+}
+
+TEST_F(RolloutTest, TasksThatAreSeenEndingBeforeTheyHaveEndedCountAsWell) {
+  run(1, with_breaker(true));
+  roll();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(tasks_of("web", 2).size(), 1u);
+    const TaskId id = tasks_of("web", 2)[0]->id;
+    say(id, v1::TASK_PHASE_STOPPING);
+    say(id, v1::TASK_PHASE_STOPPED);
+    pass(seconds(5));
+  }
+  EXPECT_EQ(rollout_of(2)->data.rollout(), Stored::ROLLOUT_FAILED);
+}
+
+TEST_F(RolloutTest, EarlyExitsDoNotCountWhereTheKeyTurnsThemOff) {
+  config.early_exits_fail_deployments = false;
+  crash();
+  run(1, with_breaker(true));
+  roll();
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_EQ(tasks_of("web", 2).size(), 1u);
+    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
+    pass(seconds(10));
+  }
+  EXPECT_EQ(rollout_of(2)->data.rollout(), Stored::ROLLOUT_IN_PROGRESS);
+}
+
+TEST_F(RolloutTest, TheBreakerForgetsOldFailuresOnceATaskIsHealthy) {
+  run(2, with_breaker(true));
+  roll();
+  for (int i = 0; i < 2; ++i) {
+    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
+    pass(seconds(3));
+  }
+  EXPECT_EQ(primary("web")->data.breaker_failures(), 2);
+  pass(seconds(40));
+  EXPECT_EQ(primary("web")->data.breaker_failures(), 0);
+}
+
+TEST_F(RolloutTest, IsAbortedOrRolledBackByStopServiceDeployment) {
+  run(2, create("web", 0));
+  const DeploymentNumber good = primary("web")->number;
+  roll();
+  const std::string id = primary("web")->data.id();
+  EXPECT_TRUE(ask(StopServiceDeployment{service("web")->id, id, true})->answer->has_value());
+  work();
+  EXPECT_EQ(primary("web")->number, good);
+  EXPECT_EQ(tasks_of("web", 2).size(), 0u);
+  EXPECT_EQ(rollout_of(2)->data.status(), "ROLLBACK_SUCCESSFUL");
+  EXPECT_EQ(ask(StopServiceDeployment{service("web")->id, id, true})->error().message,
+            "The service deployment is not in progress.");
+
+  roll();
+  EXPECT_TRUE(ask(StopServiceDeployment{service("web")->id, primary("web")->data.id(), false})
+                  ->answer->has_value());
+  pass(minutes(5));
+  EXPECT_EQ(primary("web")->data.status(), "STOPPED");
+  EXPECT_EQ(tasks_of("web", 1).size(), 2u);
+}
+
+TEST_F(RolloutTest, ANewDeploymentInTheMiddleOfOneTakesOver) {
+  run(2, create("web", 0));
+  roll();
+  ask(definition());
+  roll("web:3");
+  EXPECT_EQ(rollout_of(2)->data.status(), "STOPPED");
+  pass(seconds(40));
+  pass(seconds(40));
+  EXPECT_EQ(tasks_of("web", 3).size(), 2u);
+  EXPECT_EQ(tasks_of("web").size(), 2u);
+  EXPECT_EQ(current_deployments("web"), 1);
+}
+
+TEST_F(RolloutTest, DrainingInstancesHandTheirTasksOver) {
+  run(2, create("web", 0));
+  set_draining(kNode);
+  work();
+  EXPECT_EQ(tasks_of("web").size(), 3u) << "the replacement comes first";
+  pass(seconds(41));
+  ASSERT_EQ(tasks_of("web").size(), 2u);
+  for (const TaskPtr& one : tasks_of("web")) EXPECT_EQ(one->node.str(), kNode2);
+}
+
+TEST_F(RolloutTest, DrainingLeavesStandaloneTasksAlone) {
+  open();
+  const auto alone = submit(run_task());
+  work();
+  const TaskPtr one = alone->as<RunTaskAnswer>().tasks.at(0);
+  set_draining(one->node.str());
+  pass(minutes(5));
+  EXPECT_EQ(task(one->id)->desired_status, DesiredStatus::Running);
+}
+
+TEST_F(RolloutTest, PinsTheDigestThatItsFirstTaskResolved) {
+  digest = "sha256:first";
+  run(1, create("web", 0));
+  digest = "sha256:moved";
+  UpdateService more = update("web");
+  more.request.set_desired_count(2);
+  submit(more);
+  work();
+  EXPECT_EQ(starts.at(0).pinned_digests().size(), 0u);
+  ASSERT_EQ(starts.size(), 2u);
+  EXPECT_EQ(starts.at(1).pinned_digests().at("main"), "sha256:first");
+  EXPECT_EQ(primary("web")->data.images(0).image_digest(), "sha256:first");
+  roll();
+  EXPECT_EQ(starts.at(2).pinned_digests().size(), 0u) << "a new deployment resolves anew";
+}
+
+TEST_F(RolloutTest, UnhealthyTasksAreReplacedAfterTheGracePeriod) {
+  open();
+  RegisterTaskDefinition checked = definition("checked");
+  checked.request.mutable_container_definitions(0)->mutable_health_check()->add_command("true");
+  ask(checked);
+  CreateService command = create("web", 1, "checked:1");
+  command.request.set_health_check_grace_period_seconds(30);
+  submit(command);
+  work();
+  const TaskId first = tasks_of("web").at(0)->id;
+  say(first, v1::TASK_PHASE_RUNNING, "UNHEALTHY");
+  work();
+  EXPECT_EQ(tasks_of("web").size(), 1u) << "within the grace period";
+  pass(seconds(30));
+  ASSERT_EQ(tasks_of("web").size(), 2u) << "the replacement first";
+  for (const TaskPtr& one : tasks_of("web")) {
+    if (one->id != first) say(one->id, v1::TASK_PHASE_RUNNING, "HEALTHY");
+  }
+  work();
+  ASSERT_EQ(tasks_of("web").size(), 1u);
+  EXPECT_NE(tasks_of("web")[0]->id, first);
+  EXPECT_EQ(task(first)->stopped_reason, "Task failed container health checks");
+}
+
+// ---- DAEMON
+
+class DaemonTest : public RolloutTest {};
+
+TEST_F(DaemonTest, RunsOneTaskOnEachInstanceAlsoOnThoseThatCome) {
+  open();
+  submit(daemon("agent"));
+  work();
+  EXPECT_EQ(tasks_of("agent").size(), 2u);
+  EXPECT_EQ(service("agent")->data.desired_count(), 2);
+  snapshot({node(kNode, 4096, 4096), node(kNode2, 4096, 4096), node(kNode3)}, 2);
+  work();
+  EXPECT_EQ(tasks_of("agent").size(), 3u);
+  std::set<NodeId> nodes;
+  for (const TaskPtr& one : tasks_of("agent")) nodes.insert(one->node);
+  EXPECT_EQ(nodes.size(), 3u);
+}
+
+TEST_F(DaemonTest, LeavesDrainingInstancesAndComesBack) {
+  open();
+  submit(daemon("agent"));
+  work();
+  set_draining(kNode);
+  work();
+  ASSERT_EQ(tasks_of("agent").size(), 1u);
+  EXPECT_EQ(tasks_of("agent")[0]->node.str(), kNode2);
+  EXPECT_EQ(service("agent")->data.desired_count(), 1);
+  set_draining(kNode, false);
+  work();
+  EXPECT_EQ(tasks_of("agent").size(), 2u);
+}
+
+TEST_F(DaemonTest, KeepsToItsConstraints) {
+  v1::Node tagged = node(kNode2, 4096, 4096);
+  ecs::Attribute* attribute = tagged.add_attributes();
+  attribute->set_name("stack");
+  attribute->set_value("prod");
+  open({node(kNode, 4096, 4096), tagged});
+  CreateService command = daemon("agent");
+  model::PlacementConstraint* constraint = command.request.add_placement_constraints();
+  constraint->set_type("memberOf");
+  constraint->set_expression("attribute:stack == prod");
+  submit(command);
+  work();
+  ASSERT_EQ(tasks_of("agent").size(), 1u);
+  EXPECT_EQ(tasks_of("agent")[0]->node.str(), kNode2);
+  v1::Node both = node(kNode, 4096, 4096);
+  *both.add_attributes() = *attribute;
+  snapshot({both, node(kNode2, 4096, 4096)}, 2);
+  work();
+  ASSERT_EQ(tasks_of("agent").size(), 1u) << "the one that violates them goes";
+  EXPECT_EQ(tasks_of("agent")[0]->node.str(), kNode);
+}
+
+TEST_F(DaemonTest, RollsByStoppingTheOldTaskFirst) {
+  open();
+  submit(daemon("agent"));
+  work();
+  pass(seconds(41));
+  UpdateService command = update("agent");
+  command.request.set_task_definition("web:2");
+  submit(command);
+  settle();
+  while (plugins.count(v1::METHOD_LAUNCH_PLAN) > 0) answer_plan();
+  EXPECT_EQ(tasks_of("agent", 1).size(), 0u);
+  EXPECT_EQ(tasks_of("agent", 2).size(), 0u) << "none before the old one is STOPPED";
+  work();
+  EXPECT_EQ(tasks_of("agent", 2).size(), 2u);
+  pass(seconds(41));
+  EXPECT_EQ(current_deployments("agent"), 1);
+}
+
+}  // namespace
+}  // namespace berth::control

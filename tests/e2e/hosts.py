@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several hosts on one machine: each is a network, mount and pid namespace with a link to a bridge, and an agent in it.
+
+All of it is below a network namespace of the test's own process (own_network), so that nothing meets the machine's network.
+"""
+import ctypes
+import os
+import signal
+import subprocess
+
+from stack import BIN, Stack, run, until
+
+UNDERLAY = "10.253.0"  # .1 is the control plane's host
+CLONE_NEWNET = 0x40000000
+
+# What is pid 1 of a host: reaps, and ends when it is told to.
+INIT = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+print("up", flush=True)
+while True:
+    signal.sigwait({signal.SIGCHLD})
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+"""
+
+# /run and /proc are the host's own.
+SETUP = "mount -t proc proc /proc; umount -l /run/netns 2>/dev/null; mount -t tmpfs tmpfs /run && mkdir /run/netns && exec python3 -c \"$1\""
+
+
+def own_network():
+    """This process, and what it starts, gets a network of its own. Before any thread."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    run(["ip", "link", "set", "lo", "up"])
+    run(["ip", "link", "add", "lan", "type", "bridge"])
+    run(["ip", "addr", "add", f"{UNDERLAY}.1/24", "dev", "lan"])
+    run(["ip", "link", "set", "lan", "up"])
+
+
+class Host:
+    """One host. Its data directory outlives power_cut(); start() is its boot."""
+
+    def __init__(self, directory, number, plane):
+        self.number, self.plane = number, plane
+        self.name = f"h{number}"
+        self.address = f"{UNDERLAY}.{number + 10}"
+        self.directory = f"{directory}/{self.name}"
+        self.cgroup = f"berth-e2e-{os.getpid()}-{self.name}"
+        os.mkdir(self.directory)
+        self.config = self.directory + "/agent.toml"
+        with open(self.config, "w", encoding="utf-8") as out:
+            out.write(f'server = "{UNDERLAY}.1:5081"\njoin_token_file = "{plane.data}/plugins/ec2/join-token"\n'
+                      f'data_dir = "{self.directory}/data"\nbridge = "b{self.name}"\ncgroup_parent = "{self.cgroup}"\n'
+                      f'[attributes]\nhost = "{self.name}"\n')
+        self.init = self.agent = None
+
+    def start(self):
+        self.init = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", SETUP, "sh", INIT],
+            stdout=subprocess.PIPE, text=True)
+        assert self.init.stdout.readline() == "up\n"
+        self.pid = int(run(["ps", "-o", "pid=", "--ppid", str(self.init.pid)]).stdout.split()[0])
+        run(["ip", "link", "add", self.name, "type", "veth", "peer", "name", "lan0", "netns", str(self.pid)])
+        run(["ip", "link", "set", self.name, "master", "lan", "up"])
+        for command in (["link", "set", "lo", "up"], ["addr", "add", f"{self.address}/24", "dev", "lan0"], ["link", "set", "lan0", "up"],
+                        ["route", "add", "default", "via", f"{UNDERLAY}.1"]):
+            self.run(["ip", *command])
+        self.start_agent()
+
+    def start_agent(self):
+        with open(self.directory + "/agent.log", "a", encoding="utf-8") as log:
+            self.agent = subprocess.Popen(self.enter(BIN + "/berth-agent", "--config", self.config), stdout=log, stderr=log)
+
+    def enter(self, *command):
+        return ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", "--", *command]
+
+    def run(self, command, **options):
+        return run(self.enter(*command), **options)
+
+    def output(self, *command):
+        return self.run(list(command), check=False).stdout
+
+    def kill_agent(self, number=signal.SIGKILL):
+        child = run(["ps", "-o", "pid=", "--ppid", str(self.agent.pid)], check=False).stdout.split()
+        for pid in child:
+            os.kill(int(pid), number)
+        self.agent.wait(30)
+
+    def power_cut(self):
+        """All its processes die at once, and its network with them."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.init.wait(30)
+        self.init.stdout.close()
+        self.agent.wait(30)
+        self.init = None
+
+    def partition(self, cut):
+        run(["ip", "link", "set", self.name, "down" if cut else "up"])
+
+    def left(self):
+        """What Berth has on this host."""
+        lines = self.output("ip", "route", "show", "proto", "190").splitlines()
+        lines += [line for line in self.output("ip", "-br", "link").splitlines() if not line.startswith(("lo ", "lan0@"))]
+        lines += [line for line in self.output("nft", "list", "tables").splitlines() if "berth" in line]
+        return lines + self.output("ls", "/run/netns").split()
+
+    def stop(self):
+        """Ends the agent, lets it take away what it made, and says what is left."""
+        if self.init is None:
+            return []
+        self.kill_agent(signal.SIGTERM)
+        removed = self.run([BIN + "/berth-agent", "--remove-leftovers", "--config", self.config], check=False)
+        left = [] if removed.returncode == 0 else [removed.stderr]
+        try:
+            until(f"{self.name} is clean", lambda: not self.left(), 10)
+        except AssertionError:
+            left += self.left()
+        self.power_cut()
+        for root in ("memory", "pids", "cpu", "unified"):
+            if os.path.isdir(f"/sys/fs/cgroup/{root}/{self.cgroup}"):
+                left.append(f"cgroup {root}/{self.cgroup}")
+        return left
+
+    def log(self):
+        with open(self.directory + "/agent.log", encoding="utf-8", errors="replace") as log:
+            return f"--- {self.name}\n" + "".join(log.readlines()[-15:])
+
+
+class Plane(Stack):
+    """A control plane alone, at UNDERLAY.1."""
+
+    def up(self, check=True, failpoint=None, gate=None):
+        with open(self.directory + "/berthd.log", "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen([BIN + "/berthd", "--config", self.config_file, "--data-dir", self.data, "--api",
+                                             f"127.0.0.1:{self.port()}"], stdout=log, stderr=log, env=self.env)
+        until("the API serves", lambda: os.path.exists(self.data + "/berthd.pid"))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+    def kill(self, name="berthd"):
+        self.process.kill()
+        self.process.wait(20)
+        os.unlink(self.data + "/berthd.pid")

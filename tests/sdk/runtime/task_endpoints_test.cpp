@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// What real containers read at their endpoints: metadata, stats, credentials. Needs root.
+#include <gmock/gmock.h>
+
+#include <boost/json.hpp>
+
+#include "tests/sdk/runtime/running_tasks.hpp"
+
+namespace berth::runtime {
+namespace {
+
+namespace json = boost::json;
+using ::testing::HasSubstr;
+using testing::kTaskId;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr const char* kRole = "arn:aws:iam::000000000000:role/app";
+constexpr const char* kOtherId = "22222222222222222222222222222222";
+// busybox's wget prints nothing of an answer that is not 200; its exit code tells.
+constexpr const char* kGet = "busybox wget -qO- ";
+
+class EndpointsOnHost : public testing::RunningTasks {
+ protected:
+  Roles::Source source() override {
+    return [this](const v1::TaskCredentialsRequest& request, const Roles::Answer& answer) {
+      if (!known_) return answer(sdk::fail(BERTH_NOT_FOUND, "no plugin knows the role"));
+      v1::RoleCredentials out;
+      out.set_role_arn(kRole);
+      out.set_access_key_id("AKIA" + request.task_id().substr(0, 4));
+      out.set_secret_access_key("the-secret-key");
+      out.set_session_token("the-token");
+      answer(out);
+    };
+  }
+  static void give_role(v1::StartTaskRequest& request) {
+    request.mutable_definition()->set_task_role_arn(kRole);
+  }
+  json::object parsed() {
+    json::error_code error;
+    auto value = json::parse(output(), error);
+    EXPECT_TRUE(!error && value.is_object()) << output();
+    return value.is_object() ? value.get_object() : json::object{};
+  }
+  // Runs one question, and reads its answer.
+  json::object asked(const std::string& url, const std::string& mode = "bridge") {
+    auto task = script(std::string(kGet) + url);
+    task.mutable_definition()->set_network_mode(mode);
+    give_role(task);
+    task.add_container_arns("arn:aws:ecs:us-east-1:000000000000:container/default/c/1");
+    task.set_availability_zone("us-east-1a");
+    task.set_group("service:web");
+    auto* tag = task.add_tags();
+    tag->set_key("team");
+    tag->set_value("red");
+    const auto last = run_to_end(task);
+    EXPECT_EQ(last.containers_size() > 0 ? last.containers(0).exit_code() : -1, 0)
+        << last.stopped_reason();
+    return parsed();
+  }
+  bool known_ = true;
+};
+
+TEST_F(EndpointsOnHost, TellAContainerOfItself) {
+  const auto shown = asked("$ECS_CONTAINER_METADATA_URI_V4");
+  EXPECT_EQ(shown.at("Name"), "main");
+  EXPECT_EQ(shown.at("DockerId"), json::value(kTaskId + "-0"));
+  EXPECT_EQ(shown.at("Image"), json::value(registry_->image()));
+  EXPECT_THAT(std::string(shown.at("ImageID").as_string()), StartsWith("sha256:"));
+  EXPECT_EQ(shown.at("DesiredStatus"), "RUNNING");
+  EXPECT_EQ(shown.at("Type"), "NORMAL");
+  EXPECT_EQ(shown.at("LogDriver"), "json-file");
+  EXPECT_EQ(shown.at("ContainerARN"), "arn:aws:ecs:us-east-1:000000000000:container/default/c/1");
+  EXPECT_EQ(shown.at("Limits"), (json::object{{"CPU", 2}, {"Memory", 64}}));
+  EXPECT_EQ(shown.at("Labels").at("com.amazonaws.ecs.container-name"), "main");
+  const auto& network = shown.at("Networks").as_array().at(0).as_object();
+  EXPECT_EQ(network.at("NetworkMode"), "bridge");
+  EXPECT_EQ(network.at("IPv4Addresses").as_array().size(), 1U);
+}
+
+TEST_F(EndpointsOnHost, TellAContainerOfItsTask) {
+  const auto shown = asked("$ECS_CONTAINER_METADATA_URI_V4/taskWithTags", "none");
+  EXPECT_EQ(shown.at("Cluster"), "default");
+  EXPECT_EQ(shown.at("TaskARN"),
+            json::value("arn:aws:ecs:us-east-1:000000000000:task/default/" + kTaskId));
+  EXPECT_EQ(shown.at("Family"), "family");
+  EXPECT_EQ(shown.at("Revision"), "3");
+  EXPECT_EQ(shown.at("AvailabilityZone"), "us-east-1a");
+  EXPECT_EQ(shown.at("LaunchType"), "EC2");
+  EXPECT_EQ(shown.at("ServiceName"), "web");
+  EXPECT_EQ(shown.at("TaskTags"), (json::object{{"team", "red"}}));
+  ASSERT_EQ(shown.at("Containers").as_array().size(), 1U);
+  EXPECT_EQ(shown.at("Containers").as_array().at(0).at("Name"), "main");
+  EXPECT_TRUE(shown.contains("PullStartedAt"));
+}
+
+TEST_F(EndpointsOnHost, SpeakTheThirdVersionWithoutWhatTheFourthAdded) {
+  const auto shown = asked("$ECS_CONTAINER_METADATA_URI");
+  EXPECT_EQ(shown.at("Name"), "main");
+  EXPECT_FALSE(shown.contains("LogDriver"));
+  EXPECT_FALSE(shown.contains("ContainerARN"));
+}
+
+TEST_F(EndpointsOnHost, SpeakTheSecondVersionByWhereTheQuestionComesFrom) {
+  const auto shown = asked("http://169.254.170.2/v2/metadata");
+  EXPECT_EQ(shown.at("Family"), "family");
+  EXPECT_FALSE(shown.contains("LaunchType"));
+}
+
+TEST_F(EndpointsOnHost, CountWhatTheContainerUses) {
+  const auto shown = asked("$ECS_CONTAINER_METADATA_URI_V4/task/stats");
+  const auto& stats = shown.at(kTaskId + "-0").as_object();
+  EXPECT_GT(stats.at("cpu_stats").at("cpu_usage").at("total_usage").to_number<std::uint64_t>(), 0U);
+  EXPECT_GT(stats.at("cpu_stats").at("system_cpu_usage").to_number<std::uint64_t>(), 0U);
+  EXPECT_EQ(stats.at("memory_stats").at("limit").to_number<std::uint64_t>(), 64U << 20U);
+}
+
+TEST_F(EndpointsOnHost, GiveTheCredentialsOfTheTasksRole) {
+  const auto shown = asked("http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+  EXPECT_EQ(shown.at("RoleArn"), kRole);
+  EXPECT_EQ(shown.at("AccessKeyId"), "AKIA0123");
+  EXPECT_EQ(shown.at("SecretAccessKey"), "the-secret-key");
+  EXPECT_EQ(shown.at("Token"), "the-token");
+  EXPECT_TRUE(std::string(shown.at("Expiration").as_string()).ends_with("Z"));
+}
+
+TEST_F(EndpointsOnHost, AreOnLoopbackWhereATaskHasTheHostsNetwork) {
+  const auto shown = asked("$AWS_CONTAINER_CREDENTIALS_FULL_URI", "host");
+  EXPECT_EQ(shown.at("SecretAccessKey"), "the-secret-key");
+}
+
+TEST_F(EndpointsOnHost, LeavePort80ToTheContainer) {
+  auto task = script(std::string("httpd -p 80 -h /www && ") + kGet + "http://127.0.0.1/ && " +
+                     kGet + "$ECS_CONTAINER_METADATA_URI_V4");
+  EXPECT_EQ(run_to_end(task).containers(0).exit_code(), 0);
+  EXPECT_THAT(output(), HasSubstr("hello\n"));
+  EXPECT_THAT(output(), HasSubstr("\"Name\":\"main\""));
+}
+
+TEST_F(EndpointsOnHost, TellATaskNothingOfAnother) {
+  auto first = script("echo $ECS_CONTAINER_METADATA_URI_V4; echo up; exec sleep 1000");
+  give_role(first);
+  ASSERT_TRUE(tasks_->start(first));
+  ASSERT_TRUE(says("up"));
+  const std::string uri = output().substr(0, output().find('\n'));
+  // The other knows the id, and the first one's credentials' too: both are nothing to it.
+  auto second = script(std::string(kGet) + uri + " || echo refused", kOtherId);
+  ASSERT_EQ(run_to_end(second).containers(0).exit_code(), 0);
+  EXPECT_THAT(output(kOtherId), HasSubstr("refused\n"));
+  EXPECT_THAT(output(kOtherId), Not(HasSubstr("main")));
+}
+
+TEST_F(EndpointsOnHost, AnswerAgainAfterARestartOfTheAgentAtTheSamePlaces) {
+  auto task = script("while [ ! -e /tmp/go ]; do sleep 0.05; done; " + std::string(kGet) +
+                     "$ECS_CONTAINER_METADATA_URI_V4/task && " + kGet +
+                     "http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+  give_role(task);
+  task.mutable_definition()->set_network_mode("none");
+  ASSERT_TRUE(tasks_->start(task));
+  ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
+  open_again();
+  std::ofstream(place_.data_dir() / "tasks" / kTaskId / "0/fs/rootfs/tmp/go") << "go";
+  const auto last = reached(v1::TASK_PHASE_STOPPED);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->containers(0).exit_code(), 0);
+  EXPECT_THAT(output(), HasSubstr("\"KnownStatus\":\"RUNNING\""));
+  EXPECT_THAT(output(), HasSubstr("the-secret-key"));
+}
+
+TEST_F(EndpointsOnHost, StopATaskWhoseRoleNobodyKnowsInECSsWords) {
+  known_ = false;
+  auto task = script("true");
+  give_role(task);
+  const auto last = run_to_end(task);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_TASK_FAILED_TO_START);
+  EXPECT_THAT(last.stopped_reason(),
+              StartsWith("ECS was unable to assume the role '" + std::string(kRole) + "'"));
+  EXPECT_FALSE(last.containers(0).has_exit_code());
+}
+
+TEST_F(EndpointsOnHost, WriteNoCredentialsToDisk) {
+  (void)asked("http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI >/dev/null; echo {}");
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(place_.data_dir())) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    EXPECT_EQ(text.find("the-secret-key"), std::string::npos) << entry.path();
+  }
+}
+
+}  // namespace
+}  // namespace berth::runtime

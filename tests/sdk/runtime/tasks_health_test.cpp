@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Health checks and restarts of real containers. The agent takes shorter periods than ECS's definitions may have.
+#include <chrono>
+
+#include "tests/sdk/runtime/tasks_fixture.hpp"
+
+namespace berth::runtime {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using testing::kTaskId;
+using testing::TasksOnHost;
+
+class TasksHealth : public TasksOnHost {
+ protected:
+  static void check(v1::StartTaskRequest& request, int i, const std::string& command, int retries = 1) {
+    auto& check = *container(request, i).mutable_health_check();
+    check.add_command("CMD-SHELL");
+    check.add_command(command);
+    check.set_interval(1);
+    check.set_timeout(1);
+    check.set_retries(retries);
+  }
+  std::optional<v1::TaskReport> healthy(const std::string& status) {
+    return awaited([&](const v1::TaskReport& report) { return report.health_status() == status; });
+  }
+  [[nodiscard]] std::vector<int> processes() const {
+    return Cgroups::open()->processes("/" + place_.name() + "/" + kTaskId);
+  }
+};
+
+TEST_F(TasksHealth, RunsTheCheckInTheContainerAndTellsItsOutput) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "exec sleep 1000");
+  container(one, 0).add_environment()->set_name("WHERE");
+  container(one, 0).mutable_environment(0)->set_value("/tmp/bad");
+  // Its environment and files are the container's: the first check goes well, those after it do not.
+  check(one, 0, "if [ -e $WHERE ]; then echo broken; exit 3; fi; touch $WHERE");
+  ASSERT_TRUE(tasks_->start(one));
+  const auto good = healthy("HEALTHY");
+  ASSERT_TRUE(good);
+  EXPECT_EQ(good->containers(0).health_status(), "HEALTHY");
+  const auto bad = healthy("UNHEALTHY");
+  ASSERT_TRUE(bad);
+  EXPECT_EQ(bad->containers(0).reason(), "The health check fails with exit code 3: broken");
+  EXPECT_EQ(bad->phase(), v1::TASK_PHASE_RUNNING);
+}
+
+TEST_F(TasksHealth, KillsACheckThatTakesTooLongWithWhatItStarted) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "exec sleep 1000");
+  check(one, 0, "echo begun; sleep 2000; echo never");
+  ASSERT_TRUE(tasks_->start(one));
+  const auto bad = healthy("UNHEALTHY");
+  ASSERT_TRUE(bad);
+  EXPECT_THAT(bad->containers(0).reason(), HasSubstr("took longer than its timeout of 1 s: begun"));
+  // The next check may have begun; between two of them nothing of either is left.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (processes().size() != 1 && std::chrono::steady_clock::now() < end) {
+  }
+  EXPECT_THAT(processes(), SizeIs(1)) << "the container's own program alone";
+}
+
+TEST_F(TasksHealth, TellsWhyACheckCannotBeRun) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "exec sleep 1000");
+  auto& absent = *container(one, 0).mutable_health_check();
+  for (const char* word : {"CMD", "/bin/absent"}) absent.add_command(word);
+  absent.set_interval(1);
+  absent.set_retries(1);
+  ASSERT_TRUE(tasks_->start(one));
+  const auto bad = healthy("UNHEALTHY");
+  ASSERT_TRUE(bad);
+  EXPECT_THAT(bad->containers(0).reason(), HasSubstr("/bin/absent"));
+}
+
+TEST_F(TasksHealth, StartsADependentOnceItsDependencyIsHealthy) {
+  auto two = request({{.name = "db", .stop_timeout = 0}, {.name = "web", .needs = {{"db", "HEALTHY"}}, .stop_timeout = 0}});
+  check(two, 0, "[ -e /tmp/ready ]", 10);
+  sh(two, 0, "echo db; touch /tmp/ready; exec sleep 1000");
+  sh(two, 1, "echo web; exec sleep 1000");
+  ASSERT_TRUE(tasks_->start(two));
+  ASSERT_TRUE(awaited([](const v1::TaskReport& r) { return r.containers(1).last_status() == "RUNNING"; }));
+  EXPECT_EQ(tasks_->list()[0].containers(0).health_status(), "HEALTHY");
+  EXPECT_EQ(tasks_->list()[0].phase(), v1::TASK_PHASE_RUNNING);
+}
+
+TEST_F(TasksHealth, KeepsTheHealthOverARestartOfTheAgent) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "exec sleep 1000");
+  check(one, 0, "true");
+  ASSERT_TRUE(tasks_->start(one));
+  ASSERT_TRUE(healthy("HEALTHY"));
+  tasks_.reset();
+  open();
+  ASSERT_THAT(tasks_->list(), SizeIs(1));
+  EXPECT_EQ(tasks_->list()[0].health_status(), "HEALTHY");
+  EXPECT_EQ(tasks_->list()[0].containers(0).health_status(), "HEALTHY");
+}
+
+using TasksRestart = TasksHealth;
+
+TEST_F(TasksRestart, StartsTheSameContainerAgainWithItsFilesAndItsLog) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "echo line >>/tmp/lines; cat /tmp/lines; [ -e /tmp/second ] && exec sleep 1000; touch /tmp/second; exit 3");
+  container(one, 0).mutable_restart_policy()->set_enabled(true);
+  container(one, 0).mutable_restart_policy()->set_restart_attempt_period(0);
+  container(one, 0).add_port_mappings()->set_container_port(80);
+  ASSERT_TRUE(tasks_->start(one));
+  const auto first = awaited([](const v1::TaskReport& r) { return r.containers(0).last_status() == "RUNNING"; });
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(logged(3)) << "one line of the first run, two of the second: the reader follows across";
+  const auto again = awaited([](const v1::TaskReport& r) { return r.containers(0).restart_count() == 1; });
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->phase(), v1::TASK_PHASE_RUNNING);
+  const v1::ContainerReport now = tasks_->list()[0].containers(0);
+  EXPECT_EQ(now.restart_count(), 1U);
+  EXPECT_EQ(now.network_bindings(0).host_port(), first->containers(0).network_bindings(0).host_port());
+  EXPECT_EQ(now.runtime_id(), first->containers(0).runtime_id());
+  stop(kTaskId);
+  const auto last = stopped();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->stop_code(), v1::STOP_CODE_USER_INITIATED);
+  EXPECT_EQ(last->containers(0).exit_code(), 137);
+  EXPECT_THAT(log_lines({}), ElementsAre("line", "line", "line"));
+}
+
+TEST_F(TasksRestart, EndsTheTaskAfterAnIgnoredExitCode) {
+  auto one = request({{.name = "web"}});
+  sh(one, 0, "exit 4");
+  container(one, 0).mutable_restart_policy()->set_enabled(true);
+  container(one, 0).mutable_restart_policy()->set_restart_attempt_period(0);
+  container(one, 0).mutable_restart_policy()->add_ignored_exit_codes(4);
+  const auto last = run_to_end(one);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_ESSENTIAL_CONTAINER_EXITED);
+  EXPECT_EQ(last.containers(0).exit_code(), 4);
+  EXPECT_EQ(last.containers(0).restart_count(), 0U);
+}
+
+}  // namespace
+}  // namespace berth::runtime

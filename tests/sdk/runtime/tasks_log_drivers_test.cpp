@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Log drivers of real containers: what arrives, what a program waits for, and what is told where a receiver is not there.
+#include "tests/sdk/runtime/log_receivers.hpp"
+#include "tests/sdk/runtime/tasks_fixture.hpp"
+
+namespace berth::runtime {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using testing::DatagramReceiver;
+using testing::kTaskId;
+using testing::StreamReceiver;
+using testing::TasksOnHost;
+
+class TasksLogDrivers : public TasksOnHost {
+ protected:
+  static void log_to(v1::StartTaskRequest& request, const std::string& driver, const std::map<std::string, std::string>& options) {
+    auto& log = *container(request, 0).mutable_log_configuration();
+    log.set_log_driver(driver);
+    for (const auto& [name, value] : options) (*log.mutable_options())[name] = value;
+  }
+  [[nodiscard]] std::filesystem::path log_directory() const { return place_.data_dir() / "logs" / kTaskId / "web"; }
+  [[nodiscard]] std::uintmax_t spooled() const {
+    std::uintmax_t bytes = 0;
+    std::error_code error;
+    for (const auto& file : std::filesystem::directory_iterator(log_directory(), error)) {
+      if (file.path().filename().string().starts_with("json.log")) bytes += file.file_size(error);
+    }
+    return bytes;
+  }
+};
+
+TEST_F(TasksLogDrivers, SyslogGetsTheLinesAndTheHostKeepsThemToo) {
+  DatagramReceiver receiver(place_.data_dir().string() + ".syslog");
+  auto one = request({{.name = "web"}});
+  sh(one, 0, "echo out; echo err >&2");
+  log_to(one, "syslog", {{"syslog-address", "unixgram://" + place_.data_dir().string() + ".syslog"}, {"tag", "{{.Name}}"}});
+  const auto last = run_to_end(one);
+  EXPECT_EQ(last.containers(0).exit_code(), 0) << last.stopped_reason();
+  std::vector<std::string> got = {receiver.next(), receiver.next()};
+  std::sort(got.begin(), got.end());
+  EXPECT_THAT(got, ElementsAre(AllOf(StartsWith("<27>"), HasSubstr(" web["), EndsWith(": err")),
+                               AllOf(StartsWith("<30>"), EndsWith(": out"))));
+  EXPECT_EQ(log_lines({}).size(), 2U);
+}
+
+TEST_F(TasksLogDrivers, NoneKeepsNothingAndSaysSo) {
+  auto one = request({{.name = "web"}});
+  sh(one, 0, "echo out");
+  log_to(one, "none", {});
+  EXPECT_EQ(run_to_end(one).containers(0).exit_code(), 0);
+  EXPECT_FALSE(std::filesystem::exists(log_directory() / "json.log"));
+  v1::LogsRequest asked;
+  asked.set_task_id(kTaskId);
+  const auto logs = tasks_->logs(asked, [](const v1::LogRecord&) { return true; }, {});
+  ASSERT_FALSE(logs);
+  EXPECT_EQ(logs.error().status, BERTH_PRECONDITION);
+  EXPECT_THAT(logs.error().message, HasSubstr("none"));
+}
+
+TEST_F(TasksLogDrivers, AContainerWhoseReceiverIsNotThereDoesNotStart) {
+  auto one = request({{.name = "web"}});
+  sh(one, 0, "echo never");
+  log_to(one, "syslog", {{"syslog-address", "unixgram:///absent/socket"}});
+  const auto last = run_to_end(one);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_TASK_FAILED_TO_START);
+  EXPECT_THAT(last.containers(0).reason(), StartsWith("CannotStartContainerError: failed to initialize logging driver: "));
+}
+
+TEST_F(TasksLogDrivers, AProgramWaitsForItsReceiverAndLosesNothing) {
+  constexpr std::size_t kLines = 30'000;  // of 1 KiB: more than the spool holds
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::size_t bytes = 0;
+  int port = 0;
+  const auto take = [&](const std::string& some, int) {
+    const std::lock_guard lock(mutex);
+    for (const char c : some) bytes += c == 'Q';
+    arrived.notify_all();
+    return some.size();
+  };
+  { port = StreamReceiver(take).port(); }
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "line=$(head -c 1000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt " + std::to_string(kLines) +
+                 " ]; do echo Q$line; i=$((i+1)); done");
+  log_to(one, "fluentd", {{"fluentd-address", "127.0.0.1:" + std::to_string(port)}, {"fluentd-async", "true"}, {"fluentd-retry-wait", "50ms"}});
+  ASSERT_TRUE(tasks_->start(one));
+  ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
+  berth::test::HostEvents events;
+  events.watch_directory(log_directory());
+  ASSERT_TRUE(events.until([this] { return spooled() > (std::uintmax_t{15} << 20); }, std::chrono::minutes(2)));
+  EXPECT_EQ(tasks_->list()[0].containers(0).last_status(), "RUNNING") << "it waits in its pipe";
+  StreamReceiver receiver(take, port);
+  const auto last = stopped();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->containers(0).exit_code(), 0);
+  EXPECT_TRUE(events.until([this] { return !std::filesystem::exists(log_directory() / "shipment"); }, std::chrono::minutes(1)));
+  EXPECT_LT(spooled(), std::uintmax_t{22} << 20);
+  // What was sent may still be in the socket.
+  std::unique_lock lock(mutex);
+  arrived.wait_for(lock, std::chrono::minutes(1), [&] { return bytes == kLines; });
+  EXPECT_EQ(bytes, kLines);
+}
+
+}  // namespace
+}  // namespace berth::runtime

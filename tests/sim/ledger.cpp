@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/ledger.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/model/task_status.hpp"
+
+namespace berth::sim {
+namespace {
+
+using Deployment = model::StoredServiceDeployment;
+
+constexpr int kRunning = static_cast<int>(TaskStatus::Running);
+constexpr int kStopped = static_cast<int>(TaskStatus::Stopped);
+constexpr int kFailedToStart = static_cast<int>(StopCode::TaskFailedToStart);
+constexpr int kByScheduler = static_cast<int>(StopCode::ServiceSchedulerInitiated);
+constexpr std::int64_t kHealthyAfterMs = 40'000;
+constexpr std::int64_t kLeastRetentionMs = 59 * 60'000;
+constexpr const char* kForHealth = "Task failed container health checks";
+
+void require(bool holds, const std::string& what) {
+  if (!holds) throw Violation(what);
+}
+
+int lower_of(const model::StoredService& service) {
+  const int percent = service.deployment_configuration().minimum_healthy_percent();
+  int lower = service.desired_count() * percent / 100;
+  if (lower * 100 < service.desired_count() * percent) ++lower;
+  return std::min(lower, service.desired_count());
+}
+
+int upper_of(const model::StoredService& service) {
+  return service.desired_count() * service.deployment_configuration().maximum_percent() / 100;
+}
+
+std::string key_of(const std::string& service, const std::string& number) {
+  return service + "/" + number;
+}
+
+std::string name_of(int status) {
+  const auto known = task_status_of(status);
+  return known ? std::string(to_string(*known)) : "?";
+}
+
+std::string definition_key(const std::string& family, int revision) {
+  return family + ":" + std::to_string(revision);
+}
+
+// Once a rollout's line in the history has ended it stays as it is.
+bool has_ended(const std::string& status) {
+  return status != "IN_PROGRESS" && status != "ROLLBACK_IN_PROGRESS" && !status.empty();
+}
+
+}  // namespace
+
+void Ledger::begin(const test::MemoryDisk& disk) {
+  services_.clear();
+  deployments_.clear();
+  tasks_.clear();
+  tasks_of_.clear();
+  wanted_.clear();
+  draining_.clear();
+  cpu_on_.clear();
+  ports_on_.clear();
+  failed_starts_.clear();
+  have_run_.clear();
+  for (const auto& [key, value] : disk.records) {
+    read_one({key.first, key.second, value, false}, Check::No);
+  }
+}
+
+void Ledger::read(const store::Batch& batch, Instant now) {
+  now_ = now;
+  std::set<std::string> touched;
+  for (const store::Change& change : batch) {
+    read_one(change, Check::Yes);
+    if (change.kind == store::Kind::Service && !change.erase) touched.insert(change.key);
+    if (change.kind != store::Kind::Deployment || change.erase) continue;
+    touched.insert(change.key.substr(0, change.key.rfind('/')));
+  }
+  for (const std::string& service : touched) check_breaker(service);
+}
+
+void Ledger::read_one(const store::Change& change, Check check) {
+  switch (change.kind) {
+    case store::Kind::Task:
+      return read_task(change, check);
+    case store::Kind::Service:
+      return read_service(change, check);
+    case store::Kind::Deployment:
+      return read_deployment(change, check);
+    case store::Kind::Instance: {
+      model::StoredInstance instance;
+      instance.ParseFromString(change.value);
+      if (!change.erase && instance.status() == "DRAINING") {
+        draining_.insert(change.key);
+      } else {
+        draining_.erase(change.key);
+      }
+      return;
+    }
+    case store::Kind::Definition: {
+      model::StoredDefinition definition;
+      definition.ParseFromString(change.value);
+      const auto& message = definition.definition();
+      if (message.container_definitions_size() > 0 &&
+          message.container_definitions(0).has_health_check()) {
+        with_checks_.insert(definition_key(message.family(), message.revision()));
+      }
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+// ---- Tasks
+
+void Ledger::read_task(const store::Change& change, Check check) {
+  const std::string& id = change.key;
+  const auto known = tasks_.find(id);
+  if (change.erase) {
+    if (known == tasks_.end()) return;
+    require(known->second.status == kStopped, "a task was erased before it was STOPPED: " + id);
+    const auto stopped = stopped_ms_.find(id);
+    require(stopped != stopped_ms_.end() &&
+                now_.time_since_epoch().count() - stopped->second >= kLeastRetentionMs,
+            "a stopped task was pruned too early: " + id);
+    tasks_.erase(known);
+    protected_until_.erase(id);
+    world_.erased(id);
+    return;
+  }
+  model::StoredTask in;
+  in.ParseFromString(change.value);
+  Task task;
+  if (!in.service().empty()) task.service = in.cluster() + "/" + in.service();
+  task.deployment = in.deployment();
+  task.node = in.node();
+  task.status = in.last_status();
+  task.to_stop = in.desired_stopped();
+  task.checked = with_checks_.count(definition_key(in.family(), in.revision())) > 0;
+  task.health = in.report().health_status();
+  task.created_ms = in.created_at().ms();
+  task.started_ms = in.has_started_at() ? in.started_at().ms() : 0;
+
+  task.cpu = in.requirement().cpu();
+  for (const auto& port : in.requirement().ports()) task.ports.push_back(port.number());
+
+  const bool first = known == tasks_.end();
+  const Task before = first ? Task() : known->second;
+  if (check == Check::Yes) {
+    require(task.status >= before.status, "a stored status went back: " + id);
+    if (first && !task.service.empty()) check_made(id, task);
+    if (!first && !before.to_stop && task.to_stop && in.stop_code() == kByScheduler) {
+      check_stopped(id, before, in);
+    }
+    if (task.status != before.status) {
+      count("task " + (first ? std::string("new") : name_of(before.status)) + ">" +
+            name_of(task.status));
+    }
+  }
+  if (task.status == kStopped) stopped_ms_.emplace(id, now_.time_since_epoch().count());
+  if (first && task.status != kStopped) hold(task, check);
+  if (!first && before.status != kStopped && task.status == kStopped) give_back(before);
+  if (!task.service.empty()) {
+    const bool counted = !first && before.status != kStopped;
+    const bool counts = task.status != kStopped;
+    wanted_[task.service] += (counts && !task.to_stop) - (counted && !before.to_stop);
+    if (counts) {
+      tasks_of_[task.service].insert(id);
+    } else {
+      tasks_of_[task.service].erase(id);
+    }
+    if (task.started_ms != 0) have_run_.insert(task.deployment);
+    if (task.status == kStopped && before.status != kStopped && !before.to_stop &&
+        in.stop_code() == kFailedToStart) {
+      ++failed_starts_[task.deployment];
+    }
+  }
+  tasks_[id] = std::move(task);
+}
+
+void Ledger::hold(const Task& task, Check check) {
+  std::int64_t& cpu = cpu_on_[task.node];
+  cpu += task.cpu;
+  for (const std::uint32_t port : task.ports) {
+    const bool fresh = ports_on_[task.node].insert(port).second;
+    require(fresh, "a port was given twice on node " + task.node);
+  }
+  if (check == Check::No) return;
+  const auto capacity = world_.capacity.find(task.node);
+  if (capacity == world_.capacity.end()) return;  // gone, and the core has not heard of it yet
+  require(cpu <= capacity->second, "more CPU was given away than node " + task.node + " has");
+}
+
+void Ledger::give_back(const Task& task) {
+  cpu_on_[task.node] -= task.cpu;
+  for (const std::uint32_t port : task.ports) ports_on_[task.node].erase(port);
+}
+
+bool Ledger::is_healthy(const Task& task) const {
+  if (task.to_stop || task.status != kRunning) return false;
+  if (task.checked) return task.health == "HEALTHY";
+  const std::int64_t now = now_.time_since_epoch().count();
+  const std::int64_t since = std::clamp(task.started_ms, task.created_ms, now);
+  return now - since >= kHealthyAfterMs;
+}
+
+int Ledger::healthy_of(const std::string& service, const std::string& without) const {
+  int healthy = 0;
+  for (const std::string& id : tasks_of(service)) {
+    healthy += id != without && is_healthy(tasks_.at(id)) ? 1 : 0;
+  }
+  return healthy;
+}
+
+int Ledger::wanted_of(const std::string& service) const {
+  const auto at = wanted_.find(service);
+  return at == wanted_.end() ? 0 : at->second;
+}
+
+const std::set<std::string>& Ledger::tasks_of(const std::string& service) const {
+  static const std::set<std::string> kNone;
+  const auto at = tasks_of_.find(service);
+  return at == tasks_of_.end() ? kNone : at->second;
+}
+
+const Deployment* Ledger::deployment(const std::string& service, const std::string& number) const {
+  const auto at = deployments_.find(key_of(service, number));
+  return at == deployments_.end() ? nullptr : &at->second;
+}
+
+void Ledger::check_made(const std::string& id, const Task& task) const {
+  const auto service = services_.find(task.service);
+  require(service != services_.end(), "a task was made for no service: " + id);
+  const model::StoredService& data = service->second;
+  require(data.status() == "ACTIVE", "a task was made for a service that ends: " + task.service);
+  require(task.deployment == data.primary(), "a task was made for an old deployment: " + id);
+  const Deployment* deployment = this->deployment(task.service, task.deployment);
+  require(deployment != nullptr && deployment->rollout() != Deployment::ROLLOUT_FAILED,
+          "a task was made for a deployment that has failed: " + id);
+  require(deployment->restart_at().ms() <= now_.time_since_epoch().count(),
+          "a task was made while the throttle held it back: " + id);
+  require(!is_draining(task.node), "a task was placed on a draining instance: " + id);
+  if (!data.daemon()) {
+    require(wanted_of(task.service) + 1 <= upper_of(data),
+            "more tasks than maximumPercent allows: " + task.service);
+    return;
+  }
+  for (const std::string& other : tasks_of(task.service)) {
+    require(tasks_.at(other).node != task.node,
+            "two tasks of a DAEMON service on one instance: " + task.service);
+  }
+}
+
+void Ledger::check_stopped(const std::string& id, const Task& before,
+                           const model::StoredTask& now) const {
+  const auto service = services_.find(before.service);
+  if (service == services_.end() || service->second.status() != "ACTIVE") return;
+  const model::StoredService& data = service->second;
+  if (now.stopped_reason() == kForHealth) {
+    require(before.health == "UNHEALTHY", "a task that is not unhealthy was stopped for it: " + id);
+    return;
+  }
+  const auto until = protected_until_.find(id);
+  const bool guarded =
+      until != protected_until_.end() && until->second > now_.time_since_epoch().count();
+  require(!guarded || data.daemon() || is_draining(before.node),
+          "a protected task was stopped by the scheduler: " + id);
+  if (data.daemon() && is_draining(before.node)) return;
+  if (!is_healthy(before)) return;
+  require(healthy_of(before.service, id) >= lower_of(data),
+          "fewer healthy tasks than minimumHealthyPercent asks for: " + before.service + " has " +
+              std::to_string(healthy_of(before.service, id)));
+}
+
+void Ledger::start_leaves(const std::string& id, const std::map<std::string, std::string>& pins,
+                          Instant now) {
+  const auto at = tasks_.find(id);
+  if (at == tasks_.end() || at->second.deployment.empty()) return;
+  Pins& known = pinned_[at->second.deployment];
+  if (known.since_ms == 0) {
+    if (pins.empty()) return;
+    known = {pins, now.time_since_epoch().count()};
+    return;
+  }
+  require(pins == known.digests || (pins.empty() && at->second.created_ms <= known.since_ms),
+          "a later task of a deployment was not pinned to its digest: " + id);
+}
+
+// ---- Services and deployments
+
+void Ledger::read_service(const store::Change& change, Check check) {
+  if (change.erase) {
+    services_.erase(change.key);
+    return;
+  }
+  model::StoredService in;
+  in.ParseFromString(change.value);
+  const auto known = services_.find(change.key);
+  const std::string before = known == services_.end() ? "new" : known->second.status();
+  if (check == Check::Yes && before != in.status()) count("service " + before + ">" + in.status());
+  require(in.events_size() <= 100, "more than 100 events are kept: " + change.key);
+  if (in.status() == "INACTIVE") {
+    require(tasks_of(change.key).empty(), "a service ended before its tasks: " + change.key);
+  }
+  services_[change.key] = std::move(in);
+}
+
+void Ledger::read_deployment(const store::Change& change, Check check) {
+  if (change.erase) {
+    deployments_.erase(change.key);
+    return;
+  }
+  Deployment in;
+  in.ParseFromString(change.value);
+  const auto known = deployments_.find(change.key);
+  if (known != deployments_.end() && check == Check::Yes) {
+    const Deployment& before = known->second;
+    require(before.rollout() != Deployment::ROLLOUT_FAILED ||
+                in.rollout() == Deployment::ROLLOUT_FAILED,
+            "a deployment that had failed goes on: " + change.key);
+    require(!has_ended(before.status()) || before.status() == in.status(),
+            "the history of a deployment changed: " + change.key);
+    require(before.images_size() <= in.images_size(), "a pin was lost: " + change.key);
+    for (int i = 0; i < before.images_size(); ++i) {
+      require(before.images(i).image_digest() == in.images(i).image_digest(),
+              "a pinned digest changed: " + change.key);
+    }
+    if (before.rollout() != in.rollout()) {
+      count("rollout " + Deployment::Rollout_Name(before.rollout()) + ">" +
+            Deployment::Rollout_Name(in.rollout()));
+      if (in.rollout() == Deployment::ROLLOUT_COMPLETED) check_completed(in);
+    }
+    if (before.role() != in.role()) {
+      count("role " + Deployment::Role_Name(before.role()) + ">" +
+            Deployment::Role_Name(in.role()));
+    }
+    if (before.status() != in.status()) {
+      count("deployment " + before.status() + ">" + in.status());
+    }
+  } else if (check == Check::Yes) {
+    count("deployment new>" + in.status());
+  }
+  deployments_[change.key] = std::move(in);
+}
+
+// All that it should have, healthy, and nothing else.
+void Ledger::check_completed(const Deployment& deployment) const {
+  const std::string service = deployment.cluster() + "/" + deployment.service();
+  const auto data = services_.find(service);
+  if (data == services_.end()) return;
+  int healthy = 0;
+  for (const std::string& id : tasks_of(service)) {
+    const Task& task = tasks_.at(id);
+    require(task.deployment == deployment.number(),
+            "a deployment was completed beside older tasks: " + service);
+    healthy += is_healthy(task) ? 1 : 0;
+  }
+  if (data->second.daemon()) return;
+  require(healthy == data->second.desired_count(),
+          "a deployment was completed without its healthy tasks: " + service);
+}
+
+// Counted apart: starts that failed before any task of the deployment has run.
+void Ledger::check_breaker(const std::string& service) const {
+  const auto at = services_.find(service);
+  if (at == services_.end() || at->second.status() != "ACTIVE") return;
+  const model::StoredService& data = at->second;
+  if (!data.deployment_configuration().deployment_circuit_breaker().enable() ||
+      data.primary() == data.last_completed()) {
+    return;
+  }
+  const Deployment* primary = deployment(service, data.primary());
+  if (primary == nullptr || primary->rollout() != Deployment::ROLLOUT_IN_PROGRESS ||
+      have_run_.count(data.primary()) > 0) {
+    return;
+  }
+  const auto failed = failed_starts_.find(data.primary());
+  if (failed == failed_starts_.end()) return;
+  const int threshold = std::clamp((data.desired_count() + 1) / 2, 3, 200);
+  require(failed->second < threshold, "the circuit breaker did not trip: " + service + " after " +
+                                          std::to_string(failed->second) + " failures");
+}
+
+void Ledger::sweep() const {
+  std::map<std::string, std::set<std::string>> all;
+  std::map<std::string, int> wanted;
+  for (const auto& [id, task] : tasks_) {
+    if (task.service.empty() || task.status == kStopped) continue;
+    all[task.service].insert(id);
+    wanted[task.service] += task.to_stop ? 0 : 1;
+  }
+  for (const auto& [service, tasks] : tasks_of_) {
+    require(all[service] == tasks, "the ledger's own tasks have drifted: " + service);
+    require(wanted[service] == wanted_of(service), "the ledger's own count has drifted");
+  }
+}
+
+}  // namespace berth::sim
