@@ -182,9 +182,9 @@ certificate_lifetime_seconds = 6
         table = f"berth_partition_{os.getpid()}"
         with open(self.stack.data + "/ec2.port", encoding="ascii") as port:
             fleet = port.read().strip()
-        rules = [f"table inet {table} {{", "chain cut {", "type filter hook input priority -300;", f"tcp dport {fleet} drop",
-                 f"tcp sport {fleet} drop", "}", "}"]
-        run(["nft", "-f", "-"], stdin="\n".join(rules) + "\n")
+        run(["nft", "-f", "-"], stdin="\n".join([
+            f"table inet {table} {{", "chain cut {", "type filter hook input priority -300; policy accept;",
+            f"tcp dport {fleet} drop", f"tcp sport {fleet} drop", "}", "}", ""]))
         self.addCleanup(run, ["nft", "delete", "table", "inet", table], check=False)
         until("it counts as away", lambda: not self.instance(node)["agentConnected"], 30)
         self.assertEqual(self.stack.task(kept)["connectivity"], "DISCONNECTED")

@@ -104,7 +104,8 @@ class Exec(unittest.TestCase):
 
     def test_signals_go_to_the_command(self):
         for number, name in ((signal.SIGINT, "INT"), (signal.SIGTERM, "TERM")):
-            child = self.spawn(self.task, "--", "sh", "-c", f"trap 'echo heard {name}; exit 7' {name}; echo ready; sleep 1000",
+            # The inner shell hears it too, so that the outer one need not wait for it.
+            child = self.spawn(self.task, "--", "sh", "-c", f"trap 'echo heard {name}; exit 7' {name}; sh -c 'echo ready; exec sleep 1000'",
                                stdout=subprocess.PIPE)
             self.assertEqual(child.stdout.readline(), b"ready\n")
             child.send_signal(number)
@@ -162,6 +163,14 @@ class Exec(unittest.TestCase):
         self.assertIn("STOPPED", refused(stopped, "--", "ls"))
 
     def test_the_aws_cli_is_told_what_to_use(self):
+        # Without this program the AWS CLI does not even ask.
+        program = self.scene.directory + "/session-manager-plugin"
+        with open(program, "w", encoding="ascii") as out:
+            out.write("#!/bin/sh\nexit 0\n")
+        os.chmod(program, 0o755)
+        before = self.stack.env["PATH"]
+        self.addCleanup(self.stack.env.update, PATH=before)
+        self.stack.env["PATH"] = self.scene.directory + ":" + before
         text = self.stack.refused("execute-command", "--task", self.task, "--command", "ls", "--interactive")
         self.assertIn("berth exec TASK", text)
         self.assertIn("SSM", text)

@@ -228,9 +228,9 @@ secret_access_key = "secret"
         self.stack.await_status(arn, "STOPPED")
 
     def test_refuses_by_name_what_it_does_not_act_on(self):
-        self.stack.register("sysctls", [self.sh("true", systemControls=[{"namespace": "net.core.somaxconn", "value": "1"}])])
-        self.assertIn("systemControls", self.stack.refused("run-task", "--task-definition", "sysctls"))
-        for operation in ("list-services", "describe-capacity-providers", "list-account-settings"):
+        self.stack.register("gpus", [self.sh("true", resourceRequirements=[{"type": "GPU", "value": "1"}])])
+        self.assertIn("resourceRequirements", self.stack.refused("run-task", "--task-definition", "gpus"))
+        for operation in ("describe-capacity-providers", "list-account-settings"):
             error = self.stack.refused(operation)
             self.assertIn("".join(word.title() for word in operation.split("-")), error)
 
@@ -297,7 +297,7 @@ secret_access_key = "secret"
         self.assertEqual(missing.returncode, 125)
         self.assertRegex(missing.stderr, r"CannotPull\w+Error")
         plugins = json.loads(self.stack.berth("--output", "json", "plugin", "list").stdout)["plugins"]
-        self.assertEqual({p["name"] for p in plugins}, {"ec2", "registry-ecr"})
+        self.assertEqual({p["name"] for p in plugins}, {"ec2", "registry-ecr", "roles"})
         self.assertIn("0.1.0", self.stack.berth("version").stdout)
 
 

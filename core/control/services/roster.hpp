@@ -29,6 +29,8 @@ struct Member {
   bool draining = false;  // its instance is
   bool guarded = false;   // protected from scale-in and deployments
   Instant created_at;
+  // Where it stood before it began to stop; unknown after a restart, and then nobody's failure.
+  Standing before_stopping = Standing::Healthy;
   bool operator==(const Member&) const = default;
 };
 

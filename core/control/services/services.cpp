@@ -54,7 +54,8 @@ void Services::task_changed(const Task& task) {
   Entry& entry = entry_of(id);
   const Member* member = entry.roster.find(task.id);
   if (member == nullptr) return;
-  const Standing last = member->standing;
+  const Standing last =
+      member->standing == Standing::Stopping ? member->before_stopping : member->standing;
   entry.nodes_to_look_at.insert(task.node);
   entry.roster.drop(task.id);
   watch_until(task.id, std::nullopt);
@@ -85,6 +86,9 @@ void Services::place_member(const Task& task, Follow follow) {
   Entry& entry = entry_of(id);
   const Member* before = entry.roster.find(task.id);
   const Standing last = before == nullptr ? Standing::Pending : before->standing;
+  if (before != nullptr && member.standing == Standing::Stopping) {
+    member.before_stopping = last == Standing::Stopping ? before->before_stopping : last;
+  }
   if (!entry.roster.put(task.id, member)) return;
   entry.nodes_to_look_at.insert(task.node);
   marked_.insert(id);

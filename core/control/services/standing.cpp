@@ -49,7 +49,6 @@ TaskEnd end_of(const Task& task, Standing last) {
     case StopCode::EssentialContainerExited:
       break;
   }
-  if (last == Standing::Stopping) return TaskEnd::Wanted;
   if (!task.started_at) return TaskEnd::FailedStart;
   if (last == Standing::Unhealthy) return TaskEnd::FailedHealth;
   return last == Standing::Healthy ? TaskEnd::Exit : TaskEnd::EarlyExit;

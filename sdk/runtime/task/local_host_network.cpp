@@ -8,6 +8,7 @@
 #include "sdk/runtime/network/netns.hpp"
 #include "sdk/runtime/options/names.hpp"
 #include "sdk/runtime/task/container_ids.hpp"
+#include "sdk/runtime/task/container_process.hpp"
 #include "sdk/runtime/task/host_files.hpp"
 #include "sdk/runtime/task/interface_of.hpp"
 #include "sdk/runtime/task/local_host.hpp"

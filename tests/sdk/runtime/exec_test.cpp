@@ -247,7 +247,7 @@ TEST_F(Exec, HearsWhatIsTypedAtItsTerminal) {
 
 TEST_F(Exec, PassesSignalsToAllThatTheCommandRuns) {
   begin();
-  auto client = run("trap 'exit 5' INT; echo ready; sleep 1000");
+  auto client = run("trap 'exit 5' INT; sh -c 'echo ready; exec sleep 1000'");
   ASSERT_TRUE(client->wrote("ready"));
   client->signal("INT");
   EXPECT_EQ(client->end().value(), 5);

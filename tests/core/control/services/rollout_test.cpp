@@ -136,6 +136,19 @@ TEST_F(RolloutTest, IsBrokenByTasksThatExitBeforeTheyAreHealthy) {
   EXPECT_EQ(primary("web")->data.revision(), 1);
 }
 
+TEST_F(RolloutTest, TasksThatAreSeenEndingBeforeTheyHaveEndedCountAsWell) {
+  run(1, with_breaker(true));
+  roll();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(tasks_of("web", 2).size(), 1u);
+    const TaskId id = tasks_of("web", 2)[0]->id;
+    say(id, v1::TASK_PHASE_STOPPING);
+    say(id, v1::TASK_PHASE_STOPPED);
+    pass(seconds(5));
+  }
+  EXPECT_EQ(rollout_of(2)->data.rollout(), Stored::ROLLOUT_FAILED);
+}
+
 TEST_F(RolloutTest, EarlyExitsDoNotCountWhereTheKeyTurnsThemOff) {
   config.early_exits_fail_deployments = false;
   crash();
