@@ -174,10 +174,10 @@ class KillNine(unittest.TestCase):
         client = subprocess.Popen([BIN + "/berth", "--api", self.stack.url, "exec", arn, "--", "sleep", mark], env=self.stack.env,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            until("the command runs", lambda: _processes(b"sleep\0" + mark.encode()), 30)
+            until("the command runs", lambda: _processes(mark.encode(), "sleep"), 30)
             self.stack.kill(victim)
             self.stack.up()
-            until("the command has ended", lambda: not _processes(b"sleep\0" + mark.encode()), 30)
+            until("the command has ended", lambda: not _processes(mark.encode(), "sleep"), 30)
         finally:
             client.kill()
             client.wait(10)

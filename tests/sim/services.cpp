@@ -167,8 +167,10 @@ void Simulation::protect_a_task() {
   control::UpdateTaskProtection command{ClusterName("default"), {id}, std::nullopt};
   if (odds(80)) command.expires_in = minutes(1 + static_cast<int>(pick(10)));
   note("UpdateTaskProtection " + id);
-  ledger_.promise_protection(id, 0);  // until the answer says what holds now
-  submit_for_service(std::move(command), [this](const control::Answer& answer) {
+  ledger_.promise_protection(id, 0);  // until the answer to the last one says what holds now
+  const std::uint64_t asked = ++protections_[id];
+  submit_for_service(std::move(command), [this, id, asked](const control::Answer& answer) {
+    if (protections_[id] != asked) return;
     for (const TaskPtr& task : std::get<control::ProtectionAnswer>(answer).tasks) {
       const auto until = task->protected_until;
       ledger_.promise_protection(task->id.str(), until ? until->time_since_epoch().count() : 0);

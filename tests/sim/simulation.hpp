@@ -221,6 +221,7 @@ class Simulation : private Timers, private control::PluginCalls {
   std::set<std::string> away_;
   int next_node_ = 0;
   std::map<TaskId, Shown> shown_;
+  std::map<std::string, std::uint64_t> protections_;  // how often it was asked for, by task
   std::set<TaskId> pruned_;
   std::map<std::string, std::set<TaskId>> made_by_token_;
   std::uint64_t open_replies_ = 0;

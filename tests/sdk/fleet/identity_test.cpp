@@ -132,6 +132,7 @@ TEST_F(FleetIdentity, ThatCannotBeStoredAnewGoesOnAsItWas) {
   std::filesystem::create_directories(dir_.path() / "agent/in-the-way");
   pass(41min);
   ASSERT_TRUE(server.logged("has a new certificate"));
+  ASSERT_TRUE(agent.logged((dir_.path() / "agent").string())) << "why it could not be stored";
   EXPECT_EQ(agent.with([&] { return agent.disconnected; }), 0);
   std::filesystem::remove_all(dir_.path() / "agent");
   std::filesystem::rename(dir_.path() / "kept", dir_.path() / "agent");
