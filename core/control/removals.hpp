@@ -18,6 +18,8 @@ class Removals {
   void remove(const RemoveAgent& command, Reply reply);
 
  private:
+  void let_go(const PluginName& plugin, const NodeId& id, Reply reply);
+
   Desk& desk_;
   Plugins& plugins_;
 };
