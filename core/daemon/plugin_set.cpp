@@ -36,7 +36,7 @@ PluginName name_of(const std::filesystem::path& file) {
 }  // namespace
 
 PluginSet::PluginSet(const Config& config, Ports ports)
-    : config_(config), ports_(std::move(ports)), broker_({.role_of = ports_.role_of}) {}
+    : config_(config), ports_(std::move(ports)), broker_({.role_of = ports_.role_of, .may_pull = ports_.may_pull}) {}
 
 PluginSet::~PluginSet() = default;
 
