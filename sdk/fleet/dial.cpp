@@ -66,13 +66,18 @@ class Dial : public std::enable_shared_from_this<Dial> {
     tls->set_verify_mode(ssl::verify_peer);
     // Trust is the pinned CA and nothing else: the chain's end must be it, and everything below
     // must verify by it.
-    tls->set_verify_callback(
-        [pin = options_.fingerprint](bool verified, ssl::verify_context& context) {
-          X509_STORE_CTX* store = context.native_handle();
-          if (verified) return true;
-          return X509_STORE_CTX_get_error(store) == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN &&
-                 equal_secrets(fingerprint_of(X509_STORE_CTX_get_current_cert(store)), pin);
-        });
+    tls->set_verify_callback([pin = options_.fingerprint, refused = refused_](
+                                 bool verified, ssl::verify_context& context) {
+      X509_STORE_CTX* store = context.native_handle();
+      if (verified) return true;
+      const int error = X509_STORE_CTX_get_error(store);
+      if (error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN &&
+          equal_secrets(fingerprint_of(X509_STORE_CTX_get_current_cert(store)), pin)) {
+        return true;
+      }
+      *refused = error;
+      return false;
+    });
     connection_ = std::make_shared<TlsConnection>(loop_, std::move(tls), std::move(socket_),
                                                   options_.connection);
     connection_->handshake(ssl::stream_base::client,
@@ -91,17 +96,41 @@ class Dial : public std::enable_shared_from_this<Dial> {
   }
 
   void shaken(const std::string& failure) {
-    if (!failure.empty()) return finish(sdk::fail(BERTH_DENIED, failure));
+    if (!failure.empty()) return finish(distrust(failure));
     // Said again outright, so that no slip in the callback's logic lets a secret out.
     const STACK_OF(X509)* chain = SSL_get0_verified_chain(connection_->native());
     const int depth = chain ? sk_X509_num(chain) : 0;
     if (depth != 2 ||
         !equal_secrets(fingerprint_of(sk_X509_value(chain, depth - 1)), options_.fingerprint)) {
-      return finish(
-          sdk::fail(BERTH_DENIED, "the server at " + options_.endpoint.text() +
-                                      " does not have the certificate that the join token names"));
+      return finish(stranger());
     }
     finish(std::shared_ptr<Connection>(std::exchange(connection_, nullptr)));
+  }
+
+  sdk::Error stranger() const {
+    return sdk::fail(BERTH_DENIED, options_.endpoint.text() +
+                                       " is not the control plane of this join token: the "
+                                       "fingerprint of its CA is another");
+  }
+
+  // Whoever has made a mistake with a token, a port or a clock is to see it from this.
+  sdk::Error distrust(const std::string& failure) const {
+    switch (*refused_) {
+      case X509_V_OK:
+        return sdk::fail(BERTH_DENIED, failure);
+      case X509_V_ERR_CERT_HAS_EXPIRED:
+      case X509_V_ERR_CERT_NOT_YET_VALID:
+        return sdk::fail(BERTH_DENIED, options_.endpoint.text() +
+                                           " shows a certificate that is not valid now: compare "
+                                           "the clocks of the two hosts");
+      case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+      case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+      case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        return stranger();
+      default:
+        return sdk::fail(BERTH_DENIED, failure + ": " + X509_verify_cert_error_string(*refused_));
+    }
   }
 
   sdk::Error unreachable(const error_code& error) const {
@@ -122,6 +151,7 @@ class Dial : public std::enable_shared_from_this<Dial> {
   tcp::socket socket_;
   Loop::Timer timer_;
   std::shared_ptr<TlsConnection> connection_;
+  std::shared_ptr<int> refused_ = std::make_shared<int>(X509_V_OK);  // why its certificate was
 };
 
 }  // namespace

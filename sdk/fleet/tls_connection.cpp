@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <boost/asio/buffer.hpp>
@@ -27,6 +28,17 @@ std::string address_text(const tcp::socket& socket) {
   error_code error;
   const auto end = socket.remote_endpoint(error);
   return error ? "?" : end.address().to_string() + ":" + std::to_string(end.port());
+}
+
+// OpenSSL's own words for a wrong port say nothing to who has made that mistake.
+std::string handshake_failure(const std::string& peer, const error_code& error) {
+  if (error.category() == asio::error::get_ssl_category()) {
+    const int reason = ERR_GET_REASON(static_cast<unsigned long>(error.value()));
+    if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST) {
+      return peer + " does not speak TLS: is that the fleet's port?";
+    }
+  }
+  return "TLS handshake with " + peer + ": " + error.message();
 }
 
 }  // namespace
@@ -55,7 +67,7 @@ void TlsConnection::handshake(ssl::stream_base::handshake_type side,
   stream_.async_handshake(
       side, [self = shared_from_this(), done = std::move(done)](const error_code& error) {
         self->timer_.reset();
-        done(error ? "TLS handshake with " + self->peer_ + ": " + error.message() : std::string());
+        done(error ? handshake_failure(self->peer_, error) : std::string());
       });
 }
 
