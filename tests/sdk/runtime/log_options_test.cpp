@@ -42,6 +42,11 @@ TEST(LogOptions, OfJsonFileBoundTheFile) {
   EXPECT_EQ(refusal("json-file", {{"max-size", "ten"}}).field, "options[max-size]");
 }
 
+TEST(LogOptions, TakeOnlyNumbersForSizes) {
+  EXPECT_EQ(read_byte_size("1.5k"), 1536U);
+  for (const char* wrong : {"nan", "-nan", "inf", "-1", "1e12g", "k", ""}) EXPECT_FALSE(read_byte_size(wrong)) << wrong;
+}
+
 TEST(LogOptions, OfNoneAreNone) {
   EXPECT_TRUE(read_log_plan("none", {}));
   EXPECT_EQ(refusal("none", {{"max-size", "1m"}}).field, "options[max-size]");
