@@ -129,7 +129,7 @@ Result<void> read_shipped(std::string_view driver, const LogOptions& options, Re
   };
   if (auto read = read_all(driver, options, readers); !read) return read;
   if (options.contains("max-buffer-size") && plan.blocking) {
-    return wrong("max-buffer-size", "max-buffer-size needs the mode non-blocking.");
+    return wrong("max-buffer-size", "max-buffer-size is of the mode non-blocking, the default.");
   }
   plan.max_files = kSpoolFiles;
   plan.max_bytes = (plan.blocking ? kSpoolBytes : buffer) / kSpoolFiles;
