@@ -70,7 +70,6 @@ int run(const berth::runtime::AgentConfig& config) {
   await_stop();
   if (!removed) spdlog::info("berth-agent ends; containers run on");
   agent->reset();
-  ::unlink(config.pid_file.c_str());
   if (!removed) return 0;
   spdlog::info("this host was removed from its fleet; its tasks have ended, and so does berth-agent");
   const auto cleared = berth::runtime::remove_leftovers(config);

@@ -319,8 +319,9 @@ sdk::Result<void> ContainerRuntime::remove(const std::string& id) {
     // A monitor that has its lock and not yet its socket, or no longer: a matter of a moment.
     ::poll(nullptr, 0, 2);
   }
-  if (lines) {
-    const std::string bundle = lines->text("bundle");
+  // After a power cut the file may be there and empty.
+  const std::string bundle = lines ? lines->text("bundle") : std::string();
+  if (!bundle.empty()) {
     ::unlink((bundle + "/config.json").c_str());
     ::rmdir(bundle.c_str());  // only where nothing else is in it
   }
