@@ -95,7 +95,7 @@ class Lines {
   std::vector<std::pair<std::string, std::string>> lines_;
 };
 
-// The content of a small file; nothing where it cannot be read.
+// The content of a small file; nothing where it cannot be read, and errno says why.
 inline std::optional<std::string> read_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
@@ -105,7 +105,9 @@ inline std::optional<std::string> read_file(const std::string& path) {
   while ((n = ::read(fd, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR)) {
     if (n > 0) out.append(buffer, static_cast<std::size_t>(n));
   }
+  const int why = errno;
   ::close(fd);
+  errno = why;
   return n < 0 ? std::nullopt : std::optional<std::string>(std::move(out));
 }
 

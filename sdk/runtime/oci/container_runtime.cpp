@@ -215,7 +215,9 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
 
 sdk::Result<std::int64_t> ContainerRuntime::start(const std::string& id) {
   const std::string dir = state_dir(id);
-  const OwnedFd monitor = connect_monitor(dir);
+  const auto connected = connect_monitor(dir);
+  if (!connected) return connected.error();
+  const OwnedFd& monitor = *connected;
   auto view = read_view(dir);
   if (!view) return view.error();
   if (view->started_at_ns != 0) return view->started_at_ns;
@@ -241,9 +243,10 @@ sdk::Result<std::int64_t> ContainerRuntime::start(const std::string& id) {
 sdk::Result<void> ContainerRuntime::signal(const std::string& id, int signo) {
   auto view = read_view(state_dir(id));
   if (!view) return view.error();
-  const OwnedFd init = open_init(view->handle);
-  if (!init) return {};
-  if (::syscall(SYS_pidfd_send_signal, init.get(), signo, nullptr, 0) != 0 && errno != ESRCH) {
+  const auto init = open_init(view->handle);
+  if (!init) return init.error();
+  if (!*init) return {};
+  if (::syscall(SYS_pidfd_send_signal, init->get(), signo, nullptr, 0) != 0 && errno != ESRCH) {
     if (errno == EINVAL)
       return sdk::fail(BERTH_INVALID, "no signal " + std::to_string(signo), "signo");
     return state_error("signal to " + id);
@@ -303,10 +306,12 @@ sdk::Result<void> ContainerRuntime::remove(const std::string& id) {
   const auto lines = state::read_lines(dir + "/" + state::kContainer);
   const auto deadline = std::chrono::steady_clock::now() + config_.call_timeout + kMonitorGrace;
   for (;;) {
-    if (const OwnedFd monitor = connect_monitor(dir)) {
+    const auto monitor = connect_monitor(dir);
+    if (!monitor) return monitor.error();
+    if (*monitor) {
       // It kills what still runs, also while it is only being made, and puts everything away.
-      ::send(monitor.get(), "kill", 4, MSG_NOSIGNAL);
-      if (!wait_for_end(monitor.get(), config_.call_timeout + kMonitorGrace)) {
+      ::send(monitor->get(), "kill", 4, MSG_NOSIGNAL);
+      if (!wait_for_end(monitor->get(), config_.call_timeout + kMonitorGrace)) {
         return sdk::fail(BERTH_DEADLINE, "container " + id + " did not end after SIGKILL");
       }
     }
@@ -335,7 +340,8 @@ sdk::Result<void> ContainerRuntime::remove_leftovers(const std::string& id) {
   const std::string dir = state_dir(id);
   const std::string file = dir + "/" + state::kContainer;
   const auto lines = state::read_lines(file);
-  if (!lines) return {};
+  if (!lines && errno == ENOENT) return {};
+  if (!lines) return state_error(file);
   // Also keeps a monitor that was only just started from beginning: it finds the file gone once it
   // has the lock.
   OwnedFd lock(::open(file.c_str(), O_RDWR | O_CLOEXEC));

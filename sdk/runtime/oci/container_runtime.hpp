@@ -46,15 +46,17 @@ class ExitWatch {
 
   // The exit where the container has ended, nothing where it has not. Never blocks. After an fd was
   // readable for a monitor's death, fd() may be another one: ask it again after each call.
+  // Errors: UNAVAILABLE it cannot be told now (no descriptor is left): call it again later.
   [[nodiscard]] sdk::Result<std::optional<ContainerExit>> poll();
 
-  // Blocks until the end. Errors: DEADLINE.
+  // Blocks until the end. Errors: DEADLINE; UNAVAILABLE as poll().
   [[nodiscard]] sdk::Result<ContainerExit> wait(std::chrono::milliseconds timeout);
 
  private:
   friend class ContainerRuntime;
   ExitWatch(std::string state_dir, int fd, bool on_monitor);
   static sdk::Result<ExitWatch> begin(std::string state_dir);
+  static sdk::Result<ExitWatch> ended(std::string state_dir);
   void close_fd();
   std::string state_dir_;
   int fd_ = -1;

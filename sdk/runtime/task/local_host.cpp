@@ -437,13 +437,7 @@ HealthResult LocalHost::check_health(const TaskSpec& task, std::size_t container
 
 void LocalHost::watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) {
   const std::string id = container_id(task.request.task_id(), container);
-  auto watch = runtime_->watch(id);
-  if (!watch) {
-    spdlog::warn("tasks: container {} is gone: {}", id, watch.error().message);
-    ended(Exited{});
-    return;
-  }
-  watcher_.add(std::move(*watch), [ended = std::move(ended)](const std::optional<ContainerExit>& exit) {
+  watcher_.add([this, id] { return runtime_->watch(id); }, [ended = std::move(ended)](const std::optional<ContainerExit>& exit) {
     Exited fact;
     if (exit) {
       fact.exit_code = exit->exit_code;
