@@ -8,6 +8,7 @@
 
 #include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/either_stop.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -90,7 +91,7 @@ void TaskIdentity::forget(const std::string& task_id) {
 }
 
 void TaskIdentity::close() {
-  closing_.request_stop();
+  begin_close();
   endpoints_->close();
 }
 
@@ -99,13 +100,14 @@ void TaskIdentity::close() {
 sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
                                              std::size_t container,
                                              const std::filesystem::path& place,
-                                             ContainerSpec& spec) {
+                                             const std::stop_token& cancel, ContainerSpec& spec) {
+  const EitherStop stop(cancel, closing_.get_token());
   const auto& definition = task.definition().container_definitions(static_cast<int>(container));
   const auto credentials = [&] {
     return roles_.wait(task.task_id(), v1::TaskCredentialsRequest::ROLE_EXECUTION,
-                       closing_.get_token());
+                       stop.token());
   };
-  auto files = resolver_.environment_files(task, container, credentials, closing_.get_token());
+  auto files = resolver_.environment_files(task, container, credentials, stop.token());
   if (!files) return files.error();
   // The image's variables give way to them, the definition's and the override's do not.
   std::set<std::string> said;

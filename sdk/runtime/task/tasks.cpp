@@ -40,7 +40,8 @@ class Tasks::Impl {
                                     .remember_forgotten = config_.remember_forgotten,
                                     .concurrent_starts = config_.concurrent_starts,
                                     .concurrent_pulls = config_.concurrent_pulls,
-                                    .concurrent_checks = config_.concurrent_checks},
+                                    .concurrent_checks = config_.concurrent_checks,
+                                    .boot_id = state::boot_id()},
                                    *store_, *host_, [this, report = std::move(report)](const v1::TaskReport& news) {
                                      host_->learn(news);
                                      report(news);
