@@ -8,8 +8,8 @@
 //   monitor's socket (SOCK_SEQPACKET): commands "start", "kill"; news "exit" pid, runtime.log  by
 //   the OCI runtime
 //
-// An exec'd process has a directory of its own: `exec` is what `container` is here, process.json is
-// the agent's order to the runtime, `console` its socket for the terminal, `session` is the
+// An exec'd process has a directory of its own: `exec` is what `container` is here, and names
+// the file in the agent's memory that is the order to the runtime, `console` its socket for the terminal, `session` is the
 // one of the process, `exit` says that the process ended by itself.
 //
 // Threads: any. Errors: false with errno, or nothing.
@@ -39,7 +39,6 @@ inline constexpr const char* kControl = "control";
 inline constexpr const char* kPid = "pid";
 inline constexpr const char* kExec = "exec";
 inline constexpr const char* kSession = "session";
-inline constexpr const char* kProcess = "process.json";
 inline constexpr const char* kConsole = "console";
 inline constexpr const char* kRuntimeLog = "runtime.log";
 

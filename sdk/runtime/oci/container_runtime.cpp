@@ -255,21 +255,29 @@ sdk::Result<void> ContainerRuntime::signal(const std::string& id, int signo) {
 }
 
 sdk::Result<ExecOutcome> ContainerRuntime::exec(const std::string& id, const ExecCall& call) const {
-  return exec_in_container(state_dir(id), call);
+  auto place = exec_place(id);
+  if (!place) return place.error();
+  place->timeout = std::min(place->timeout, call.timeout);
+  return run_to_end(*place, call);
 }
 
-sdk::Result<std::unique_ptr<ExecSession>> ContainerRuntime::open_exec(const std::string& id,
-                                                                      const ExecSpec& spec) {
+sdk::Result<ExecSession::Place> ContainerRuntime::exec_place(const std::string& id) const {
   auto view = read_view(state_dir(id));
   if (!view) return view.error();
   if (view->phase != ContainerPhase::Running) {
     return sdk::fail(BERTH_PRECONDITION, "container " + id + " does not run");
   }
-  return ExecSession::start({.monitor = config_.monitor,
-                             .execs_dir = config_.state_root + "/execs",
-                             .container_dir = state_dir(id),
-                             .timeout = config_.call_timeout + kMonitorGrace},
-                            spec);
+  return ExecSession::Place{.monitor = config_.monitor,
+                            .execs_dir = config_.state_root + "/execs",
+                            .container_dir = state_dir(id),
+                            .timeout = config_.call_timeout};
+}
+
+sdk::Result<std::unique_ptr<ExecSession>> ContainerRuntime::open_exec(const std::string& id,
+                                                                      const ExecSpec& spec) {
+  auto place = exec_place(id);
+  if (!place) return place.error();
+  return ExecSession::start(*place, spec);
 }
 
 void ContainerRuntime::end_leftover_execs() {

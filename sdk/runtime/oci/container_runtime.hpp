@@ -21,7 +21,7 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/oci/container.hpp"
-#include "sdk/runtime/oci/exec_process.hpp"
+#include "sdk/runtime/oci/exec_call.hpp"
 #include "sdk/runtime/oci/exec_session.hpp"
 #include "sdk/runtime/oci/spec_builder.hpp"
 
@@ -82,8 +82,7 @@ class ContainerRuntime {
   // Sends a signal to the container's init; nothing to send it to is fine.
   [[nodiscard]] sdk::Result<void> signal(const std::string& id, int signo);
 
-  // Runs a command in a Running container to its end. One at a time for each container.
-  // Errors: NOT_FOUND; INTERNAL it could not be run, with the runtime's words.
+  // Runs a command in a Running container to its end, or to that of its time. Errors: as open_exec().
   [[nodiscard]] sdk::Result<ExecOutcome> exec(const std::string& id, const ExecCall& call) const;
 
   // Watches for the end of a container that exists, also one that has ended already.
@@ -120,6 +119,7 @@ class ContainerRuntime {
 
  private:
   explicit ContainerRuntime(RuntimeConfig config);
+  [[nodiscard]] sdk::Result<ExecSession::Place> exec_place(const std::string& id) const;
   [[nodiscard]] std::string state_dir(const std::string& id) const;
   [[nodiscard]] sdk::Result<ContainerHandle> launch(const ContainerSpec& spec);
   [[nodiscard]] sdk::Result<void> remove_leftovers(const std::string& id);

@@ -403,10 +403,9 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     endpoint = std::move(made->endpoint);
   }
   // The runtime keeps a copy of the configuration, on disk.
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   const fs::path copy = config_.data_dir / "runtime/runtime" / id / "config.json";
-  if (const auto hidden = secret_variables(definition); !hidden.empty()) {
-    if (auto done = secrets::blot_out(copy, hidden); !done) {
+  if (has_secret_variables(task.request, container)) {
+    if (auto done = secrets::blot_out(copy); !done) {
       return launch_failed(reason_of("CannotCreateContainerError", done.error()));
     }
   }

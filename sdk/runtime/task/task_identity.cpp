@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -18,6 +19,12 @@ const std::string kFileLabel = "berth.secret-file.";
 const std::string& task_role(const v1::StartTaskRequest& task) {
   return task.overrides().has_task_role_arn() ? task.overrides().task_role_arn()
                                               : task.definition().task_role_arn();
+}
+
+bool has_environment_files(const v1::StartTaskRequest& task,
+                           const v1::ecs::ContainerDefinition& container) {
+  return container.environment_files_size() > 0 ||
+         override_of(task, container.name()).environment_files_size() > 0;
 }
 
 metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoint& endpoint) {
@@ -117,8 +124,8 @@ sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
   for (const auto& [name, value] : *files) {
     if (!said.contains(name)) put_env(spec.env, name, value);
   }
-  if (definition.secrets_size() == 0) return {};
-  auto values = resolver_.secrets(task, container, credentials, closing_.get_token());
+  if (definition.secrets_size() == 0 && !has_environment_files(task, definition)) return {};
+  auto values = resolver_.secrets(task, container, credentials, stop.token());
   if (!values) return values.error();
   if (auto opened = secrets::open_place(place); !opened) return opened.error();
   spec.bundle_dir = place / "bundle";
@@ -139,13 +146,12 @@ sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
   return {};
 }
 
-std::set<std::string> secret_variables(const v1::ecs::ContainerDefinition& container) {
-  std::set<std::string> names;
-  for (const auto& secret : container.secrets()) {
-    if (!container.docker_labels().contains(kFileLabel + secret.name()))
-      names.insert(secret.name());
-  }
-  return names;
+bool has_secret_variables(const v1::StartTaskRequest& task, std::size_t index) {
+  const auto& container = task.definition().container_definitions(static_cast<int>(index));
+  const auto& labels = container.docker_labels();
+  return has_environment_files(task, container) ||
+         std::any_of(container.secrets().begin(), container.secrets().end(),
+                     [&](const auto& one) { return !labels.contains(kFileLabel + one.name()); });
 }
 
 sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,

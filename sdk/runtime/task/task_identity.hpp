@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -81,7 +80,7 @@ class TaskIdentity {
 [[nodiscard]] sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,
                                               const std::string& member);
 
-// The secrets that a container has in its environment, by name.
-[[nodiscard]] std::set<std::string> secret_variables(const v1::ecs::ContainerDefinition& container);
+// Whether a container has variables of secrets or of environment files.
+[[nodiscard]] bool has_secret_variables(const v1::StartTaskRequest& task, std::size_t container);
 
 }  // namespace berth::runtime
