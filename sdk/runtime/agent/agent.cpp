@@ -75,6 +75,7 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.
   const auto written = fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
   if (!written) return written;
+  pid_file_ = config.pid_file;
   worker_ = std::thread([this] { work(); });
   client_->start();
   return {};
@@ -96,6 +97,8 @@ Agent::~Agent() {
   finished_.clear();
   if (tasks_) tasks_->shutdown();
   client_.reset();  // its answers use registry_
+  // While the directory's lock is still ours: afterwards the file may be the next agent's.
+  if (!pid_file_.empty()) ::unlink(pid_file_.c_str());
   tasks_.reset();
 }
 
