@@ -173,7 +173,9 @@ void Server::Impl::frame(Session& session, v1::Frame&& frame) {
       return interfaces(session, frame.interfaces());
     case v1::Frame::kRegistration: return registration(session, frame.registration());
     case v1::Frame::kRenewal: return renewal(session, frame.renewal());
-    case v1::Frame::kGoodbye: return session.connection->close("the agent leaves: " + frame.goodbye().message());
+    case v1::Frame::kGoodbye: return session.connection->close(
+          "the agent leaves" +
+          (frame.goodbye().message().empty() ? "" : ": " + frame.goodbye().message()));
     case v1::Frame::BODY_NOT_SET: return;  // of a newer agent
     default: return refuse(session, v1::Goodbye::CODE_BROKEN, "a " + frame_name(frame) + " frame is not an agent's to send now");
   }
@@ -315,12 +317,14 @@ void Server::Impl::closed(std::uint64_t serial, const std::string& why) {
   const std::string node_id = at->second.node_id;
   const std::uint64_t challenger = at->second.challenger;
   const bool was_live = at->second.live;
+  const bool has_joined = at->second.joined;
   const std::string peer = at->second.connection->peer();
   {
     const std::lock_guard lock(mutex_);
     sessions_.erase(at);
     if (ending_ && sessions_.empty()) all_closed_.notify_all();
   }
+  if (has_joined) return;  // as it should, and logged
   if (!was_live) return log_stranger("connection from " + peer + ": " + why);
   const auto owner = live_.find(node_id);
   if (owner == live_.end() || owner->second != serial) return;  // replaced, or removed

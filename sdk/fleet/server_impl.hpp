@@ -60,6 +60,7 @@ class Server::Impl {
     std::string node_id;      // once it has said a valid Hello
     std::string incarnation;
     bool live = false;        // is the node's
+    bool joined = false;      // has got its certificate, with which it comes back
     std::int64_t certificate_expires_ms = 0;  // of the newest that this connection's agent has
     std::int64_t renew_at_ms = 0;             // when it is asked to take a new one
     bool asked_to_renew = false;

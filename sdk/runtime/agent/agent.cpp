@@ -59,7 +59,8 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                            .host_address = config.address},
                           make_registration(config, HostFacts::detect(), *version), events());
   if (!client) return client.error();
-  if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
+  const auto claimed = claim_names(config.tasks);
+  if (!claimed) return claimed.error();
   client_ = std::move(*client);
   registry_.connect(*client_);
   TasksConfig settings = config.tasks;
@@ -69,7 +70,10 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                             .registry = registry_,
                             .credentials = ask_for_roles(*client_, kRegistryPatience),
                             .interfaces = interface_listener(*client_)});
-  if (!tasks) return tasks.error();
+  if (!tasks) {
+    take_back(*claimed);
+    return tasks.error();
+  }
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
   // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.

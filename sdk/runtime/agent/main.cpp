@@ -50,6 +50,7 @@ void raise_open_files() {
 }
 
 int run(const berth::runtime::AgentConfig& config) {
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");  // as berthd's
   spdlog::set_level(spdlog::level::from_str(config.log_level));
   spdlog::flush_on(spdlog::level::info);
   raise_open_files();
@@ -81,14 +82,21 @@ int run(const berth::runtime::AgentConfig& config) {
 int main(int argc, char** argv) {
   CLI::App app("The agent of Berth: joins this host to a launch type's fleet and runs its tasks.", "berth-agent");
   std::string file = "/etc/berth/agent.toml";
+  bool check = false;
   bool leftovers = false;
   app.add_option("--config", file, "Configuration file")->capture_default_str();
+  app.add_flag("--check", check, "Check the configuration file, and end");
   app.add_flag("--remove-leftovers", leftovers,
                "Remove bridge, firewall rules and cgroups of an agent that has ended and runs no task, then exit");
   app.set_version_flag("--version", std::string("berth-agent ") + berth::runtime::agent_version());
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;  // as `berth` does
+  }
   const auto config = berth::runtime::read_agent_config(file);
   if (!config) return complain(config.error());
+  if (check) return 0;
   if (!leftovers) return run(*config);
   const auto removed = berth::runtime::remove_leftovers(*config);
   return removed ? 0 : complain(removed.error());
