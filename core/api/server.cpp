@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/api/server.hpp"
 
-#include <arpa/inet.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
@@ -14,6 +13,7 @@
 #include "core/api/berth/logs.hpp"
 #include "core/api/berth/task_stats.hpp"
 #include "core/api/ecs/operations.hpp"
+#include "core/api/http/own_host.hpp"
 #include "core/api/http/server.hpp"
 #include "core/api/sigv4/verifier.hpp"
 #include "core/control/instance_query.hpp"
@@ -24,18 +24,11 @@ namespace {
 constexpr std::string_view kEcsPrefix = "AmazonEC2ContainerServiceV20141113.";
 constexpr std::string_view kBerthPrefix = "Berth_20261122.";
 
-bool is_loopback(const std::string& address) {
-  in_addr v4{};
-  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
-  in6_addr v6{};
-  return inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 Result<void> check(const Config& config) {
   if (config.tls_certificate.empty() != config.tls_key.empty()) {
     return fail(Errc::Invalid, "TLS needs a certificate and its key: one of the two is not given.");
   }
-  if (is_loopback(config.address)) return {};
+  if (http::is_loopback(config.address)) return {};
   std::string lacks;
   if (config.tls_certificate.empty()) lacks = "TLS (a certificate and its key)";
   if (config.access_keys.empty())
@@ -201,6 +194,13 @@ class Server::Impl {
 
   void serve(http::Request request, http::Answer answer) {
     const std::string path(request.path());
+    if (config_.access_keys.empty()) {
+      if (const auto why = http::strange_origin(request)) {
+        Exception denied = front_end_exception("AccessDeniedException", *why);
+        denied.status = 403;
+        return named("none", std::move(answer))(to_response(denied));
+      }
+    }
     if (request.method == "GET" && path == "/healthz") {
       return answer({.content_type = "text/plain; charset=utf-8", .body = "ok\n"});
     }

@@ -46,7 +46,7 @@ class Control::Impl {
         nodes(desk, plugins, placer, tasks, reports),
         clusters(desk, plugins, nodes),
         attributes(desk, nodes),
-        removals(desk, plugins),
+        removals(desk, plugins, nodes),
         definitions(desk),
         plans(desk, plugins),
         routes(plugins, plans),

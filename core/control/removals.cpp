@@ -25,12 +25,21 @@ void Removals::remove(const RemoveAgent& command, Reply reply) {
                                  ": stop them first, or remove it by force, which ends them.",
                              Subject::ContainerInstance, command.agent));
   }
+  // Nothing is placed there while its plugin is being asked.
+  const bool was_active = instance->status == InstanceStatus::Active;
+  if (was_active) nodes_.set_status(id, InstanceStatus::Draining);
   v1::UpdateNodeRequest request;
   request.set_node_id(command.agent);
   request.set_wish(v1::UpdateNodeRequest::WISH_DEREGISTER);
   plugins_.call({instance->plugin, v1::METHOD_LAUNCH_UPDATE_NODE, request.SerializeAsString()},
-                [this, id, reply = std::move(reply)](const Result<std::string>& done) {
-                  if (!done) return desk_.answer(reply, tl::unexpected(done.error()));
+                [this, id, was_active, reply = std::move(reply)](const Result<std::string>& done) {
+                  if (!done) {
+                    const ContainerInstancePtr kept = desk_.state().instance(id);
+                    if (was_active && kept && kept->status == InstanceStatus::Draining) {
+                      nodes_.set_status(id, InstanceStatus::Active);
+                    }
+                    return desk_.answer(reply, tl::unexpected(done.error()));
+                  }
                   desk_.answer(reply, Answer(RemoveAgentAnswer{id}));
                 });
 }

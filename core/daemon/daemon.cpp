@@ -117,6 +117,10 @@ class ControlPlane {
              .role_of =
                  [this](const PluginName& plugin, const v1::TaskCredentialsRequest& request) {
                    return role_of(core_.state(), plugin, request);
+                 },
+             .may_pull =
+                 [this](const PluginName& plugin, const v1::AuthorizeRequest& request) {
+                   return may_pull(core_.state(), plugin, request);
                  }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,

@@ -33,7 +33,7 @@ std::vector<std::filesystem::path> directories(const Config& config) {
 }  // namespace
 
 PluginSet::PluginSet(const Config& config, Ports ports)
-    : config_(config), ports_(std::move(ports)), broker_({.role_of = ports_.role_of}) {}
+    : config_(config), ports_(std::move(ports)), broker_({.role_of = ports_.role_of, .may_pull = ports_.may_pull}) {}
 
 PluginSet::~PluginSet() = default;
 

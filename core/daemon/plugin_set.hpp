@@ -30,6 +30,7 @@ class PluginSet final : public control::PluginCalls {
     std::function<void(const PluginName&, std::uint32_t event, std::string_view payload)> event;
     std::function<void(std::string_view chunk)> stream;  // a v1::StreamChunk
     plugins::Broker::RoleOf role_of;
+    plugins::Broker::MayPull may_pull;
   };
   PluginSet(const Config& config, Ports ports);
   ~PluginSet() override;

@@ -14,6 +14,7 @@
 
 #include "berth/launch_type.hpp"
 #include "berth/worker.hpp"
+#include "plugins/ec2/task_lists.hpp"
 #include "sdk/fleet/server.hpp"
 
 namespace berth::ec2 {
@@ -48,11 +49,6 @@ class Ec2 final : public sdk::LaunchType {
     std::mutex mutex;
     fleet::Server* server = nullptr;
   };
-  struct ListedNode {
-    std::vector<v1::TaskReport> tasks;
-    bool reachable = false;
-  };
-  using Lists = std::map<std::string, ListedNode>;  // by node id
 
   [[nodiscard]] sdk::Result<void> open();
   [[nodiscard]] fleet::ServerEvents events();
@@ -72,14 +68,16 @@ class Ec2 final : public sdk::LaunchType {
                     const sdk::Completion<Response>& done);
   // Asks these nodes for their tasks, and calls `done` with all answers.
   void list(const std::vector<std::string>& node_ids, std::chrono::milliseconds timeout,
-            std::function<void(Lists)> done);
+            std::function<void(TaskLists)> done);
   void learn(const std::string& task_id, const std::string& node_id);
+  void grant(std::vector<fleet::InterfaceGrant> grants);
 
   fleet::ServerConfig config_;
   bool named_ = false;  // the operator said where to listen
   const std::shared_ptr<Door> door_ = std::make_shared<Door>();
   std::mutex mutex_;
   std::map<std::string, std::string> node_of_task_;
+  std::map<std::string, std::string> address_of_task_;
   std::unique_ptr<fleet::Server> server_;
   sdk::Worker worker_;
 };

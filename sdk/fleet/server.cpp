@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sdk/fleet/durable_file.hpp"
+#include "sdk/fleet/frame_name.hpp"
 #include "sdk/fleet/server_impl.hpp"
 
 namespace berth::fleet {
@@ -383,6 +384,11 @@ void Server::credit(std::uint64_t call, std::uint32_t bytes) { impl_->credit(cal
 void Server::write(std::uint64_t call, berth::v1::StreamWrite input) { impl_->write(call, std::move(input)); }
 void Server::answer(AskHandle to, berth_status status, std::string response) {
   impl_->answer(to, status, std::move(response));
+}
+void Server::grant_interfaces(std::vector<InterfaceGrant> grants) { impl_->grant_interfaces(std::move(grants)); }
+void Server::grants_are_known() { impl_->grants_are_known(); }
+void Server::revoke_interface(const std::string& address, const std::string& task_id) {
+  impl_->revoke_interface(address, task_id);
 }
 sdk::Result<void> Server::remove(const std::string& node_id) { return impl_->remove(node_id); }
 

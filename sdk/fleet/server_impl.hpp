@@ -31,6 +31,9 @@ class Server::Impl {
   std::uint16_t port() const { return listener_->port(); }
   std::string join_token() const { return token_.text(); }
   std::vector<berth::v1::Node> nodes() const;
+  void grants_are_known();
+  void grant_interfaces(std::vector<InterfaceGrant> grants);
+  void revoke_interface(const std::string& address, const std::string& task_id);
   sdk::Result<void> remove(const std::string& node_id);
 
   // server_calls.cpp
@@ -136,6 +139,7 @@ class Server::Impl {
   std::map<std::uint64_t, OpenCall> calls_;
   std::map<std::string, std::set<std::uint64_t>> calls_of_;  // node id -> its open calls
   PeerBook peers_;
+  bool grants_known_ = false;
   Loop::Timer peers_timer_;
   bool peers_due_ = false;
   std::uint64_t next_session_ = 1;

@@ -31,7 +31,7 @@ class Exec(unittest.TestCase):
         cls.image = f"{cls.registry.host}/box:1"
         cls.stack = cls.scene.start(KEYS)
         cls.stack.env.update(AWS_ACCESS_KEY_ID="AKIDEXEC", AWS_SECRET_ACCESS_KEY="exec-secret")
-        box = {"image": cls.image, "memory": 64, "command": ["sleep", "1000"]}
+        box = {"image": cls.image, "memory": 64, "stopTimeout": 2, "command": ["sleep", "1000"]}
         cls.stack.register("one", [{"name": "main", "user": "app", "workingDirectory": "/tmp",
                                     "environment": [{"name": "COLOUR", "value": "green"}], **box}])
         cls.stack.register("two", [{"name": "left", **box}, {"name": "right", **box}])

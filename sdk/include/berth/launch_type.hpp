@@ -35,7 +35,8 @@ class LaunchType : public Role {
   // held.
   virtual void stop(v1::StopTaskRequest request, Completion<v1::Empty> done) = 0;
 
-  // The SDK sends the inventory again when this is called.
+  // The SDK sends the inventory again when this is called without `after`. Answer with owned_page(),
+  // or whatever does not fit into a payload is lost.
   virtual void list_owned(v1::ListOwnedRequest request, Completion<v1::ListOwnedResponse> done) = 0;
   virtual void recover(v1::RecoverRequest request, Completion<v1::RecoverResponse> done) = 0;
   virtual void forget(v1::ForgetTasksRequest request, Completion<v1::Empty> done) = 0;

@@ -7,6 +7,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "berth/owned_page.hpp"
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
 #include "sdk/runtime/agent/call_errors.hpp"
@@ -201,9 +202,11 @@ void Agent::carry_out(const fleet::AgentCall& call) {
       return answer(call.id, tasks_->stop(request));
     }
     case v1::METHOD_LAUNCH_LIST_OWNED: {
+      v1::ListOwnedRequest request;
+      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
       v1::ListOwnedResponse response;
       for (auto& report : tasks_->list()) *response.add_tasks() = std::move(report);
-      return client_->done(call.id, BERTH_OK, response.SerializeAsString());
+      return client_->done(call.id, BERTH_OK, sdk::owned_page(std::move(response), request.after()).SerializeAsString());
     }
     case v1::METHOD_LAUNCH_FORGET: {
       v1::ForgetTasksRequest request;

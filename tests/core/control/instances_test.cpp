@@ -154,6 +154,17 @@ TEST_F(RemovalsTest, AreAnsweredOnceThePluginHasLetTheHostGo) {
   EXPECT_EQ(asked->as<RemoveAgentAnswer>().id.str(), kNode);
 }
 
+TEST_F(RemovalsTest, LetNothingBePlacedThereMeanwhile) {
+  ready();
+  const auto asked = remove(kNode);
+  EXPECT_EQ(core->state().instance(NodeId(kNode))->status, InstanceStatus::Draining);
+  const auto run = ask(run_task());
+  EXPECT_TRUE(run->as<RunTaskAnswer>().tasks.empty());
+  refuse(v1::METHOD_LAUNCH_UPDATE_NODE, Errc::Unavailable, "?");
+  EXPECT_EQ(asked->error().code, Errc::Unavailable);
+  EXPECT_EQ(core->state().instance(NodeId(kNode))->status, InstanceStatus::Active);
+}
+
 TEST_F(RemovalsTest, OfAHostWithTasksNeedForce) {
   ready();
   running();

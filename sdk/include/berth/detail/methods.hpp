@@ -63,7 +63,9 @@ berth_status invoke(Role& role, void (Role::*method)(Request, Completion<Respons
                     const std::shared_ptr<Link>& link, const Call& call) {
   return open_and_run<Request, Response>(
       link, call, [&](Request& request, const Completion<Response>& done) {
-        if constexpr (std::is_same_v<Request, v1::ListOwnedRequest>) role.inventory().resend();
+        if constexpr (std::is_same_v<Request, v1::ListOwnedRequest>) {
+          if (request.after().empty()) role.inventory().resend();
+        }
         (role.*method)(std::move(request), done);
       });
 }
