@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Roles, secrets and metadata, from the AWS CLI to what a container sees, and the search for a secret in all that was written."""
-import hashlib
-import hmac
 import http.server
 import json
 import os
@@ -9,6 +7,7 @@ import subprocess
 import threading
 import unittest
 
+from signature import signed
 from stack import BIN, Scene, until
 
 ROLE = "arn:aws:iam::000000000000:role/app"
@@ -18,25 +17,6 @@ SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf"
 # Of no other text, so that a search for one finds nothing but itself.
 VALUES = {"role": "kR7-role-secret-zz", "assumed": "kS3-assumed-secret-zz", "file": "kF9-file-secret-zz", "ssm": "kP2-ssm-secret-zz",
           "asm": "kM5-asm-secret-zz", "execution": "kE4-execution-secret-zz", "envfile": "kN6-envfile-secret-zz"}
-
-
-def signed(request, body, key_id, secret, service):
-    """Whether a request carries AWS's signature, version 4, of this key."""
-    header, date = request.headers.get("Authorization", ""), request.headers.get("X-Amz-Date", "")
-    scope = f"{date[:8]}/us-east-1/{service}/aws4_request"
-    if f"Credential={key_id}/{scope}," not in header:
-        return False
-    names = header.split("SignedHeaders=")[1].split(",")[0]
-    canonical = f"{request.command}\n{request.path}\n\n"
-    if any(name not in request.headers for name in names.split(";")):
-        return False
-    canonical += "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names.split(";"))
-    canonical += f"\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = ("AWS4" + secret).encode()
-    for part in scope.split("/"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() == header.split("Signature=")[1]
 
 
 class Aws:

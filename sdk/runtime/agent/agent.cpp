@@ -23,6 +23,12 @@ namespace {
 constexpr std::chrono::milliseconds kRegistryPatience{120'000};
 constexpr std::size_t kQueueMost = 100'000;
 
+bool takes_its_time(std::uint32_t method) {
+  return method == v1::METHOD_LAUNCH_LOGS || method == v1::METHOD_LAUNCH_EXEC ||
+         method == v1::METHOD_LAUNCH_LIST_IMAGES || method == v1::METHOD_LAUNCH_PULL_IMAGE ||
+         method == v1::METHOD_LAUNCH_PRUNE_IMAGES;
+}
+
 sdk::Result<std::string> read_token(const AgentConfig& config, bool has_identity) {
   if (config.join_token_file.empty()) return config.join_token;
   auto text = fleet::read_small_file(config.join_token_file, 4096);
@@ -134,7 +140,7 @@ fleet::ClientEvents Agent::events() {
 }
 
 void Agent::call(fleet::AgentCall call) {
-  if (call.method == v1::METHOD_LAUNCH_LOGS || call.method == v1::METHOD_LAUNCH_EXEC) return begin_stream(std::move(call));
+  if (takes_its_time(call.method)) return begin_stream(std::move(call));
   std::unique_lock lock(mutex_);
   if (queue_.size() >= kQueueMost) {
     lock.unlock();

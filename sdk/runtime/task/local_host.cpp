@@ -127,6 +127,11 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
   auto images = image::ImageStore::open(data / "images");
   if (!images) return images.error();
   host->images_ = std::move(*images);
+  host->host_images_ = std::make_unique<HostImages>(
+      *host->images_, registry,
+      HostImages::Options{.behaviour = behaviour_of(config.pull),
+                          .minimum_age = config.image_minimum_age,
+                          .directory = (data / "images").string()});
   host->cleaner_ = std::make_unique<image::Cleaner>(
       *host->images_,
       image::CleaningOptions{.interval = config.image_cleanup_interval,
@@ -216,11 +221,7 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
     told.set_layers_total(now.layers_total);
     progress(told);
   };
-  auto image = images_->pull(wanted.image(), registry_, options);
-  // A full disk may hold images that nobody uses: without them it may fit.
-  if (!image && image.error().status == BERTH_NO_CAPACITY && images_->remove_unused(std::chrono::seconds{0}, 1'000) > 0) {
-    image = images_->pull(wanted.image(), registry_, options);
-  }
+  auto image = host_images_->fetch(wanted.image(), options);
   if (!image) return sdk::fail(image.error().status, reason_of("CannotPullContainerError", image.error()));
   if (cancel.stop_requested()) {
     // The task's clean-up may be over already, and would not come back for this.

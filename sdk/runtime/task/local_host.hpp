@@ -21,6 +21,7 @@
 #include "sdk/runtime/task/container_mounts.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
 #include "sdk/runtime/task/host.hpp"
+#include "sdk/runtime/task/host_images.hpp"
 #include "sdk/runtime/task/links.hpp"
 #include "sdk/runtime/task/task_identity.hpp"
 #include "sdk/runtime/task/task_namespaces.hpp"
@@ -69,6 +70,8 @@ class LocalHost : public Host {
   // Errors: NOT_FOUND where it does not run.
   [[nodiscard]] sdk::Result<v1::ContainerStats> stats(const std::string& task_id, const std::string& container,
                                                       const std::string& id) const;
+  // For those who look after the host.
+  [[nodiscard]] HostImages& images() { return *host_images_; }
   // News of other hosts' interfaces; and the control plane's door, which tasks must not reach.
   void take(const PeerNews& news);
   void close_door(const std::string& address, std::uint16_t port) {
@@ -104,6 +107,7 @@ class LocalHost : public Host {
   const TasksConfig config_;
   image::RegistryAccess& registry_;
   std::unique_ptr<image::ImageStore> images_;
+  std::unique_ptr<HostImages> host_images_;
   std::unique_ptr<image::Cleaner> cleaner_;
   std::unique_ptr<TaskNetwork> network_;
   std::unique_ptr<InterfaceNetwork> interfaces_;

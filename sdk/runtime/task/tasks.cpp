@@ -57,6 +57,7 @@ class Tasks::Impl {
   [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
   void shutdown() {
     wakes_.close();
+    host_->images().close();
     engine_->shutdown();
   }
 
@@ -210,6 +211,7 @@ sdk::Result<int> Tasks::exec(const v1::ExecRequest& request, ExecInput& input, c
   return impl_->exec(request, input, io, std::move(cancel));
 }
 sdk::Result<std::vector<v1::ContainerStats>> Tasks::stats(const std::string& task_id) const { return impl_->stats(task_id); }
+HostImages& Tasks::images() { return impl_->host().images(); }
 void Tasks::take_peers(const PeerNews& news) {
   impl_->host().take(news);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <latch>
 #include <thread>
 
 #include "sdk/runtime/image/digest.hpp"
@@ -296,6 +297,26 @@ TEST_F(Pull, FetchesALayerOnceForAllWhoWantItAtATime) {
   EXPECT_EQ(layers_on_disk(), 3u);
 }
 
+TEST_F(Pull, FetchesLayersAtTheSameTime) {
+  std::vector<BuiltLayer> layers;
+  for (const char* mark : {"1", "2", "3", "4"}) {
+    layers.push_back(gzip_layer(TarBuilder{}.file(mark, mark).bytes()));
+  }
+  const std::string config_digest = build_image({.layers = layers}).config_digest;
+  registry_.push("a", "v1", build_image({.layers = layers}));
+  // Each of the four is answered when all four have been asked for.
+  std::latch all{4};
+  registry_.intercept([&](const HttpRequest& request) -> Answer {
+    const bool layer = request.target.find("/blobs/") != std::string::npos &&
+                       !request.target.ends_with(config_digest);
+    if (layer) all.arrive_and_wait();
+    return {};
+  });
+  const auto image = pull("a:v1");
+  ASSERT_TRUE(image) << image.error().message;
+  EXPECT_EQ(layers_on_disk(), 4u);
+}
+
 TEST_F(Pull, IsNotSpoiledByAnotherThatClaimsItsLayer) {
   const BuiltLayer honest = gzip_layer(TarBuilder{}.file("a", "honest").bytes());
   BuiltLayer lying = gzip_layer(TarBuilder{}.file("a", "lying").bytes());
@@ -342,8 +363,9 @@ TEST_F(Pull, ThatFailsLeavesOtherLayersAloneAndIsGoneOnWithLater) {
   const BuiltImage built = two_layers();
   registry_.push("a", "v1", built);
   ASSERT_TRUE(pull("a:v1"));
-  const BuiltImage other = build_image({.layers = {gzip_layer(TarBuilder{}.file("x", "x").bytes()),
-                                             gzip_layer(TarBuilder{}.file("y", "y").bytes())}});
+  const BuiltImage other =
+      build_image({.layers = {gzip_layer(TarBuilder{}.file("x", "x").bytes()),
+                              gzip_layer(TarBuilder{}.file("y", "y").bytes())}});
   registry_.push("b", "v1", other);
   registry_.intercept([this, other](const HttpRequest& request) -> Answer {
     if (request.target.find("/blobs/" + other.layer_digests[1]) == std::string::npos) return {};
