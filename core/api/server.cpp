@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "core/api/berth/exec.hpp"
+#include "core/api/berth/images.hpp"
 #include "core/api/berth/logs.hpp"
 #include "core/api/berth/task_stats.hpp"
 #include "core/api/ecs/operations.hpp"
@@ -307,6 +308,15 @@ class Server::Impl {
       if (operation == "RestServices") return {operation, rest_services, {}};
       if (operation == "TaskStats") {
         return {operation, [this](const Call& call) { task_stats(call, ports_.stats); }, {}};
+      }
+      if (operation == "ListImages") {
+        return {operation, [this](const Call& call) { list_images(call, ports_.images); }, {}};
+      }
+      if (operation == "PullImage") {
+        return {operation, [this](const Call& call) { pull_image(call, ports_.images, request_id()); }, {}};
+      }
+      if (operation == "PruneImages") {
+        return {operation, [this](const Call& call) { prune_images(call, ports_.images); }, {}};
       }
       if (operation == "ListPlugins") {
         return {operation, [this](const Call& call) { list_plugins(call); }, {}};

@@ -13,6 +13,7 @@
 
 #include "berth/model/berth_operations.pb.h"
 #include "core/api/exec_source.hpp"
+#include "core/api/image_source.hpp"
 #include "core/api/log_source.hpp"
 #include "core/api/stats_source.hpp"
 #include "core/control/frontend.hpp"
@@ -60,6 +61,7 @@ struct Ports {
   LogSource& logs;
   ExecSource& execs;
   StatsSource& stats;
+  ImageSource& images;
   Rng& rng;  // for request ids; used under a lock of the server's, by nobody else
   std::function<Instant()> now;                                    // any thread
   std::function<std::vector<model::PluginDescription>()> plugins;  // any thread; may be empty

@@ -33,6 +33,8 @@ struct Arguments {
   PlanOptions plan;
   ExplainOptions explain;
   AgentRemoveOptions agent_remove;
+  ImagesOptions images;
+  long min_age = -1;
   UpOptions up;
   DownOptions down;
   DoctorOptions doctor;
@@ -248,6 +250,62 @@ void add_agent_commands(CLI::App& app, Arguments& a, int& code) {
   remove->callback([&] { code = remove_agent(a.context, a.agent_remove); });
 }
 
+void add_instances(CLI::App& command, Arguments& a) {
+  command
+      .add_option("--instance", a.images.instances,
+                  "Only this container instance: id, unique beginning of one, or ARN; may be "
+                  "repeated")
+      ->allow_extra_args(false);
+}
+
+void add_image_commands(CLI::App& app, Arguments& a, int& code) {
+  auto* images = app.add_subcommand(
+      "images", "List the images that container instances keep, and which tasks use them");
+  images->require_subcommand(0, 1);
+  add_instances(*images, a);
+
+  auto* pull = images->add_subcommand(
+      "pull",
+      "Pull an image to container instances before tasks ask for it. It goes on there if berth is "
+      "ended.");
+  pull->add_option("image", a.images.image, "Image reference")->required();
+  add_instances(*pull, a);
+  pull->add_flag("--all", a.images.all, "To all container instances of the cluster");
+  pull->add_option("--execution-role", a.images.execution_role,
+                   "ARN of the role whose credentials registries are asked with, as of a task");
+  pull->add_option("--credentials", a.images.credentials,
+                   "Secret with the registry's credentials, as repositoryCredentials names it");
+  pull->callback([&a, &code] {
+    if (a.images.all && !a.images.instances.empty()) {
+      throw CLI::ValidationError("give either --instance or --all");
+    }
+    code = pull_image(a.context, a.images);
+  });
+
+  auto* prune = images->add_subcommand(
+      "prune",
+      "Remove images that no task uses and that have not been used for as long as the agent's "
+      "image_minimum_age_seconds");
+  add_instances(*prune, a);
+  auto* all = prune->add_flag("--all", a.images.all, "However short ago they were used");
+  prune
+      ->add_option("--age", a.min_age,
+                   "Not used for so long, in place of the agent's: 90s, 10m, 2h, 1d")
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, long>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}},
+          static_cast<CLI::AsNumberWithUnit::Options>(CLI::AsNumberWithUnit::CASE_SENSITIVE |
+                                                      CLI::AsNumberWithUnit::UNIT_REQUIRED)))
+      ->check(CLI::Range(0L, 2'000'000'000L))
+      ->excludes(all);
+  prune->callback([&a, &code] {
+    if (a.min_age >= 0) a.images.min_age_seconds = a.min_age;
+    code = prune_images(a.context, a.images);
+  });
+  images->callback([images, &a, &code] {
+    if (images->get_subcommands().empty()) code = list_images(a.context, a.images);
+  });
+}
+
 }  // namespace
 }  // namespace berth::cli
 
@@ -274,6 +332,7 @@ int main(int argc, char** argv) {
   add_task_commands(app, a, code);
   add_placement_commands(app, a, code);
   add_agent_commands(app, a, code);
+  add_image_commands(app, a, code);
   auto* plugin = app.add_subcommand("plugin", "Plugins of the control plane");
   plugin->require_subcommand(1);
   plugin->add_subcommand("list", "List them with what they serve")->callback([&] {

@@ -17,6 +17,7 @@
 #include "core/daemon/config_check.hpp"
 #include "core/daemon/config_placement.hpp"
 #include "core/daemon/exec_streams.hpp"
+#include "core/daemon/image_calls.hpp"
 #include "core/daemon/log_streams.hpp"
 #include "core/daemon/loop.hpp"
 #include "core/daemon/placement_metrics.hpp"
@@ -143,6 +144,7 @@ class ControlPlane {
                   .warn = [](const std::string& text) { spdlog::warn("{}", text); }}),
         streams_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         stats_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        images_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         frontend_(loop_, core_) {}
 
   ~ControlPlane() {
@@ -196,6 +198,7 @@ class ControlPlane {
                                    .logs = logs_,
                                    .execs = execs_,
                                    .stats = stats_,
+                                   .images = images_,
                                    .rng = request_ids_,
                                    .now = [this] { return loop_.now(); },
                                    .plugins = [this] { return plugins_.describe_all(); },
@@ -219,6 +222,7 @@ class ControlPlane {
   LogStreams logs_{streams_};
   ExecStreams execs_{streams_};
   StatsCalls stats_;
+  ImageCalls images_;
   LoopFrontend frontend_;
   std::unique_ptr<api::Server> server_;
   std::thread thread_;

@@ -349,14 +349,33 @@ void Ec2::logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::
   route_stream(v1::METHOD_LAUNCH_LOGS, request, stream, done);
 }
 
-void Ec2::stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) {
+// One question to one agent, whose answer is the caller's.
+template <typename Request, typename Response>
+void Ec2::route(v1::Method method, const Request& request, const sdk::Completion<Response>& done) {
   fleet::Server* const fleet = server();
   if (!fleet) return done.fail(sdk::fail(BERTH_UNAVAILABLE, "the launch type EC2 is not ready yet"));
-  fleet->call(request.node_id(), v1::METHOD_LAUNCH_STATS, request.SerializeAsString(), {.timeout = done.timeout()},
+  fleet->call(request.node_id(), method, request.SerializeAsString(), {.timeout = done.timeout()},
               [done](berth_status status, const std::string& payload) {
                 if (status == BERTH_OK) return done.ok_bytes(payload);
                 done.fail(error_of(status, payload));
               });
+}
+
+void Ec2::stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) {
+  route(v1::METHOD_LAUNCH_STATS, request, done);
+}
+
+void Ec2::list_images(v1::ListImagesRequest request, sdk::Completion<v1::ListImagesResponse> done) {
+  route(v1::METHOD_LAUNCH_LIST_IMAGES, request, done);
+}
+
+void Ec2::pull_image(v1::PullImageRequest request, sdk::Completion<v1::PullImageResponse> done) {
+  route(v1::METHOD_LAUNCH_PULL_IMAGE, request, done);
+}
+
+void Ec2::prune_images(v1::PruneImagesRequest request,
+                       sdk::Completion<v1::PruneImagesResponse> done) {
+  route(v1::METHOD_LAUNCH_PRUNE_IMAGES, request, done);
 }
 
 // Draining is the host's affair: nothing more is placed on such a node.

@@ -36,6 +36,12 @@ class Ec2 final : public sdk::LaunchType {
   void logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::LogsResponse> done) override;
   void stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) override;
   void update_node(v1::UpdateNodeRequest request, sdk::Completion<v1::Empty> done) override;
+  void list_images(v1::ListImagesRequest request,
+                   sdk::Completion<v1::ListImagesResponse> done) override;
+  void pull_image(v1::PullImageRequest request,
+                  sdk::Completion<v1::PullImageResponse> done) override;
+  void prune_images(v1::PruneImagesRequest request,
+                    sdk::Completion<v1::PruneImagesResponse> done) override;
 
  private:
   // What callbacks of the host may still use when this object is gone.
@@ -53,6 +59,9 @@ class Ec2 final : public sdk::LaunchType {
   template <typename Response>
   void route(const std::string& node_id, v1::Method method, const std::string& request,
              const sdk::Completion<Response>& done);
+  // Hands a call to its node's agent, and the agent's answer back.
+  template <typename Request, typename Response>
+  void route(v1::Method method, const Request& request, const sdk::Completion<Response>& done);
   // The same for a call that streams: chunks, input and credit of both ways go through.
   template <typename Request, typename Response>
   void route_stream(v1::Method method, const Request& request, const sdk::Stream& stream,

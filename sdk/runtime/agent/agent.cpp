@@ -23,6 +23,12 @@ namespace {
 constexpr std::chrono::milliseconds kRegistryPatience{120'000};
 constexpr std::size_t kQueueMost = 100'000;
 
+bool takes_its_time(std::uint32_t method) {
+  return method == v1::METHOD_LAUNCH_LOGS || method == v1::METHOD_LAUNCH_EXEC ||
+         method == v1::METHOD_LAUNCH_LIST_IMAGES || method == v1::METHOD_LAUNCH_PULL_IMAGE ||
+         method == v1::METHOD_LAUNCH_PRUNE_IMAGES;
+}
+
 sdk::Result<std::string> read_token(const AgentConfig& config, bool has_identity) {
   if (config.join_token_file.empty()) return config.join_token;
   auto text = fleet::read_small_file(config.join_token_file, 4096);
@@ -79,6 +85,7 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.
   const auto written = fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
   if (!written) return written;
+  pid_file_ = config.pid_file;
   worker_ = std::thread([this] { work(); });
   client_->start();
   return {};
@@ -100,6 +107,8 @@ Agent::~Agent() {
   finished_.clear();
   if (tasks_) tasks_->shutdown();
   client_.reset();  // its answers use registry_
+  // While the directory's lock is still ours: afterwards the file may be the next agent's.
+  if (!pid_file_.empty()) ::unlink(pid_file_.c_str());
   tasks_.reset();
 }
 
@@ -131,7 +140,7 @@ fleet::ClientEvents Agent::events() {
 }
 
 void Agent::call(fleet::AgentCall call) {
-  if (call.method == v1::METHOD_LAUNCH_LOGS || call.method == v1::METHOD_LAUNCH_EXEC) return begin_stream(std::move(call));
+  if (takes_its_time(call.method)) return begin_stream(std::move(call));
   std::unique_lock lock(mutex_);
   if (queue_.size() >= kQueueMost) {
     lock.unlock();

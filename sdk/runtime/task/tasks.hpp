@@ -30,6 +30,7 @@ class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
 
 namespace berth::runtime {
 
+class HostImages;  // sdk/runtime/task/host_images.hpp
 struct PeerNews;  // sdk/runtime/network/peers.hpp
 
 // ECS_IMAGE_PULL_BEHAVIOR.
@@ -58,14 +59,14 @@ struct TasksConfig {
   std::chrono::seconds remember_forgotten{24 * 3600};  // a forgotten task's id is refused as long
   PullBehaviour pull = PullBehaviour::Default;
   std::chrono::seconds image_cleanup_interval{1800};  // unused images are looked for as often; 0: never
-  std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last pull
+  std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last use
   unsigned images_per_cleanup = 5;
   unsigned image_free_percent = 10;              // with less free space neither age nor number matters
   std::string journal_socket = "/run/systemd/journal/socket";  // of the log driver journald
   std::string syslog_socket = "/dev/log";        // of the log driver syslog without an address
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
-  unsigned concurrent_starts = 6;                // containers made or removed at a time
-  unsigned concurrent_pulls = 3;                 // images pulled at a time
+  unsigned concurrent_starts = 10;               // containers made or removed at a time
+  unsigned concurrent_pulls = 8;                 // images pulled at a time
   unsigned concurrent_checks = 8;                // health checks that run at a time; more wait their turn
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
   std::map<std::string, std::string> instance_tags{};  // shown by taskWithTags
@@ -130,6 +131,9 @@ class Tasks {
 
   // Counters of the running containers of a task, or of all tasks. Errors: NOT_FOUND for an unknown task.
   [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
+
+  // The images of this host. Valid until: as this object; its pulls end in shutdown().
+  [[nodiscard]] HostImages& images();
 
   // News of the interfaces of other hosts: routes to them and their security groups follow.
   void take_peers(const PeerNews& news);

@@ -22,6 +22,7 @@ class ServerTest : public testing::Test {
                                           .logs = logs_,
                                           .execs = execs_,
                                           .stats = stats_,
+                                          .images = images_,
                                           .rng = rng_,
                                           .now = [] { return Instant(milliseconds(0)); },
                                           .plugins =
@@ -106,6 +107,7 @@ class ServerTest : public testing::Test {
   FakeLogs logs_;
   FakeExecs execs_;
   FakeStats stats_;
+  FakeImages images_;
   SeededRng rng_{1};
   std::unique_ptr<Server> server_;
 };
