@@ -16,6 +16,7 @@
 #include "core/api/http/own_host.hpp"
 #include "core/api/http/server.hpp"
 #include "core/api/sigv4/verifier.hpp"
+#include "core/api/state_metrics.hpp"
 #include "core/control/instance_query.hpp"
 
 namespace berth::api {
@@ -87,9 +88,9 @@ class Metrics {
     requests_.Add({{"operation", operation}, {"status", std::to_string(status)}}).Increment();
   }
   void count_unknown(std::size_t members) { unknown_.Increment(static_cast<double>(members)); }
-  std::string text(std::size_t connections) {
+  [[nodiscard]] Families collect(std::size_t connections) {
     connections_.Set(static_cast<double>(connections));
-    return prometheus::TextSerializer().Serialize(registry_->Collect());
+    return registry_->Collect();
   }
 
  private:
@@ -205,8 +206,7 @@ class Server::Impl {
       return answer({.content_type = "text/plain; charset=utf-8", .body = "ok\n"});
     }
     if (request.method == "GET" && path == "/metrics") {
-      return answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                     .body = metrics_.text(http_->connections())});
+      return show_metrics(std::move(answer));
     }
     const Route route = route_of(request, path);
     answer = named(route.label, std::move(answer));
@@ -221,6 +221,27 @@ class Server::Impl {
     std::string principal = identity->principal;
     if (principal.empty()) principal = "arn:aws:iam::" + config_.realm.account + ":root";
     route.run(Call(backend_, std::move(request.body), std::move(principal), std::move(answer)));
+  }
+
+  // The records' are counted on the loop, all is written elsewhere.
+  void show_metrics(http::Answer answer) {
+    ports_.control.query([this, answer = std::move(answer)](
+                             const control::State& state) mutable -> std::function<void()> {
+      auto records = std::make_shared<Families>(metrics_of(state));
+      return [this, records, answer = std::move(answer)] {
+        backend_->post([this, records, answer] {
+          Families all = metrics_.collect(http_->connections());
+          const auto add = [&](const Families& more) {
+            all.insert(all.end(), more.begin(), more.end());
+          };
+          add(*records);
+          if (ports_.plugins) add(metrics_of(ports_.plugins()));
+          add(process_metrics());
+          answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                  .body = prometheus::TextSerializer().Serialize(all)});
+        });
+      };
+    });
   }
 
   // Adds the request's id to an answer and counts it.
@@ -284,6 +305,7 @@ class Server::Impl {
       if (operation == "ExplainTask") return {operation, explain_task, {}};
       if (operation == "ListAgents") return {operation, list_agents, {}};
       if (operation == "RemoveAgent") return {operation, remove_agent, {}};
+      if (operation == "RestServices") return {operation, rest_services, {}};
       if (operation == "TaskStats") {
         return {operation, [this](const Call& call) { task_stats(call, ports_.stats); }, {}};
       }
@@ -340,6 +362,10 @@ class Server::Impl {
   std::shared_ptr<const Backend> backend_;
   std::unique_ptr<http::Server> http_;
 };
+
+Result<void> Server::check(const Config& config) {
+  return api::check(config);
+}
 
 Result<std::unique_ptr<Server>> Server::start(Config config, Ports ports) {
   if (auto checked = check(config); !checked) return tl::unexpected(checked.error());

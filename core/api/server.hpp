@@ -70,6 +70,9 @@ struct Ports {
 
 class Server {
  public:
+  // What start would refuse before it touches the network. Errors: Precondition and Invalid, as of
+  // start.
+  [[nodiscard]] static Result<void> check(const Config& config);
   // Binds, listens and serves.
   // Errors: Precondition for an address beyond loopback without TLS and access keys; Invalid for an
   // address or a certificate that cannot be read; AlreadyExists for a port in use. Requires: what

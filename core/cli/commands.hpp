@@ -60,6 +60,7 @@ struct TopOptions {
 };
 struct PsOptions {
   bool all = false;
+  bool quiet = false;  // ids only
 };
 struct StopOptions {
   std::vector<std::string> tasks;

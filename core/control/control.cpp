@@ -174,6 +174,10 @@ class Control::Impl {
       void operator()(UpdateInstancesState& c) const {
         impl.service_commands.set_instances(c, reply);
       }
+      void operator()(RestServices&) const {
+        impl.services.rest();
+        impl.desk.answer(reply, Answer(ServicesRest{}));
+      }
     };
     std::visit(Visitor{*this, reply}, command);
   }

@@ -20,6 +20,9 @@ class Removals {
   void remove(const RemoveAgent& command, Reply reply);
 
  private:
+  // `was_active`: whether it is given back to placement where the plugin keeps it.
+  void let_go(const PluginName& plugin, const NodeId& id, bool was_active, Reply reply);
+
   Desk& desk_;
   Plugins& plugins_;
   Nodes& nodes_;

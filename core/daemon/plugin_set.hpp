@@ -54,7 +54,8 @@ class PluginSet final : public control::PluginCalls {
 
  private:
   struct Candidate;
-  void load(const std::filesystem::path& file, const PluginSection& section);
+  // `expected`: its name where the library does not tell.
+  void load(const PluginName& expected, const std::filesystem::path& file, const PluginSection& section);
   void use(const plugins::LibraryPtr& library, const PluginSection& section);
   void ready(const PluginName& name, const v1::Manifest& manifest);
   void leave_out(const PluginName& name, const std::string& path, const Error& error);

@@ -60,6 +60,7 @@ class Server::Impl {
     std::string node_id;      // once it has said a valid Hello
     std::string incarnation;
     bool live = false;        // is the node's
+    bool joined = false;      // has got its certificate, with which it comes back
     std::int64_t certificate_expires_ms = 0;  // of the newest that this connection's agent has
     std::int64_t renew_at_ms = 0;             // when it is asked to take a new one
     bool asked_to_renew = false;
@@ -71,6 +72,10 @@ class Server::Impl {
     std::uint64_t challenger = 0;  // serial of the one that waits for it
     Loop::Timer probe;
     v1::Registration waiting_registration;
+    // Of a live one: the newest that was not taken yet, since one was a moment ago.
+    std::optional<v1::Registration> next_registration;
+    bool registered_lately = false;
+    Loop::Timer registration_timer;
   };
   struct OpenCall {
     NewCall wish;
@@ -92,6 +97,7 @@ class Server::Impl {
   void report(Session& session, berth::v1::TaskReport&& report);
   void ask(Session& session, const berth::v1::Ask& question);
   void registration(Session& session, const v1::Registration& registration);
+  void take_registration(Session& session);
   void closed(std::uint64_t serial, const std::string& why);
   void refuse(Session& session, v1::Goodbye::Code code, const std::string& why);
   void log(int level, const std::string& message);

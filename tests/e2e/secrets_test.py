@@ -3,11 +3,12 @@
 import http.server
 import json
 import os
+import subprocess
 import threading
 import unittest
 
 from signature import signed
-from stack import Scene
+from stack import BIN, Scene, until
 
 ROLE = "arn:aws:iam::000000000000:role/app"
 ASSUMED = "arn:aws:iam::111122223333:role/assumed"
@@ -15,7 +16,7 @@ EXECUTION = "arn:aws:iam::000000000000:role/execution"
 SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf"
 # Of no other text, so that a search for one finds nothing but itself.
 VALUES = {"role": "kR7-role-secret-zz", "assumed": "kS3-assumed-secret-zz", "file": "kF9-file-secret-zz", "ssm": "kP2-ssm-secret-zz",
-          "asm": "kM5-asm-secret-zz", "execution": "kE4-execution-secret-zz"}
+          "asm": "kM5-asm-secret-zz", "execution": "kE4-execution-secret-zz", "envfile": "kN6-envfile-secret-zz"}
 
 
 class Aws:
@@ -83,7 +84,7 @@ class Secrets(unittest.TestCase):
         cls.keep(kept + "/role-secret", VALUES["role"])
         cls.keep(kept + "/execution-secret", VALUES["execution"])
         cls.keep(kept + "/secrets/app/local", VALUES["file"])
-        cls.keep(kept + "/env/bucket/app.env", "FROM_FILE=yes\n")
+        cls.keep(kept + "/env/bucket/app.env", f"FROM_FILE={VALUES['envfile']}\n")
         cls.stack = cls.scene.start(f'''
 [plugins.roles]
 assume = ["arn:aws:iam::111122223333:role/*"]
@@ -158,9 +159,18 @@ secretsmanager_endpoint = "{cls.aws.url}"
         secrets = [{"name": "LOCAL", "valueFrom": "/app/local"}, {"name": "SSM", "valueFrom": "/app/remote"},
                    {"name": "ASM", "valueFrom": SECRET + ":password::"}]
         task = self.run_one("secrets", 'echo "$LOCAL $SSM $ASM $FROM_FILE"; exec sleep 1000', status="RUNNING", executionRoleArn=EXECUTION,
-                            taskRoleArn=ROLE, container={"secrets": secrets, "environmentFiles": [
-                                {"type": "s3", "value": "arn:aws:s3:::bucket/app.env"}]})
-        self.assertEqual(self.logs(task), f"{VALUES['file']} {VALUES['ssm']} {VALUES['asm']} yes\n")
+                            taskRoleArn=ROLE, container={
+                                "secrets": secrets, "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::bucket/app.env"}],
+                                "healthCheck": {"command": ["CMD-SHELL", '[ -n "$LOCAL$FROM_FILE" ]'], "interval": 5}})
+        self.assertEqual(self.logs(task), f"{VALUES['file']} {VALUES['ssm']} {VALUES['asm']} {VALUES['envfile']}\n")
+        # A check has run, and a command runs: each has the container's variables.
+        until("the container is healthy", lambda: self.stack.task(task["taskArn"])["healthStatus"] == "HEALTHY", 60)
+        command = subprocess.Popen([BIN + "/berth", "--api", self.stack.url, "exec", task["taskArn"].rsplit("/", 1)[1], "--", "/bin/sh", "-c",
+                                    'echo "$LOCAL $FROM_FILE"; exec sleep 1000'], env=self.stack.env, stdout=subprocess.PIPE)
+        self.addCleanup(command.stdout.close)
+        self.addCleanup(command.wait)
+        self.addCleanup(command.kill)
+        self.assertEqual(command.stdout.readline().decode(), f"{VALUES['file']} {VALUES['envfile']}\n")
         for value in VALUES.values():
             self.assertEqual(self.written(value), [])
         self.stack.aws("stop-task", "--task", task["taskArn"])

@@ -65,7 +65,8 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                            .host_address = config.address},
                           make_registration(config, HostFacts::detect(), *version), events());
   if (!client) return client.error();
-  if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
+  const auto claimed = claim_names(config.tasks);
+  if (!claimed) return claimed.error();
   client_ = std::move(*client);
   registry_.connect(*client_);
   TasksConfig settings = config.tasks;
@@ -75,12 +76,16 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                             .registry = registry_,
                             .credentials = ask_for_roles(*client_, kRegistryPatience),
                             .interfaces = interface_listener(*client_)});
-  if (!tasks) return tasks.error();
+  if (!tasks) {
+    take_back(*claimed);
+    return tasks.error();
+  }
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
   // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.
   const auto written = fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
   if (!written) return written;
+  pid_file_ = config.pid_file;
   worker_ = std::thread([this] { work(); });
   client_->start();
   return {};
@@ -102,6 +107,8 @@ Agent::~Agent() {
   finished_.clear();
   if (tasks_) tasks_->shutdown();
   client_.reset();  // its answers use registry_
+  // While the directory's lock is still ours: afterwards the file may be the next agent's.
+  if (!pid_file_.empty()) ::unlink(pid_file_.c_str());
   tasks_.reset();
 }
 

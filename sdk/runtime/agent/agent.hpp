@@ -58,6 +58,7 @@ class Agent {
     std::jthread thread;
   };
 
+  std::filesystem::path pid_file_;  // once it is written
   RegistryLink registry_;
   std::unique_ptr<fleet::Client> client_;
   std::unique_ptr<Tasks> tasks_;

@@ -115,7 +115,8 @@ sdk::Result<Image> ImageStore::Impl::pull(const Reference& reference, const std:
       pull_image({client, *layers, *catalogue, threads}, reference, name, access, options, pin);
   if (record) return hand_out(*record, options);
   pin.reset();
-  drop_strays();
+  // What has come whole stays for the next attempt, until the cleaner's next round; but not where there is no room.
+  if (record.error().status == BERTH_NO_CAPACITY) drop_strays();
   const bool may_fall_back =
       options.behaviour == PullBehaviour::Default && record.error().status != BERTH_CANCELLED;
   if (!have || !may_fall_back) return record.error();
@@ -154,7 +155,6 @@ sdk::Result<std::unique_ptr<ImageStore>> ImageStore::open(std::string directory,
   impl->layers = std::move(*layers);
   impl->catalogue = std::move(*catalogue);
   impl->threads = std::max<std::size_t>(options.concurrent_layers, 1);
-  impl->drop_strays();
   return std::unique_ptr<ImageStore>{new ImageStore(std::move(impl))};
 }
 

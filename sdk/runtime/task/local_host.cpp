@@ -19,6 +19,7 @@
 #include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_ids.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/either_stop.hpp"
 #include "sdk/runtime/task/host_files.hpp"
 #include "sdk/runtime/task/task_limits.hpp"
 
@@ -267,7 +268,7 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
 }
 
 Result<void> LocalHost::fill_log(const TaskSpec& task, std::size_t container, const image::Image& image,
-                                 ContainerSpec& spec) {
+                                 const std::stop_token& cancel, ContainerSpec& spec) {
   const std::string& task_id = task.request.task_id();
   const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   auto plan = read_log_options(task.request, container);
@@ -291,7 +292,8 @@ Result<void> LocalHost::fill_log(const TaskSpec& task, std::size_t container, co
   shipment.set_short_id(default_hostname(task_id, container));
   shipment.set_image(definition.image());
   shipment.set_image_id(image.id);
-  if (auto begun = forwarder_->begin(path, shipment); !begun) {
+  const EitherStop stop(cancel, closing_.get_token());
+  if (auto begun = forwarder_->begin(path, shipment, stop.token()); !begun) {
     return sdk::fail(begun.error().status,
                      "CannotStartContainerError: failed to initialize logging driver: " + begun.error().message);
   }
@@ -311,7 +313,8 @@ Result<void> LocalHost::fill_options(const TaskSpec& task, std::size_t container
   }
   return namespaces_->join(request, cgroup_of(request.task_id()), spec.options);
 }
-Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state) {
+Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state,
+                                        const std::stop_token& cancel) {
   const std::string& task_id = task.request.task_id();
   const std::string id = container_id(task_id, container);
   const auto image = images_->held(id);
@@ -338,7 +341,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   made.spec.netns_path = made.endpoint.netns_path;
   made.spec.hostname = hostname_of(task, container, !made.spec.netns_path.empty());
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
-  if (auto given = identity_->give_secrets(task.request, container, directory / "secret", made.spec); !given) {
+  if (auto given = identity_->give_secrets(task.request, container, directory / "secret", cancel, made.spec); !given) {
     return given.error();
   }
   if (auto served = identity_->attach(task.request, container, made.endpoint, *image, wall_ms()); !served) {
@@ -348,13 +351,13 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
     const auto equals = entry.find('=');
     put_env(made.spec.env, entry.substr(0, equals), entry.substr(equals + 1));
   }
-  if (auto filled = fill_log(task, container, *image, made.spec); !filled) return filled.error();
+  if (auto filled = fill_log(task, container, *image, cancel, made.spec); !filled) return filled.error();
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
   return made;
 }
 
 LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
-                              bool find_only) {
+                              bool find_only, std::stop_token cancel) {
   const std::string id = container_id(task.request.task_id(), container);
   LaunchEnded out;
   out.runtime_id = id;
@@ -385,7 +388,11 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
         return launch_failed(reason_of("CannotCreateContainerError", removed.error()));
       }
     }
-    auto made = make(task, container, state);
+    auto made = make(task, container, state, cancel);
+    if (!made && made.error().status == BERTH_CANCELLED) {
+      out.outcome = LaunchEnded::Outcome::NotStarted;
+      return out;
+    }
     if (!made) return launch_failed(reason_of("CannotCreateContainerError", made.error()));
     BERTH_FAILPOINT("task.before_create");
     if (auto created = runtime_->create(made->spec); !created) {
@@ -397,10 +404,9 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     endpoint = std::move(made->endpoint);
   }
   // The runtime keeps a copy of the configuration, on disk.
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   const fs::path copy = config_.data_dir / "runtime/runtime" / id / "config.json";
-  if (const auto hidden = secret_variables(definition); !hidden.empty()) {
-    if (auto done = secrets::blot_out(copy, hidden); !done) {
+  if (has_secret_variables(task.request, container)) {
+    if (auto done = secrets::blot_out(copy); !done) {
       return launch_failed(reason_of("CannotCreateContainerError", done.error()));
     }
   }
@@ -438,13 +444,7 @@ HealthResult LocalHost::check_health(const TaskSpec& task, std::size_t container
 
 void LocalHost::watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) {
   const std::string id = container_id(task.request.task_id(), container);
-  auto watch = runtime_->watch(id);
-  if (!watch) {
-    spdlog::warn("tasks: container {} is gone: {}", id, watch.error().message);
-    ended(Exited{});
-    return;
-  }
-  watcher_.add(std::move(*watch), [ended = std::move(ended)](const std::optional<ContainerExit>& exit) {
+  watcher_.add([this, id] { return runtime_->watch(id); }, [ended = std::move(ended)](const std::optional<ContainerExit>& exit) {
     Exited fact;
     if (exit) {
       fact.exit_code = exit->exit_code;
@@ -505,6 +505,11 @@ bool LocalHost::drop_logs(const std::string& task_id) {
   forwarder_->drop(config_.data_dir / "logs" / task_id);
   fs::remove_all(config_.data_dir / "logs" / task_id, error);
   return !error;
+}
+
+void LocalHost::begin_close() {
+  closing_.request_stop();
+  identity_->begin_close();
 }
 
 void LocalHost::close() {

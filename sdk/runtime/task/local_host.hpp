@@ -48,7 +48,7 @@ class LocalHost : public Host {
   sdk::Result<Pulled> pull(const TaskSpec& task, std::size_t container, const Progress& progress,
                            std::stop_token cancel) override;
   LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
-                     bool find_only) override;
+                     bool find_only, std::stop_token cancel) override;
   HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) override;
   void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) override;
   bool signal(const TaskSpec& task, std::size_t container, int number) override;
@@ -56,6 +56,7 @@ class LocalHost : public Host {
   bool cleanup(const TaskSpec& task) override;
   bool drop_logs(const std::string& task_id) override;
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
+  void begin_close() override;
   void close() override;
 
   // Where a task stands, for those that ask at its endpoints.
@@ -84,7 +85,7 @@ class LocalHost : public Host {
   LocalHost(TasksConfig config, image::RegistryAccess& registry);
   [[nodiscard]] std::filesystem::path container_dir(const std::string& task_id, std::size_t container) const;
   [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
-  sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state);
+  sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state, const std::stop_token& cancel);
   sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
   sdk::Result<Endpoint> attach_interface(const TaskSpec& task);
   bool detach_interface(const TaskSpec& task);
@@ -99,7 +100,8 @@ class LocalHost : public Host {
   [[nodiscard]] std::string hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const;
   void find_again(const std::vector<TaskSpecPtr>& tasks);
   // Where the log goes, and that it is sent where its driver says.
-  sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, ContainerSpec& spec);
+  sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, const std::stop_token& cancel,
+                             ContainerSpec& spec);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
   const TasksConfig config_;
@@ -118,6 +120,7 @@ class LocalHost : public Host {
   std::filesystem::path init_program_;  // berth-init, beside the monitor
   std::unique_ptr<TaskIdentity> identity_;
   std::unique_ptr<LogForwarder> forwarder_;
+  std::stop_source closing_;
   ExitWatcher watcher_;
   // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
   std::array<std::mutex, 16> cgroup_mutexes_;

@@ -189,7 +189,8 @@ TEST_F(HttpServer, FreesThePlaceOfAClientThatGoesBeforeItsAnswer) {
   }
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   int status = 503;
-  while (status == 503 && std::chrono::steady_clock::now() < deadline) status = get("/healthz").status;
+  while (status == 503 && std::chrono::steady_clock::now() < deadline)
+    status = get("/healthz").status;
   EXPECT_EQ(status, 200);
   control_.release(fail(Errc::Internal, "nobody listens"));
 }
@@ -349,6 +350,26 @@ TEST_F(HttpServer, CountsRequestsByOperation) {
               HasSubstr(R"(berth_api_requests_total{operation="ListClusters",status="200"} 1)"));
   EXPECT_THAT(text, HasSubstr(R"(operation="none",status="400"} 1)"));
   EXPECT_THAT(text, HasSubstr("berth_api_unknown_members_total 1"));
+}
+
+TEST_F(HttpServer, CountsRecordsAnewForEachScrape) {
+  start();
+  const auto scrape = [this] {
+    RawClient client(port());
+    client.send("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    return client.read_response();
+  };
+  ecs("RegisterTaskDefinition",
+      R"({"family":"web","containerDefinitions":[{"name":"m","image":"i","memory":8}]})");
+  control_.add_task("0123456789abcdef0123456789abcdef", "web", TaskStatus::Running);
+  const std::string first = scrape();
+  EXPECT_THAT(first, HasSubstr(R"(berth_tasks{cluster="default",status="RUNNING"} 1)"));
+  EXPECT_THAT(first, HasSubstr("# TYPE process_resident_memory_bytes gauge"));
+  EXPECT_THAT(first, HasSubstr("process_open_fds "));
+  control_.add_task("0123456789abcdef0123456789abcdef", "web", TaskStatus::Stopped);
+  const std::string second = scrape();
+  EXPECT_THAT(second, HasSubstr(R"(berth_tasks{cluster="default",status="STOPPED"} 1)"));
+  EXPECT_THAT(second, Not(HasSubstr(R"(status="RUNNING"})")));
 }
 
 }  // namespace
