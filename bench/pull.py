@@ -106,7 +106,8 @@ class Pulls:
             return [[self.bench, player, self.image, directory]]
         if player == "podman":
             return [["podman", "--root", directory + "/root", "--runroot", directory + "/run", "--storage-driver", "overlay",
-                     "--tmpdir", directory + "/tmp", "pull", "-q", "--tls-verify=false", self.image]]
+                     "--tmpdir", directory + "/tmp", "--network-config-dir", directory + "/net",
+                     "pull", "-q", "--tls-verify=false", self.image]]
         return [["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{self.image}", f"oci:{directory}/layout:1"],
                 ["umoci", "unpack", "--image", f"{directory}/layout:1", directory + "/bundle"]]
 
