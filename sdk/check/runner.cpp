@@ -105,11 +105,11 @@ void name_one_defect_once(Report& report) {
   const std::string counting = "call.once";
   const bool found =
       std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& finding) {
-        return finding.id == counting && finding.outcome.verdict == Verdict::Failed;
+        return finding.rule == counting && finding.outcome.verdict == Verdict::Failed;
       });
   if (!found) return;
   for (Finding& finding : report.findings) {
-    if (finding.id != counting && finding.outcome.miscounted) {
+    if (finding.rule != counting && finding.outcome.miscounted) {
       finding.outcome = skipped(counting + " failed");
     }
   }
