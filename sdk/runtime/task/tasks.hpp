@@ -65,8 +65,8 @@ struct TasksConfig {
   std::string journal_socket = "/run/systemd/journal/socket";  // of the log driver journald
   std::string syslog_socket = "/dev/log";        // of the log driver syslog without an address
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
-  unsigned concurrent_starts = 10;               // containers made or removed at a time
-  unsigned concurrent_pulls = 8;                 // images pulled at a time
+  unsigned concurrent_starts = 6;                // containers made or removed at a time
+  unsigned concurrent_pulls = 3;                 // images pulled at a time
   unsigned concurrent_checks = 8;                // health checks that run at a time; more wait their turn
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
   std::map<std::string, std::string> instance_tags{};  // shown by taskWithTags
