@@ -2,24 +2,31 @@
 // Hosts that their operator takes out of the fleet for good.
 //
 // The caller is answered once the host's plugin has confirmed it: from then on the host cannot come
-// back. The record follows by the plugin's inventory, as for any capacity that is withdrawn.
+// back. Its instance is INACTIVE then, and its tasks are STOPPED: those of services are replaced.
 // Threads: loop.
 #pragma once
 
 #include "core/control/desk.hpp"
+#include "core/control/nodes.hpp"
 #include "core/control/plugins.hpp"
 
 namespace berth::control {
 
 class Removals {
  public:
-  Removals(Desk& desk, Plugins& plugins) : desk_(desk), plugins_(plugins) {}
+  Removals(Desk& desk, Plugins& plugins, Nodes& nodes)
+      : desk_(desk), plugins_(plugins), nodes_(nodes) {}
 
   void remove(const RemoveAgent& command, Reply reply);
+  void remove(const DeregisterInstance& command, Reply reply);
 
  private:
+  // Calls `then` once its plugin has let it go, or with why not.
+  void let_go(const ContainerInstance& instance, std::function<void(Result<void>)> then);
+
   Desk& desk_;
   Plugins& plugins_;
+  Nodes& nodes_;
 };
 
 }  // namespace berth::control
