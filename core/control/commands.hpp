@@ -53,6 +53,12 @@ struct RemoveAgent {
   std::string agent;  // a container instance's id
   bool force = false;
 };
+// The same for a container instance of a cluster, as ECS asks for it.
+struct DeregisterInstance {
+  ClusterName cluster;
+  std::string instance;  // id
+  bool force = false;
+};
 struct RunTask {
   model::RunTaskRequest request;
 };
@@ -99,8 +105,18 @@ struct StopServiceDeployment {
   std::string id;  // of the service deployment
   bool rollback = false;
 };
-struct TagService {
-  ServiceId service;
+// What has tags.
+struct TaskName {
+  ClusterName cluster;
+  TaskId id;
+};
+struct InstanceName {
+  ClusterName cluster;
+  NodeId id;
+};
+using Resource = std::variant<ClusterName, DefinitionId, TaskName, InstanceName, ServiceId>;
+struct TagResource {
+  Resource resource;
   std::vector<ecs::Tag> tags;          // replace those of their keys
   std::vector<std::string> without{};  // keys that go
 };
@@ -122,8 +138,8 @@ using Command =
     std::variant<CreateCluster, DeleteCluster, RegisterTaskDefinition, DeregisterTaskDefinition,
                  RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask, PutAttributes,
                  DeleteAttributes, RemoveAgent, CreateService, UpdateService, DeleteService,
-                 StopServiceDeployment, TagService, UpdateTaskProtection, UpdateInstancesState,
-                 RestServices>;
+                 StopServiceDeployment, TagResource, UpdateTaskProtection, UpdateInstancesState,
+                 DeregisterInstance, RestServices>;
 
 // Why something was not placed: ECS's failures[].
 struct Failure {
@@ -234,14 +250,18 @@ struct InstancesAnswer {
   std::vector<Failure> failures;
 };
 
+struct TagsAnswer {
+  std::vector<ecs::Tag> tags;  // all that the resource has now
+};
+
 // The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr,
 // RunTaskAnswer for RunTask and StartTask, TaskPtr for StopTask, WatchTaskAnswer, PlanTaskAnswer,
 // ExplainTaskAnswer; AttributesAnswer for PutAttributes and DeleteAttributes; RemoveAgentAnswer;
-// ServicePtr for the service commands and their deployments', ProtectionAnswer, InstancesAnswer;
-// ServicesRest.
+// ServicePtr for the service commands and their deployments', TagsAnswer, ProtectionAnswer,
+// InstancesAnswer for UpdateInstancesState and DeregisterInstance; ServicesRest.
 using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer,
                             PlanTaskAnswer, ExplainTaskAnswer, AttributesAnswer, RemoveAgentAnswer,
-                            ServicePtr, ProtectionAnswer, InstancesAnswer, ServicesRest>;
+                            ServicePtr, TagsAnswer, ProtectionAnswer, InstancesAnswer, ServicesRest>;
 
 // Called once on the loop thread, when all that the answer shows is durable. Must not block.
 using Reply = std::function<void(Result<Answer>)>;

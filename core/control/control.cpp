@@ -24,6 +24,7 @@
 #include "core/control/runs.hpp"
 #include "core/control/services/commands.hpp"
 #include "core/control/starts.hpp"
+#include "core/control/tagging.hpp"
 #include "core/control/tasks.hpp"
 #include "core/control/unplaced.hpp"
 #include "core/control/watches.hpp"
@@ -57,7 +58,8 @@ class Control::Impl {
         questions({desk, plugins, routes, placer, networks, unplaced}),
         rollouts(desk),
         services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts}),
-        service_commands({desk, routes, networks, tasks, nodes, rollouts, services}) {
+        service_commands({desk, routes, networks, tasks, nodes, rollouts, services, retention}),
+        tagging(desk, tasks, rollouts) {
     tasks.on_stopped([this](const TaskId& id) {
       const auto& interface = desk.state().task(id)->launch->task_interface;
       if (interface) networks.give_back(*interface);
@@ -169,7 +171,8 @@ class Control::Impl {
       void operator()(StopServiceDeployment& c) const {
         impl.service_commands.stop_deployment(c, reply);
       }
-      void operator()(TagService& c) const { impl.service_commands.tag(c, reply); }
+      void operator()(TagResource& c) const { impl.tagging.tag(c, reply); }
+      void operator()(DeregisterInstance& c) const { impl.removals.remove(c, std::move(reply)); }
       void operator()(UpdateTaskProtection& c) const { impl.service_commands.protect(c, reply); }
       void operator()(UpdateInstancesState& c) const {
         impl.service_commands.set_instances(c, reply);
@@ -237,6 +240,7 @@ class Control::Impl {
   Rollouts rollouts;
   Services services;
   ServiceCommands service_commands;
+  Tagging tagging;
 };
 
 Control::Control(Config config, Ports ports)

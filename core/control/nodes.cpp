@@ -241,6 +241,10 @@ void Nodes::record(const Node& node) {
   desk_.save(std::move(after));
 }
 
+void Nodes::withdraw(const NodeId& id) {
+  if (nodes_.count(id) > 0) gone(id);
+}
+
 void Nodes::gone(const NodeId& id) {
   const Node node = std::move(nodes_.at(id));
   nodes_.erase(id);

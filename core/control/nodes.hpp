@@ -43,6 +43,9 @@ class Nodes {
   // ACTIVE or DRAINING. Requires: the instance exists and is neither INACTIVE.
   void set_status(const NodeId& id, InstanceStatus status);
 
+  // Its plugin has let it go for ever. Nothing for one that is not known.
+  void withdraw(const NodeId& id);
+
   // Told of each node that has changed, come or gone, as a node of which cluster.
   void on_changed(std::function<void(const ClusterName&, const NodeId&)> listener) {
     changed_ = std::move(listener);

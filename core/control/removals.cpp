@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/control/removals.hpp"
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -13,7 +14,7 @@ void Removals::remove(const RemoveAgent& command, Reply reply) {
   const NodeId id(command.agent);
   const auto& waiting = desk_.state().waiting_nodes();
   if (const auto at = waiting.find(id); at != waiting.end()) {
-    return let_go(at->second.plugin, id, false, std::move(reply));
+    return remove_agent(at->second.plugin, id, std::move(reply));
   }
   const ContainerInstancePtr instance = desk_.state().instance(id);
   if (!instance || instance->status == InstanceStatus::Inactive) {
@@ -30,26 +31,56 @@ void Removals::remove(const RemoveAgent& command, Reply reply) {
                         "ends them.",
                     Subject::ContainerInstance, command.agent));
   }
-  // Nothing is placed there while its plugin is being asked.
-  const bool was_active = instance->status == InstanceStatus::Active;
-  if (was_active) nodes_.set_status(id, InstanceStatus::Draining);
-  let_go(instance->plugin, id, was_active, std::move(reply));
+  remove_agent(instance->plugin, id, std::move(reply));
 }
 
-void Removals::let_go(const PluginName& plugin, const NodeId& id, bool was_active, Reply reply) {
+void Removals::remove_agent(const PluginName& plugin, const NodeId& id, Reply reply) {
+  let_go(plugin, id, [this, id, reply = std::move(reply)](const Result<void>& done) {
+    if (!done) return desk_.answer(reply, tl::unexpected(done.error()));
+    desk_.answer(reply, Answer(RemoveAgentAnswer{id}));
+  });
+}
+
+void Removals::remove(const DeregisterInstance& command, Reply reply) {
+  const NodeId id(command.instance);
+  const ContainerInstancePtr instance = desk_.state().instance(id);
+  if (!instance || instance->cluster != command.cluster ||
+      instance->status == InstanceStatus::Inactive) {
+    return desk_.answer(reply,
+                        fail(Errc::NotFound, "The specified container instance was not found.",
+                             Subject::Request, "containerInstance"));
+  }
+  const TaskCounts counts = desk_.state().counts_on(id);
+  if (counts.running + counts.pending > 0 && !command.force) {
+    return desk_.answer(reply, fail(Errc::Invalid, "Found running tasks on the instance.",
+                                    Subject::Request, "containerInstance"));
+  }
+  let_go(instance->plugin, id, [this, id, reply = std::move(reply)](const Result<void>& done) {
+    if (!done) return desk_.answer(reply, tl::unexpected(done.error()));
+    desk_.answer(reply, Answer(InstancesAnswer{{desk_.state().instance(id)}, {}}));
+  });
+}
+
+void Removals::let_go(const PluginName& plugin, const NodeId& id,
+                      std::function<void(Result<void>)> then) {
+  // Nothing is placed there while its plugin is being asked.
+  const ContainerInstancePtr instance = desk_.state().instance(id);
+  const bool was_active = instance && instance->status == InstanceStatus::Active;
+  if (was_active) nodes_.set_status(id, InstanceStatus::Draining);
   v1::UpdateNodeRequest request;
   request.set_node_id(id.str());
   request.set_wish(v1::UpdateNodeRequest::WISH_DEREGISTER);
   plugins_.call({plugin, v1::METHOD_LAUNCH_UPDATE_NODE, request.SerializeAsString()},
-                [this, id, was_active, reply = std::move(reply)](const Result<std::string>& done) {
+                [this, id, was_active, then = std::move(then)](const Result<std::string>& done) {
                   if (!done) {
                     const ContainerInstancePtr kept = desk_.state().instance(id);
                     if (was_active && kept && kept->status == InstanceStatus::Draining) {
                       nodes_.set_status(id, InstanceStatus::Active);
                     }
-                    return desk_.answer(reply, tl::unexpected(done.error()));
+                    return then(tl::unexpected(done.error()));
                   }
-                  desk_.answer(reply, Answer(RemoveAgentAnswer{id}));
+                  nodes_.withdraw(id);  // where the plugin's inventory has not said so before
+                  then({});
                 });
 }
 

@@ -31,8 +31,11 @@ void Retention::task_stopped(const TaskId& id) {
 }
 
 void Retention::token_made(const ClientToken& token) {
-  desk_.alarms().set(token.made_at + desk_.config().token_retention,
-                     [this, key = token.key] { desk_.erase_token(key); });
+  const Instant made = token.made_at;
+  desk_.alarms().set(made + desk_.config().token_retention, [this, key = token.key, made] {
+    const auto at = desk_.state().tokens().find(key);
+    if (at != desk_.state().tokens().end() && at->second->made_at <= made) desk_.erase_token(key);
+  });
 }
 
 void Retention::keep_until(const TaskId& id, Instant at) {

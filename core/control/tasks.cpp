@@ -122,6 +122,16 @@ void Tasks::protect(const TaskId& id, std::optional<Instant> until) {
   if (changed_) changed_(*desk_.state().task(id));
 }
 
+void Tasks::retag(const TaskId& id, std::vector<ecs::Tag> tags) {
+  Task next = *desk_.state().task(id);
+  auto launch = std::make_shared<Launch>(*next.launch);
+  launch->tags = std::move(tags);
+  next.launch = std::move(launch);
+  next.version += 1;
+  desk_.save(std::move(next));
+  watches_.changed(id);
+}
+
 void Tasks::acknowledge(const TaskId& id) {
   const TaskPtr task = desk_.state().task(id);
   if (!task || task->start_acknowledged || task->last_status == TaskStatus::Stopped) return;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/control/desk.hpp"
 #include "core/control/placer.hpp"
@@ -45,6 +46,9 @@ class Tasks {
 
   // Nothing: no more. Not shown by DescribeTasks.
   void protect(const TaskId& id, std::optional<Instant> until);
+
+  // Its tags from now on. Requires: it is there, and not to stop.
+  void retag(const TaskId& id, std::vector<ecs::Tag> tags);
 
   void erase(const TaskId& id);
 

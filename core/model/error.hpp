@@ -53,6 +53,7 @@ enum class Subject {
   Platform,
   Target,          // NotFound: TargetNotFoundException
   AttributeLimit,  // AttributeLimitExceededException
+  TagLimit,        // LimitExceededException
   Store,
   Plugin,
   ServiceDeployment,

@@ -50,7 +50,7 @@ struct TaskDefinition {
 };
 using TaskDefinitionPtr = std::shared_ptr<const TaskDefinition>;
 
-// What was asked for when the task was made; never changes.
+// What was asked for when the task was made. Of it only the tags change (with a copy of the whole).
 struct Launch {
   std::string launch_type;        // "EC2", "FARGATE", "EXTERNAL"
   std::string capacity_provider;  // or empty

@@ -98,6 +98,12 @@ class Host:
         self.agent.wait(30)
         self.init = None
 
+    def bury(self):
+        """After a power_cut() for good: cgroups are the machine's, and stay when their host is gone."""
+        for root in [*os.listdir("/sys/fs/cgroup"), "."]:
+            for path, _, _ in os.walk(f"/sys/fs/cgroup/{root}/{self.cgroup}", topdown=False):
+                os.rmdir(path)
+
     def partition(self, cut):
         run(["ip", "link", "set", self.name, "down" if cut else "up"])
 

@@ -93,6 +93,9 @@ void Ledger::read_one(const store::Change& change, Check check) {
     case store::Kind::Instance: {
       model::StoredInstance instance;
       instance.ParseFromString(change.value);
+      for (const auto& attribute : instance.node().attributes()) {
+        if (attribute.name() == "ecs.availability-zone") zones_[change.key] = attribute.value();
+      }
       if (!change.erase && instance.status() == "DRAINING") {
         draining_.insert(change.key);
       } else {
@@ -145,6 +148,7 @@ void Ledger::read_task(const store::Change& change, Check check) {
   task.created_ms = in.created_at().ms();
   task.started_ms = in.has_started_at() ? in.started_at().ms() : 0;
 
+  task.mover = in.placed_by() == "rebalancing";
   task.cpu = in.requirement().cpu();
   for (const auto& port : in.requirement().ports()) task.ports.push_back(port.number());
 
@@ -153,6 +157,7 @@ void Ledger::read_task(const store::Change& change, Check check) {
   if (check == Check::Yes) {
     require(task.status >= before.status, "a stored status went back: " + id);
     if (first && !task.service.empty()) check_made(id, task);
+    if (first && task.mover) count("task rebalanced");
     if (!first && !before.to_stop && task.to_stop && in.stop_code() == kByScheduler) {
       check_stopped(id, before, in);
     }
@@ -244,6 +249,7 @@ void Ledger::check_made(const std::string& id, const Task& task) const {
   require(deployment->restart_at().ms() <= now_.time_since_epoch().count(),
           "a task was made while the throttle held it back: " + id);
   require(!is_draining(task.node), "a task was placed on a draining instance: " + id);
+  if (task.mover) check_moved(id, task);
   if (!data.daemon()) {
     require(wanted_of(task.service) + 1 <= upper_of(data),
             "more tasks than maximumPercent allows: " + task.service);
@@ -253,6 +259,46 @@ void Ledger::check_made(const std::string& id, const Task& task) const {
     require(tasks_.at(other).node != task.node,
             "two tasks of a DAEMON service on one instance: " + task.service);
   }
+}
+
+const std::string& Ledger::zone_of(const std::string& node) const {
+  static const std::string kNone;
+  const auto at = zones_.find(node);
+  return at == zones_.end() ? kNone : at->second;
+}
+
+bool Ledger::serves_others(const std::string& node) const {
+  return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& one) {
+    const Task& task = one.second;
+    if (task.node != node || task.status == kStopped) return false;
+    const auto service = services_.find(task.service);
+    return service == services_.end() || !service->second.daemon();
+  });
+}
+
+std::map<std::string, int> Ledger::by_zone(const std::string& service) const {
+  std::map<std::string, int> counts;
+  for (const std::string& id : tasks_of(service)) {
+    const Task& task = tasks_.at(id);
+    if (!task.to_stop && !is_draining(task.node)) ++counts[zone_of(task.node)];
+  }
+  return counts;
+}
+
+// Into a zone with at least two fewer, and never beside a rollout.
+void Ledger::check_moved(const std::string& id, const Task& task) const {
+  const model::StoredService& data = services_.at(task.service);
+  require(data.availability_zone_rebalancing() == "ENABLED",
+          "a task was moved that was to stay: " + id);
+  for (const std::string& other : tasks_of(task.service)) {
+    require(tasks_.at(other).deployment == task.deployment,
+            "a task was moved during a deployment: " + id);
+  }
+  std::map<std::string, int> zones = by_zone(task.service);
+  const int here = zones[zone_of(task.node)];
+  int most = 0;
+  for (const auto& [zone, tasks] : zones) most = std::max(most, tasks);
+  require(most - here >= 2, "a task was moved without need: " + id);
 }
 
 void Ledger::check_stopped(const std::string& id, const Task& before,
@@ -269,7 +315,11 @@ void Ledger::check_stopped(const std::string& id, const Task& before,
       until != protected_until_.end() && until->second > now_.time_since_epoch().count();
   require(!guarded || data.daemon() || is_draining(before.node),
           "a protected task was stopped by the scheduler: " + id);
-  if (data.daemon() && is_draining(before.node)) return;
+  if (data.daemon() && is_draining(before.node)) {
+    require(!serves_others(before.node),
+            "a DAEMON's task left a draining instance before the others: " + id);
+    return;
+  }
   if (!is_healthy(before)) return;
   require(healthy_of(before.service, id) >= lower_of(data),
           "fewer healthy tasks than minimumHealthyPercent asks for: " + before.service + " has " +

@@ -68,10 +68,17 @@ class Ledger {
     std::int64_t created_ms = 0;
     std::int64_t started_ms = 0;  // 0: not yet
     std::int64_t cpu = 0;
+    bool mover = false;  // made to replace one in a fuller zone
     std::vector<std::uint32_t> ports{};
   };
   [[nodiscard]] const std::map<std::string, Task>& tasks() const { return tasks_; }
   [[nodiscard]] const std::set<std::string>& tasks_of(const std::string& service) const;
+  // By the last record of its instance; empty where there was none.
+  [[nodiscard]] const std::string& zone_of(const std::string& node) const;
+  // A service's tasks that are not to stop and not on draining instances.
+  [[nodiscard]] std::map<std::string, int> by_zone(const std::string& service) const;
+  // Tasks on it that are not STOPPED and of no DAEMON service.
+  [[nodiscard]] bool serves_others(const std::string& node) const;
   [[nodiscard]] bool is_draining(const std::string& node) const {
     return draining_.count(node) > 0;
   }
@@ -85,6 +92,7 @@ class Ledger {
   void hold(const Task& task, Check check);
   void give_back(const Task& task);
   void check_made(const std::string& id, const Task& task) const;
+  void check_moved(const std::string& id, const Task& task) const;
   void check_stopped(const std::string& id, const Task& before, const model::StoredTask& now) const;
   void check_completed(const model::StoredServiceDeployment& deployment) const;
   void check_breaker(const std::string& service) const;
@@ -104,6 +112,7 @@ class Ledger {
   std::map<std::string, std::set<std::string>> tasks_of_;  // not STOPPED, by service
   std::map<std::string, int> wanted_;                      // of these, not to stop
   std::set<std::string> draining_;                         // instances
+  std::map<std::string, std::string> zones_;               // of instances
   std::set<std::string> with_checks_;                      // definitions, "family:revision"
   std::map<std::string, int> failed_starts_;               // by deployment
   std::set<std::string> have_run_;                         // deployments

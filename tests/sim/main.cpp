@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// sim --plugin LIB [--seed N] [--steps N] [--histogram] | --seeds FILE | --defects
+// sim --plugin LIB [--seed N] [--steps N] [--hosts N] [--histogram] [--demand N] | --seeds FILE |
+// --defects
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 
@@ -21,6 +23,21 @@ struct Arguments {
   std::string seeds;
   bool defects = false;
   bool histogram = false;
+  int hosts = 0;
+  std::uint64_t demand = 0;  // that each transition is seen so often
+};
+
+// What a long run has to reach, beside all that it happens to reach.
+constexpr const char* kTransitions[] = {
+    "task PENDING>RUNNING",
+    "task PENDING>STOPPED",
+    "task rebalanced",
+    "service ACTIVE>DRAINING",
+    "service DRAINING>INACTIVE",
+    "rollout ROLLOUT_IN_PROGRESS>ROLLOUT_COMPLETED",
+    "rollout ROLLOUT_IN_PROGRESS>ROLLOUT_FAILED",
+    "role ROLE_PRIMARY>ROLE_ACTIVE",
+    "role ROLE_ACTIVE>ROLE_INACTIVE",
 };
 
 enum class Output { Quiet, Lines, Histogram };
@@ -31,8 +48,21 @@ void print_histogram(const sim::Ledger& ledger) {
   }
 }
 
+// True where each transition was seen at least so often.
+bool reached(std::map<std::string, std::uint64_t> histogram, std::uint64_t demand) {
+  for (const char* wanted : kTransitions) histogram.try_emplace(wanted, 0);
+  bool all = true;
+  for (const auto& [what, times] : histogram) {
+    if (times >= demand) continue;
+    std::printf("%s: only %llu times\n", what.c_str(), static_cast<unsigned long long>(times));
+    all = false;
+  }
+  return all;
+}
+
 // True where every promise held.
-bool run(const sim::Options& options, std::uint64_t steps, Output output) {
+bool run(const sim::Options& options, std::uint64_t steps, Output output,
+         std::uint64_t demand = 0) {
   const bool quiet = output == Output::Quiet;
   sim::Simulation simulation(options);
   std::uint64_t done = 0;
@@ -56,7 +86,8 @@ bool run(const sim::Options& options, std::uint64_t steps, Output output) {
   if (!quiet) {
     std::printf(
         "seed %llu: %llu steps, %llu calls answered, %llu tasks placed, %llu pruned, "
-        "%llu crashes, %llu plugin restarts, %llu services, %llu deployments\n",
+        "%llu crashes, %llu plugin restarts, %llu services, %llu deployments, %llu StartTask, "
+        "%llu PlanTask, %llu deregistered\n",
         static_cast<unsigned long long>(options.seed), static_cast<unsigned long long>(steps),
         static_cast<unsigned long long>(tally.runs_answered),
         static_cast<unsigned long long>(tally.tasks_placed),
@@ -64,9 +95,13 @@ bool run(const sim::Options& options, std::uint64_t steps, Output output) {
         static_cast<unsigned long long>(tally.crashes),
         static_cast<unsigned long long>(tally.plugin_restarts),
         static_cast<unsigned long long>(tally.services_made),
-        static_cast<unsigned long long>(tally.deployments_begun));
+        static_cast<unsigned long long>(tally.deployments_begun),
+        static_cast<unsigned long long>(tally.starts_answered),
+        static_cast<unsigned long long>(tally.plans_answered),
+        static_cast<unsigned long long>(tally.deregistered));
     if (output == Output::Histogram) print_histogram(simulation.ledger());
   }
+  if (demand > 0 && !reached(simulation.ledger().histogram(), demand)) return false;
   // A run in which nothing happened has proved nothing.
   if (steps >= 20'000 && (tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0 ||
                           tally.services_made == 0 || tally.deployments_begun == 0)) {
@@ -129,6 +164,10 @@ int main(int argc, char** argv) {
       arguments.seed = std::strtoull(value, nullptr, 10);
     } else if (name == "--steps") {
       arguments.steps = std::strtoull(value, nullptr, 10);
+    } else if (name == "--hosts") {
+      arguments.hosts = static_cast<int>(std::strtol(value, nullptr, 10));
+    } else if (name == "--demand") {
+      arguments.demand = std::strtoull(value, nullptr, 10);
     } else if (name == "--seeds") {
       arguments.seeds = value;
     } else {
@@ -140,5 +179,7 @@ int main(int argc, char** argv) {
   if (arguments.defects) return find_defects(arguments) ? 0 : 1;
   if (!arguments.seeds.empty()) return replay(arguments) ? 0 : 1;
   const Output output = arguments.histogram ? Output::Histogram : Output::Lines;
-  return run({arguments.plugin, arguments.seed}, arguments.steps, output) ? 0 : 1;
+  sim::Options options{arguments.plugin, arguments.seed};
+  options.hosts = arguments.hosts;
+  return run(options, arguments.steps, output, arguments.demand) ? 0 : 1;
 }

@@ -13,7 +13,6 @@ using std::chrono::minutes;
 using Deployment = model::StoredServiceDeployment;
 
 constexpr int kServices = 4;
-constexpr int kMaxDesired = 4;
 constexpr int kServiceCpu = 60;
 constexpr int kMaxRevisions = 12;
 
@@ -93,7 +92,8 @@ void Simulation::create_a_service() {
     command.request.set_scheduling_strategy("DAEMON");
     configuration.set_minimum_healthy_percent(static_cast<int>(50 * pick(2)));
   } else {
-    command.request.set_desired_count(static_cast<int>(pick(kMaxDesired + 1)));
+    command.request.set_desired_count(
+        static_cast<int>(pick(static_cast<std::uint64_t>(most_desired()) + 1)));
     configuration.set_minimum_healthy_percent(static_cast<int>(25 * pick(5)));
     configuration.set_maximum_percent(100 + static_cast<int>(25 * pick(5)));
   }
@@ -130,7 +130,8 @@ void Simulation::update_a_service() {
   const bool busy = primary != nullptr && primary->rollout() == Deployment::ROLLOUT_IN_PROGRESS;
   if (busy && odds(80)) return;
   if (!daemon && odds(40)) {
-    command.request.set_desired_count(static_cast<int>(pick(kMaxDesired + 1)));
+    command.request.set_desired_count(
+        static_cast<int>(pick(static_cast<std::uint64_t>(most_desired()) + 1)));
   } else if (odds(60)) {
     const std::string family = "svc" + std::to_string(pick(3));
     const TaskDefinitionPtr latest = core_->state().definition({FamilyName(family), 0});
@@ -248,18 +249,40 @@ bool Simulation::has_settled(const std::string& key) const {
   std::set<std::string> nodes;
   for (const std::string& id : ledger_.tasks_of(key)) {
     const Ledger::Task& task = ledger_.tasks().at(id);
+    // The last to leave.
+    const bool draining = ledger_.is_draining(task.node);
+    if (service.daemon() && draining && ledger_.serves_others(task.node)) continue;
     if (task.to_stop || task.deployment != service.primary() ||
-        task.status != static_cast<int>(TaskStatus::Running) ||
-        (ledger_.is_draining(task.node) && !service.daemon())) {
+        task.status != static_cast<int>(TaskStatus::Running) || (draining && !service.daemon())) {
       return false;
     }
     nodes.insert(task.node);
     ++running;
   }
-  if (!service.daemon()) return running == service.desired_count();
+  if (!service.daemon()) return running == service.desired_count() && is_balanced(key);
   int hosts = 0;
   for (const auto& [node, capacity] : capacity_) hosts += ledger_.is_draining(node) ? 0 : 1;
   return running == hosts && static_cast<int>(nodes.size()) == hosts;
+}
+
+// As far as there is room in the emptiest zone, and beside the desired count.
+bool Simulation::is_balanced(const std::string& key) const {
+  const model::StoredService& service = ledger_.services().at(key);
+  const Deployment* primary = ledger_.deployment(key, service.primary());
+  const int upper = control::bounds_of(service.desired_count(),
+                                       {0, service.deployment_configuration().maximum_percent()})
+                        .upper;
+  if (service.availability_zone_rebalancing() != "ENABLED" || upper <= service.desired_count() ||
+      primary->rollout() != Deployment::ROLLOUT_COMPLETED) {
+    return true;
+  }
+  std::map<std::string, int> zones = ledger_.by_zone(key);
+  int most = 0;
+  for (const auto& [zone, tasks] : zones) most = std::max(most, tasks);
+  const std::set<std::string> room = with_room(kServiceCpu);
+  return std::none_of(room.begin(), room.end(), [&](const std::string& node) {
+    return zones[ledger_.zone_of(node)] + 2 <= most;
+  });
 }
 
 void Simulation::check_services_converged() {

@@ -73,7 +73,7 @@ class Instance {
       speak_inventory();
       return BERTH_OK;
     }
-    if (method < v1::METHOD_LAUNCH_PLAN || method > v1::METHOD_LAUNCH_FORGET)
+    if (method < v1::METHOD_LAUNCH_PLAN || method > v1::METHOD_LAUNCH_UPDATE_NODE)
       return BERTH_UNIMPLEMENTED;
     inbox_.push_back({method, text(request), operation});
     return BERTH_OK;
@@ -93,7 +93,8 @@ class Instance {
   };
 
   // queues            -> "<heard> <said>"
-  // work N MODE       work on the n-th that was heard; MODE of ok, refuse, unavailable, half, mute
+  // work N MODE       work on the n-th that was heard; MODE of ok, refuse, unavailable, half, mute;
+  //                   answers with the node that was let go, if one was
   // send N | copy N | drop N     the n-th of what is to be said
   // step ID           the task goes on by one phase; exit ID: its process ends
   // ail ID            the health checks of a task begin to fail; push: what the tag of images names
@@ -120,8 +121,9 @@ class Instance {
       std::size_t index = 0;
       std::string mode;
       in >> index >> mode;
+      let_go_.clear();
       verb == "work" ? work(index, mode) : say(index, verb);
-      return "";
+      return let_go_;
     }
     in >> id;
     if (verb == "ail") {
@@ -192,6 +194,8 @@ class Instance {
         return recover(heard);
       case v1::METHOD_LAUNCH_FORGET:
         return forget(heard);
+      case v1::METHOD_LAUNCH_UPDATE_NODE:
+        return update_node(heard);
       default:
         return fail(heard, BERTH_UNIMPLEMENTED, "unknown");
     }
@@ -252,6 +256,16 @@ class Instance {
     if (task == world().tasks.end()) return fail(heard, BERTH_NOT_FOUND, "no such task");
     if (!reachable(task->second)) return fail(heard, BERTH_UNAVAILABLE, "its host is away");
     task->second.stopping = true;
+    answer(heard, BERTH_OK, "");
+  }
+
+  void update_node(const Heard& heard) {
+    const auto request = read<v1::UpdateNodeRequest>(heard);
+    if (request.wish() == v1::UpdateNodeRequest::WISH_DEREGISTER &&
+        world().nodes.count(request.node_id()) > 0) {
+      let_go_ = request.node_id();
+      remove(request.node_id());
+    }
     answer(heard, BERTH_OK, "");
   }
 
@@ -387,6 +401,10 @@ class Instance {
     node.set_id(id);
     node.set_cluster("default");
     node.set_connected(state.connected);
+    // Two zones: the id's last digit is even or odd.
+    auto* zone = node.add_attributes();
+    zone->set_name("ecs.availability-zone");
+    zone->set_value(id.back() % 2 == 0 ? "zone-a" : "zone-b");
     for (const auto& [name, total] :
          {std::pair<const char*, std::int64_t>{"CPU", state.cpu}, {"MEMORY", state.memory}}) {
       v1::Resource* resource = node.add_resources();
@@ -426,6 +444,7 @@ class Instance {
 
   const berth_host* host_;
   std::uint64_t generation_ = 0;
+  std::string let_go_;  // by the last work
   std::deque<Heard> inbox_;
   std::deque<Said> outbox_;
 };

@@ -20,7 +20,6 @@ constexpr std::size_t kHistory = 60;
 constexpr std::uint64_t kDrainsPerSweep = 100;
 constexpr int kMaxRevisions = 20;  // they stay for ever, and each restart reads them all
 constexpr int kMaxNodes = 4;
-constexpr std::size_t kMaxUnfinished = 12;  // of those that no service has started
 
 const PluginName& sim_name() {
   static const PluginName name("sim");
@@ -72,6 +71,18 @@ control::ServiceRules rules_with(Defect defect) {
       return decision;
     };
   }
+  if (defect == Defect::RestlessZones) {
+    rules.rebalance = [](const ZonePicture& picture) {
+      Rebalancing decision = rebalance(picture);
+      for (const ZoneTasks& zone : picture.zones) {
+        if (decision.start > 0 && zone.movable > 0) decision.zone = zone.zone;
+      }
+      return decision;
+    };
+  }
+  if (defect == Defect::ForgottenZones) {
+    rules.rebalance = [](const ZonePicture&) { return Rebalancing{}; };
+  }
   return rules;
 }
 
@@ -113,6 +124,10 @@ const char* to_string(Defect defect) {
       return "lost protection";
     case Defect::LostPins:
       return "lost pins";
+    case Defect::RestlessZones:
+      return "restless zones";
+    case Defect::ForgottenZones:
+      return "forgotten zones";
   }
   return "?";
 }
@@ -134,7 +149,8 @@ Simulation::Simulation(Options options)
   plugin_.end();
   boot();
   start_plugin();
-  for (int i = 0; i < 3; ++i) touch_a_node();
+  bring_hosts(options_.hosts);
+  for (int i = 0; options_.hosts == 0 && i < 3; ++i) touch_a_node();
 }
 
 Simulation::~Simulation() {
@@ -352,7 +368,7 @@ void Simulation::act() {
     case 0:
       return run_something();
     case 1:
-      return odds(60) ? stop_something() : look();
+      return odds(60) ? stop_something() : odds(50) ? look() : start_something();
     case 2:
       return pass_time();
     case 3:
@@ -372,7 +388,8 @@ void Simulation::act() {
       if (store_->waiting() > 0) store_->sync_one();
       return;
     case 13:
-      return odds(3) ? change_definitions() : look();
+      if (odds(3)) return change_definitions();
+      return odds(30) ? plan_something() : look();
     case 14:
       return do_with_services();
     case 15:
@@ -417,12 +434,7 @@ void Simulation::submit_run(const Ask& ask) {
 }
 
 void Simulation::run_something() {
-  std::size_t unfinished = 0;
-  for (const auto& [id, task] : core_->state().tasks()) {
-    const bool alone = task->launch->service.empty();
-    unfinished += alone && task->last_status != TaskStatus::Stopped ? 1 : 0;
-  }
-  if (unfinished >= kMaxUnfinished) return;
+  if (unfinished_alone() >= most_alone()) return;
   Ask ask;
   ask.definition = "work" + std::to_string(pick(4));
   ask.count = 1 + static_cast<int>(pick(3));
@@ -525,7 +537,7 @@ void Simulation::work_something() {
   if (odds(faults_.plugin_busy)) mode = "unavailable";
   if (odds(faults_.never_answer)) mode = "mute";
   if (mode != "ok") note("plugin works: " + mode);
-  plugin_.command("work " + std::to_string(index) + " " + mode);
+  work_on(index, mode);
 }
 
 void Simulation::say_something() {
@@ -561,7 +573,7 @@ void Simulation::move_a_task() {
 
 void Simulation::touch_a_node() {
   if (!plugin_.runs()) return;
-  if (capacity_.size() < kMaxNodes && (capacity_.size() < 3 || odds(5))) {
+  if (options_.hosts == 0 && capacity_.size() < kMaxNodes && (capacity_.size() < 3 || odds(5))) {
     char id[33];
     std::snprintf(id, sizeof id, "%032x", ++next_node_);
     const std::int64_t cpu = static_cast<std::int64_t>(600 + 100 * pick(6));
@@ -571,8 +583,7 @@ void Simulation::touch_a_node() {
     return;
   }
   if (capacity_.empty()) return;
-  const std::string id =
-      std::next(capacity_.begin(), static_cast<std::ptrdiff_t>(pick(capacity_.size())))->first;
+  const std::string id = some_node();
   if (away_.count(id) != 0) {
     if (odds(30)) {
       away_.erase(id);
@@ -581,6 +592,7 @@ void Simulation::touch_a_node() {
     }
     return;
   }
+  if (odds(faults_.node_gone) && odds(20)) return deregister_a_node();
   if (odds(faults_.node_gone) && odds(20)) {
     capacity_.erase(id);
     note("node is gone " + id);
@@ -615,7 +627,7 @@ void Simulation::expect_convergence() {
     bool quiet = true;
     for (int turn = 0; turn < 3; ++turn) {
       quiet = quiet && waiting_for(false) == 0 && waiting_for(true) == 0 && posted_.empty();
-      while (waiting_for(false) > 0) plugin_.command("work 0 ok");
+      while (waiting_for(false) > 0) work_on(0, "ok");
       while (waiting_for(true) > 0) plugin_.command("send 0");
       store_->sync();
       drain();

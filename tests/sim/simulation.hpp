@@ -63,6 +63,8 @@ enum class Defect {
   ForgottenPost,   // a DAEMON service leaves its last vacant instance alone
   LostProtection,  // that a task is protected is not stored
   LostPins,        // which digests a deployment has pinned is not stored
+  RestlessZones,   // moves a task into the fullest zone
+  ForgottenZones,  // moves none
 };
 inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
                                         Defect::LostTokens,
@@ -79,13 +81,16 @@ inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
                                         Defect::DrainIgnored,
                                         Defect::ForgottenPost,
                                         Defect::LostProtection,
-                                        Defect::LostPins};
+                                        Defect::LostPins,
+                                        Defect::RestlessZones,
+                                        Defect::ForgottenZones};
 [[nodiscard]] const char* to_string(Defect defect);
 
 struct Options {
   std::string plugin;  // path of the library
   std::uint64_t seed = 1;
   Defect defect = Defect::None;
+  int hosts = 0;  // at the start; 0: a few that come one by one
 };
 
 struct Tally {
@@ -97,6 +102,9 @@ struct Tally {
   std::uint64_t pruned = 0;
   std::uint64_t services_made = 0;
   std::uint64_t deployments_begun = 0;  // by UpdateService
+  std::uint64_t starts_answered = 0;    // StartTask
+  std::uint64_t plans_answered = 0;     // PlanTask
+  std::uint64_t deregistered = 0;       // container instances
 };
 
 class Simulation : private Timers, private control::PluginCalls {
@@ -163,6 +171,18 @@ class Simulation : private Timers, private control::PluginCalls {
   void say_something();
   void move_a_task();
   void touch_a_node();
+  // placing.cpp
+  void start_something();
+  void plan_something();
+  void deregister_a_node();
+  void bring_hosts(int count);
+  void work_on(std::size_t index, const std::string& mode);
+  [[nodiscard]] std::string some_definition();
+  [[nodiscard]] std::string some_node();
+  [[nodiscard]] std::size_t unfinished_alone() const;
+  [[nodiscard]] std::size_t most_alone() const { return options_.hosts > 0 ? 200 : 12; }
+  [[nodiscard]] int most_desired() const { return options_.hosts > 0 ? 60 : 4; }
+  void check_reservations() const;
   // Of services (services.cpp).
   void do_with_services();
   void create_a_service();
@@ -186,6 +206,7 @@ class Simulation : private Timers, private control::PluginCalls {
   void check_converged();
   void check_services_converged();
   [[nodiscard]] bool has_settled(const std::string& key) const;
+  [[nodiscard]] bool is_balanced(const std::string& key) const;
   [[nodiscard]] bool can_settle(const std::string& key) const;
   [[nodiscard]] std::set<std::string> with_room(std::int64_t cpu) const;
   void observe(const Task& task);

@@ -18,7 +18,8 @@ std::string place_text(const control::ExplainTaskAnswer& why) {
 
 std::string chooser_text(const control::ExplainTaskAnswer& why) {
   if (why.task->launch->placed_by == "StartTask") return "StartTask named it.";
-  const bool by_service = why.task->launch->placed_by == "service";
+  const bool by_service =
+      why.task->launch->placed_by == "service" || why.task->launch->placed_by == "rebalancing";
   if (why.task->launch->placed_by != "RunTask" && !by_service) {
     return "The record does not tell how its place was found.";
   }

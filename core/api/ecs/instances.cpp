@@ -151,4 +151,27 @@ void update_container_instances_state(const Call& call) {
   });
 }
 
+void deregister_container_instance(const Call& call) {
+  model::DeregisterContainerInstanceRequest request;
+  if (!call.read(request)) return;
+  auto cluster = cluster_of(call.backend(), request.has_cluster(), request.cluster());
+  if (!cluster) return call.refuse(cluster.error());
+  auto id = id_in_cluster(request.container_instance(), "container-instance", *cluster);
+  if (!id) return call.refuse(id.error());
+  call.submit(
+      control::DeregisterInstance{*cluster, *std::move(id), request.force()},
+      [](const Call& answered, const control::Answer& answer) {
+        const ContainerInstancePtr instance =
+            std::get<control::InstancesAnswer>(answer).instances.front();
+        answered.query(
+            [instance](const control::State& state) { return instance_view(state, instance); },
+            [](const Call& last, const InstanceView& view) {
+              model::DeregisterContainerInstanceResponse response;
+              *response.mutable_container_instance() =
+                  show_instance(view, last.realm(), {.tags = true});
+              last.reply(response);
+            });
+      });
+}
+
 }  // namespace berth::api

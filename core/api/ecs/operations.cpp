@@ -38,7 +38,7 @@ constexpr Entry kOperations[] = {
     {"DeleteService", delete_service},
     {"DeleteTaskDefinitions", nullptr},
     {"DeleteTaskSet", nullptr},
-    {"DeregisterContainerInstance", nullptr},
+    {"DeregisterContainerInstance", deregister_container_instance},
     {"DeregisterTaskDefinition", deregister_task_definition},
     {"DescribeCapacityProviders", nullptr},
     {"DescribeClusters", describe_clusters},

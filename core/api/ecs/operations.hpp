@@ -19,6 +19,7 @@ void delete_cluster(const Call& call);
 
 void register_task_definition(const Call& call);
 void describe_task_definition(const Call& call);
+void deregister_container_instance(const Call& call);
 void deregister_task_definition(const Call& call);
 void list_task_definitions(const Call& call);
 void list_task_definition_families(const Call& call);

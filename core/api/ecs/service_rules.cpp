@@ -42,10 +42,6 @@ Result<void> check_features(const Request& request) {
         "capacityProviderStrategy",
         "capacity provider strategies are not supported for services yet: name a launchType.");
   }
-  if (request.availability_zone_rebalancing() == "ENABLED") {
-    return unsupported_member("availabilityZoneRebalancing",
-                              "Availability Zone rebalancing is not supported yet.");
-  }
   const std::string& controller = request.deployment_controller().type();
   if (!controller.empty() && controller != "ECS") {
     return unsupported_member("deploymentController.type",

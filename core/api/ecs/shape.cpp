@@ -76,6 +76,7 @@ const std::map<std::string_view, Rule>& rules() {
       {"DescribeTaskDefinitionRequest.taskDefinition", required()},
       {"DescribeTaskDefinitionRequest.include", one_of("TAGS")},
       {"DeregisterTaskDefinitionRequest.taskDefinition", required()},
+      {"DeregisterContainerInstanceRequest.containerInstance", required()},
       {"ListTaskDefinitionsRequest.status", one_of("ACTIVE,INACTIVE,DELETE_IN_PROGRESS")},
       {"ListTaskDefinitionsRequest.sort", one_of("ASC,DESC")},
       {"ListTaskDefinitionsRequest.maxResults", between(1, 100)},

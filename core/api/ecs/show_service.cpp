@@ -74,7 +74,8 @@ void show_settings(const model::StoredService& data, model::Service& shown) {
   shown.set_enable_ecs_managed_tags(data.enable_ecs_managed_tags());
   shown.set_propagate_tags(data.propagate_tags());
   shown.set_enable_execute_command(data.enable_execute_command());
-  shown.set_availability_zone_rebalancing("DISABLED");
+  const std::string& rebalancing = data.availability_zone_rebalancing();
+  shown.set_availability_zone_rebalancing(rebalancing.empty() ? "DISABLED" : rebalancing);
   shown.set_resource_management_type("CUSTOMER");
   if (!data.role().empty()) shown.set_role_arn(data.role());
   if (!data.created_by().empty()) shown.set_created_by(data.created_by());

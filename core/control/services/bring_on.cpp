@@ -92,6 +92,7 @@ void Services::replica(const Current& now, Entry& entry) {
     }
   }
   stop(now.service->id, entry, leaving);
+  if (decision.start == 0 && leaving.empty()) rebalance(now, entry, picture);
   if (decision.stuck) rooms_.rollouts.say(now.service->id, event_text::stuck(), Repeat::Once);
   if (decision.blocked_by_protection) {
     rooms_.rollouts.say(now.service->id, event_text::too_many_protected(now.primary->number),
@@ -124,6 +125,10 @@ std::vector<TaskId> Services::pick_stops(const Current& now, const Entry& entry,
         Demand demand = demand_of(*call->cluster, call->definition.get(), call->request,
                                   planned ? entry.routes->front() : Route());
         demand.service = now.service->id.name.str();
+        // After a restart no plan is known, and none is needed for this.
+        if (!planned) {
+          demand.needs = {{rooms_.desk.state().task(some.front())->plugin, v1::Requirement()}};
+        }
         chosen = rooms_.placer.choose_to_stop(
             demand, {.candidates = some, .count = wanted, .dice = rooms_.desk.rng().next()});
       }
@@ -196,13 +201,35 @@ void Services::daemon(const Current& now, Entry& entry) {
   stop(now.service->id, entry, leaving);
 }
 
+// A draining instance with tasks of other kinds than DAEMON, which go before those.
+bool Services::serves_others_while_draining(const NodeId& node) const {
+  const State& state = rooms_.desk.state();
+  const ContainerInstancePtr instance = state.instance(node);
+  if (!instance || instance->status != InstanceStatus::Draining) return false;
+  const std::set<TaskId>& tasks = state.tasks_on(node);
+  return std::any_of(tasks.begin(), tasks.end(), [&](const TaskId& id) {
+    const TaskPtr task = state.task(id);
+    if (task->last_status == TaskStatus::Stopped) return false;
+    const ServicePtr service = state.service({task->cluster, task->launch->service});
+    return !service || !service->data.daemon();
+  });
+}
+
 void Services::look_at_nodes(const ServiceId& id, Entry& entry) {
   const std::set<NodeId> nodes = std::move(entry.nodes_to_look_at);
   entry.nodes_to_look_at.clear();
   const ServicePtr service = rooms_.desk.state().service(id);
   const DeploymentNumber primary(service->data.primary());
   for (const NodeId& node : nodes) {
-    entry.posts.look(node, service->active() && eligible(id, entry, node), entry.roster, primary);
+    Posts::Wanted wanted = Posts::Wanted::No;
+    if (service->active()) {
+      if (eligible(id, entry, node)) {
+        wanted = Posts::Wanted::Yes;
+      } else if (serves_others_while_draining(node)) {
+        wanted = Posts::Wanted::Last;
+      }
+    }
+    entry.posts.look(node, wanted, entry.roster, primary);
   }
 }
 

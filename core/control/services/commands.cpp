@@ -91,6 +91,7 @@ void ServiceCommands::create(CreateService command, Reply reply) {
   if (!cluster) return refuse(cluster.error());
   command.request.set_cluster((*cluster)->name.str());
   const ServiceId id{(*cluster)->name, ServiceName(command.request.service_name())};
+  if (const auto known = by_token(command)) return answer(reply, *known);
   if (const ServicePtr there = state.service(id); there && !there->inactive()) {
     return answer(reply, existing(id, digest_of(command.request)));
   }
@@ -104,6 +105,9 @@ void ServiceCommands::create(CreateService command, Reply reply) {
          "name a launchType.",
          Subject::Feature, "capacityProviderStrategy"});
   }
+  if (auto ok = check_rebalancing(service_of(command.request, (*definition)->id)); !ok) {
+    return refuse(ok.error());
+  }
   const model::RunTaskRequest plan = plan_part(command.request);
   check_runnable(plan, *cluster, *definition,
                  [this, command, reply = std::move(reply),
@@ -111,6 +115,40 @@ void ServiceCommands::create(CreateService command, Reply reply) {
                    if (!runnable) return answer(reply, tl::unexpected(runnable.error()));
                    answer(reply, make(command, *definition));
                  });
+}
+
+namespace {
+
+std::string token_key(const model::CreateServiceRequest& request) {
+  return "CreateService/" + request.cluster() + "/" + request.client_token();
+}
+
+}  // namespace
+
+// A token stands for one request while the service that it made is there.
+std::optional<Result<ServicePtr>> ServiceCommands::by_token(const CreateService& command) const {
+  if (command.request.client_token().empty()) return std::nullopt;
+  const auto& tokens = rooms_.desk.state().tokens();
+  const auto at = tokens.find(token_key(command.request));
+  if (at == tokens.end()) return std::nullopt;
+  if (at->second->request_digest != digest_of(command.request)) {
+    return fail(Errc::Invalid, "Creation of service was not idempotent.", Subject::Request,
+                "clientToken");
+  }
+  const ServicePtr there = rooms_.desk.state().service(
+      {ClusterName(command.request.cluster()), ServiceName(command.request.service_name())});
+  if (!there || there->inactive()) return std::nullopt;
+  return there;
+}
+
+void ServiceCommands::record_token(const CreateService& command) {
+  if (command.request.client_token().empty()) return;
+  ClientToken token;
+  token.key = token_key(command.request);
+  token.request_digest = digest_of(command.request);
+  token.made_at = rooms_.desk.now();
+  rooms_.retention.token_made(token);
+  rooms_.desk.save(std::move(token));
 }
 
 Result<ServicePtr> ServiceCommands::existing(const ServiceId& id, const std::string& digest) const {
@@ -135,6 +173,7 @@ Result<ServicePtr> ServiceCommands::make(const CreateService& command,
   if (!known || !known->active) {
     return fail(Errc::NotFound, "Cluster not found.", Subject::Cluster, cluster.str());
   }
+  if (auto by = by_token(command)) return *std::move(by);
   const std::string digest = digest_of(command.request);
   if (const ServicePtr there = rooms_.desk.state().service(id)) {
     if (!there->inactive()) return existing(id, digest);
@@ -147,6 +186,7 @@ Result<ServicePtr> ServiceCommands::make(const CreateService& command,
   service.data.set_creation_digest(digest);
   service.data.mutable_created_at()->set_ms(rooms_.desk.now().time_since_epoch().count());
   rooms_.desk.save(std::move(service));
+  record_token(command);
   rooms_.rollouts.begin(id);
   rooms_.services.service_changed(id);
   return rooms_.desk.state().service(id);
@@ -255,19 +295,6 @@ void ServiceCommands::stop_deployment(const StopServiceDeployment& command, cons
   answer(reply, rooms_.desk.state().service(command.service));
 }
 
-void ServiceCommands::tag(const TagService& command, const Reply& reply) {
-  const ServicePtr service = rooms_.desk.state().service(command.service);
-  if (!service || service->inactive()) {
-    return answer(reply, tl::unexpected(not_found(command.service.name.str())));
-  }
-  auto tags = merged_tags(service->data, command);
-  if (!tags) return answer(reply, tl::unexpected(tags.error()));
-  rooms_.rollouts.edit(command.service, [&](model::StoredService& change) {
-    change.mutable_tags()->Assign(tags->begin(), tags->end());
-  });
-  answer(reply, rooms_.desk.state().service(command.service));
-}
-
 void ServiceCommands::protect(const UpdateTaskProtection& command, const Reply& reply) {
   const Realm& realm = rooms_.desk.config().realm;
   ProtectionAnswer out;
@@ -282,6 +309,14 @@ void ServiceCommands::protect(const UpdateTaskProtection& command, const Reply& 
     if (task->launch->service.empty() || task->desired_status == DesiredStatus::Stopped) {
       out.failures.push_back({arn, "TASK_NOT_VALID",
                               "Only running tasks that a service has started can be protected."});
+      continue;
+    }
+    const ServicePtr service = rooms_.desk.state().service({task->cluster, task->launch->service});
+    const bool is_protected = task->protected_until && *task->protected_until > rooms_.desk.now();
+    if (command.expires_in && !is_protected && service && !service->data.daemon() &&
+        rooms_.services.protected_tasks(service->id) >= service->data.desired_count()) {
+      out.failures.push_back({arn, "DEPLOYMENT_BLOCKED",
+                              "More tasks would be protected than the service is to have."});
       continue;
     }
     std::optional<Instant> until;

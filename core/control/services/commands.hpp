@@ -7,9 +7,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "core/control/nodes.hpp"
+#include "core/control/retention.hpp"
 #include "core/control/services/services.hpp"
 
 namespace berth::control {
@@ -24,6 +26,7 @@ class ServiceCommands {
     Nodes& nodes;
     Rollouts& rollouts;
     Services& services;
+    Retention& retention;
   };
   explicit ServiceCommands(Rooms rooms) : rooms_(rooms) {}
 
@@ -35,7 +38,6 @@ class ServiceCommands {
   void update(UpdateService command, Reply reply);
   void remove(const DeleteService& command, const Reply& reply);
   void stop_deployment(const StopServiceDeployment& command, const Reply& reply);
-  void tag(const TagService& command, const Reply& reply);
   void protect(const UpdateTaskProtection& command, const Reply& reply);
   void set_instances(const UpdateInstancesState& command, const Reply& reply);
 
@@ -48,6 +50,9 @@ class ServiceCommands {
   [[nodiscard]] Result<ServicePtr> find(const std::string& cluster, const std::string& name) const;
   [[nodiscard]] Result<ServicePtr> make(const CreateService& command,
                                         const TaskDefinition& definition);
+  // What the request's client token stands for already; nothing: it is free.
+  [[nodiscard]] std::optional<Result<ServicePtr>> by_token(const CreateService& command) const;
+  void record_token(const CreateService& command);
   [[nodiscard]] Result<ServicePtr> existing(const ServiceId& id, const std::string& digest) const;
   void apply(const UpdateService& command, const ServiceId& id, const Reply& reply);
   void answer(const Reply& reply, const Result<ServicePtr>& service);

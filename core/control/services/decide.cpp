@@ -77,9 +77,10 @@ class Replica {
             team.staying.unhealthy - team.protected_tasks.unhealthy};
   }
 
-  // Scale-in: what serves least goes first.
+  // Scale-in: what serves least goes first. A mover is one too many until it is healthy; then
+  // another goes.
   void shrink() {
-    int excess = serving() - picture_.desired;
+    int excess = serving() - picture_.desired - primary_.movers;
     if (excess <= 0) return;
     Tally free = free_of_protection(primary_);
     const Tally before = free;

@@ -33,6 +33,7 @@ struct Team {
   Tally draining{};         // on draining instances
   Tally protected_tasks{};  // of `staying`: not to be stopped by scale-in and deployments
   int stopping = 0;         // told to stop, and not STOPPED
+  int movers = 0;           // of `staying`: not healthy yet, and to replace one that is elsewhere
 };
 
 struct ReplicaPicture {

@@ -120,6 +120,32 @@ std::string too_many_protected(const DeploymentNumber& number) {
          "desired count of tasks.";
 }
 
+namespace {
+
+std::string by_zone(const InZones& zones) {
+  std::string text;
+  for (const auto& [zone, tasks] : zones) {
+    text += (text.empty() ? "" : ", ") + counted(static_cast<std::size_t>(tasks), "task") + " in " +
+            zone;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string unbalanced(const InZones& zones) {
+  return "is not AZ balanced with " + by_zone(zones) + ". AZ Rebalancing in progress.";
+}
+
+std::string balanced(const InZones& zones) {
+  return "is AZ balanced with " + by_zone(zones) + ".";
+}
+
+std::string moved_to(const std::string& zone, const std::vector<TaskId>& tasks) {
+  return "has started " + counted(tasks.size(), "task") + " in " + zone +
+         " to AZ Rebalance:" + named(tasks) + ".";
+}
+
 }  // namespace event_text
 
 }  // namespace berth::control

@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,11 @@ namespace event_text {
 [[nodiscard]] std::string cannot_start_consistently();
 [[nodiscard]] std::string stuck();
 [[nodiscard]] std::string too_many_protected(const DeploymentNumber& number);
+// Tasks by zone.
+using InZones = std::map<std::string, int>;
+[[nodiscard]] std::string unbalanced(const InZones& zones);
+[[nodiscard]] std::string balanced(const InZones& zones);
+[[nodiscard]] std::string moved_to(const std::string& zone, const std::vector<TaskId>& tasks);
 }  // namespace event_text
 
 }  // namespace berth::control

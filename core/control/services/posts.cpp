@@ -24,9 +24,11 @@ void Posts::clear() {
   *this = Posts();
 }
 
-void Posts::look(const NodeId& node, bool eligible, const Roster& roster,
+void Posts::look(const NodeId& node, Wanted wanted, const Roster& roster,
                  const DeploymentNumber& primary) {
   forget(node);
+  if (wanted == Wanted::Last) return;
+  const bool eligible = wanted == Wanted::Yes;
   const std::set<TaskId>& tasks = roster.on(node);
   if (eligible) {
     eligible_.insert(node);

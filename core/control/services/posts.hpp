@@ -16,8 +16,10 @@ namespace berth::control {
 
 class Posts {
  public:
-  // Looks at a node anew. `eligible`: it is to have a task.
-  void look(const NodeId& node, bool eligible, const Roster& roster,
+  // Looks at a node anew. Last: it is to have none, but what is there stays until all other tasks
+  // are gone.
+  enum class Wanted { Yes, No, Last };
+  void look(const NodeId& node, Wanted wanted, const Roster& roster,
             const DeploymentNumber& primary);
   void clear();
 

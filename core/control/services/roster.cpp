@@ -50,8 +50,31 @@ void Roster::count(const TaskId& id, const Member& member, int sign) {
     if (node->second.empty()) on_.erase(node);
     --squad.size;
   }
+  if (member.guarded && member.standing != Standing::Stopping) guarded_ += sign;
   if (member.guarded) squad.guarded[standing][side] += sign;
+  count_zone(squad, member, sign);
   if (squad.size == 0) squads_.erase(member.deployment);
+}
+
+void Roster::count_zone(Squad& squad, const Member& member, int sign) {
+  if (member.draining || member.standing == Standing::Stopping) return;
+  const bool healthy = member.standing == Standing::Healthy;
+  if (member.mover &&
+      (member.standing == Standing::Pending || member.standing == Standing::Starting)) {
+    squad.movers += sign;
+  }
+  if (member.zone.empty()) return;
+  InZone& zone = squad.zones[member.zone];
+  zone.tasks += sign;
+  if (healthy && !member.guarded) zone.movable += sign;
+  if (zone.tasks == 0) squad.zones.erase(member.zone);
+}
+
+const std::map<std::string, Roster::InZone>& Roster::by_zone(
+    const DeploymentNumber& deployment) const {
+  static const std::map<std::string, InZone> kNone;
+  const auto at = squads_.find(deployment);
+  return at == squads_.end() ? kNone : at->second.zones;
 }
 
 Team Roster::team(const DeploymentNumber& deployment) const {
@@ -71,6 +94,7 @@ Team Roster::team(const DeploymentNumber& deployment) const {
   team.draining = tally(1);
   team.protected_tasks = {guarded(Standing::Pending), guarded(Standing::Starting),
                           guarded(Standing::Healthy), guarded(Standing::Unhealthy)};
+  team.movers = squad.movers;
   team.stopping = size(Standing::Stopping, 0) + size(Standing::Stopping, 1);
   return team;
 }

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct Member {
   Standing standing = Standing::Pending;
   bool draining = false;  // its instance is
   bool guarded = false;   // protected from scale-in and deployments
+  bool mover = false;     // made to replace one in a fuller zone
+  std::string zone;       // of its node; empty where it says nothing
   Instant created_at;
   // Where it stood before it began to stop; unknown after a restart, and then nobody's failure.
   Standing before_stopping = Standing::Healthy;
@@ -43,7 +46,16 @@ class Roster {
 
   [[nodiscard]] bool empty() const { return members_.empty(); }
   [[nodiscard]] std::size_t size() const { return members_.size(); }
+  // Those that are guarded and not to stop, of all deployments.
+  [[nodiscard]] int guarded() const { return guarded_; }
   [[nodiscard]] Team team(const DeploymentNumber& deployment) const;
+  // Of one deployment, without zones that have none.
+  struct InZone {
+    int tasks = 0;    // that are not to stop, on instances that are not draining
+    int movable = 0;  // of these: healthy, and not guarded
+  };
+  [[nodiscard]] const std::map<std::string, InZone>& by_zone(
+      const DeploymentNumber& deployment) const;
   // Those with tasks.
   [[nodiscard]] std::vector<DeploymentNumber> deployments() const;
   [[nodiscard]] const std::set<TaskId>& on(const NodeId& node) const;
@@ -69,11 +81,15 @@ class Roster {
   struct Squad {
     std::array<std::array<Group, 2>, kStandings> groups;   // by standing and draining
     std::array<std::array<int, 2>, kStandings> guarded{};  // of these
+    std::map<std::string, InZone> zones;
+    int movers = 0;
     std::size_t size = 0;
   };
   void count(const TaskId& id, const Member& member, int sign);
+  static void count_zone(Squad& squad, const Member& member, int sign);
 
   std::map<TaskId, Member> members_;
+  int guarded_ = 0;
   std::map<DeploymentNumber, Squad> squads_;
   std::map<NodeId, std::set<TaskId>> on_;
 };

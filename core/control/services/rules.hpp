@@ -8,6 +8,7 @@
 #include "core/control/services/breaker.hpp"
 #include "core/control/services/decide.hpp"
 #include "core/control/services/percent.hpp"
+#include "core/control/services/rebalance.hpp"
 
 namespace berth::control {
 
@@ -15,6 +16,7 @@ struct ServiceRules {
   Bounds (*bounds)(int desired, Percentages percentages) = &bounds_of;
   ReplicaDecision (*replica)(const ReplicaPicture& picture) = &decide;
   DaemonDecision (*daemon)(const DaemonPicture& picture) = &decide;
+  Rebalancing (*rebalance)(const ZonePicture& picture) = &control::rebalance;
   int (*threshold)(const model::DeploymentCircuitBreaker& breaker,
                    int desired) = &breaker_threshold;
 };

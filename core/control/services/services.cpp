@@ -13,6 +13,9 @@ ServiceId service_of(const Task& task) {
 }  // namespace
 
 void Services::restore() {
+  for (const auto& [node, instance] : rooms_.desk.state().instances()) {
+    zones_.look(instance->cluster, node, instance.get());
+  }
   for (const auto& [id, service] : rooms_.desk.state().services()) {
     if (service->inactive()) continue;
     service_changed(id);
@@ -38,6 +41,7 @@ Services::Entry& Services::entry_of(const ServiceId& id) {
 
 void Services::service_changed(const ServiceId& id) {
   Entry& entry = entry_of(id);
+  entry.full_zones.clear();
   entry.waits = false;
   entry.said_why = false;
   entry.nodes_to_look_at = rooms_.desk.state().instances_of(id.cluster);
@@ -45,7 +49,18 @@ void Services::service_changed(const ServiceId& id) {
   marked_.insert(id);
 }
 
+int Services::protected_tasks(const ServiceId& id) const {
+  const auto at = entries_.find(id);
+  return at == entries_.end() ? 0 : at->second.roster.guarded();
+}
+
 void Services::task_changed(const Task& task) {
+  if (task.last_status == TaskStatus::Stopped) {
+    const ContainerInstancePtr instance = rooms_.desk.state().instance(task.node);
+    if (instance && instance->status == InstanceStatus::Draining) {
+      look_again_at_daemons(task.cluster, task.node);
+    }
+  }
   if (task.launch->service.empty()) return;
   const ServiceId id = service_of(task);
   if (!rooms_.desk.state().service(id)) return;
@@ -80,6 +95,8 @@ void Services::place_member(const Task& task, Follow follow) {
   if (member.guarded)
     at.until = std::min(at.until.value_or(*task.protected_until), *task.protected_until);
   const ContainerInstancePtr instance = rooms_.desk.state().instance(task.node);
+  member.mover = task.launch->placed_by == kRebalancing;
+  if (instance) member.zone = zone_of(instance->node);
   member.draining = instance && instance->status == InstanceStatus::Draining;
   watch_until(task.id, at.until);
 
@@ -144,11 +161,13 @@ void Services::wake_at(const ServiceId& id, Entry& entry, Instant at) {
     if (known == entries_.end()) return;
     known->second.wake = {};
     known->second.waits = false;
+    known->second.full_zones.clear();
     marked_.insert(id);
   });
 }
 
 void Services::node_changed(const ClusterName& cluster, const NodeId& node) {
+  look_at_zone(cluster, node);
   const std::set<TaskId> tasks = rooms_.desk.state().tasks_on(node);
   for (const TaskId& id : tasks) {
     const TaskPtr task = rooms_.desk.state().task(id);
@@ -157,6 +176,10 @@ void Services::node_changed(const ClusterName& cluster, const NodeId& node) {
       place_member(*task);
     }
   }
+  look_again_at_daemons(cluster, node);
+}
+
+void Services::look_again_at_daemons(const ClusterName& cluster, const NodeId& node) {
   const auto daemons = daemons_.find(cluster);
   if (daemons == daemons_.end()) return;
   for (const ServiceId& id : daemons->second) {
@@ -174,6 +197,7 @@ void Services::room_made(const ClusterName& cluster) {
     const auto entry = entries_.find(id);
     if (entry == entries_.end()) continue;
     entry->second.waits = false;
+    entry->second.full_zones.clear();
     marked_.insert(id);
   }
 }

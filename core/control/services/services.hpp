@@ -27,9 +27,13 @@
 #include "core/control/services/roster.hpp"
 #include "core/control/services/rules.hpp"
 #include "core/control/services/standing.hpp"
+#include "core/control/services/zones.hpp"
 #include "core/control/tasks.hpp"
 
 namespace berth::control {
+
+// Launch::placed_by of tasks that replace one in a fuller zone.
+inline constexpr const char* kRebalancing = "rebalancing";
 
 class Services {
  public:
@@ -60,6 +64,9 @@ class Services {
   // Its record changed by a command: what held it up before may hold no more.
   void service_changed(const ServiceId& id);
 
+  // How many of its tasks are protected now.
+  [[nodiscard]] int protected_tasks(const ServiceId& id) const;
+
   // Told of each service that has become INACTIVE.
   void on_inactive(std::function<void(const ServiceId&)> listener) {
     inactive_ = std::move(listener);
@@ -79,9 +86,10 @@ class Services {
     std::set<NodeId> nodes_to_look_at;  // likewise
     RoutesPtr routes;                   // of the PRIMARY deployment; null: not known
     DeploymentNumber routes_of;
-    DeploymentNumber planning;  // plans of this one are being asked for
-    bool waits = false;         // the last start found no place, or no plan
-    bool said_why = false;      // since it waits
+    DeploymentNumber planning;         // plans of this one are being asked for
+    bool waits = false;                // the last start found no place, or no plan
+    bool said_why = false;             // since it waits
+    std::set<std::string> full_zones;  // nothing found a place there when it was tried last
     Alarms::Id wake;
   };
   struct Current {
@@ -99,6 +107,8 @@ class Services {
   void stand_again();
   void wake_at(const ServiceId& id, Entry& entry, Instant at);
   void look_at_nodes(const ServiceId& id, Entry& entry);
+  [[nodiscard]] bool serves_others_while_draining(const NodeId& node) const;
+  void look_again_at_daemons(const ClusterName& cluster, const NodeId& node);
 
   // ---- bring_on.cpp: one service
   void bring_on(const ServiceId& id, Entry& entry);
@@ -111,6 +121,13 @@ class Services {
   [[nodiscard]] bool may_start(const Current& now, Entry& entry);
   std::vector<TaskId> pick_stops(const Current& now, const Entry& entry,
                                  const DeploymentNumber& deployment, const Stops& stops);
+  // ---- rebalancing.cpp: over Availability Zones
+  void rebalance(const Current& now, Entry& entry, const ReplicaPicture& picture);
+  [[nodiscard]] ZonePicture zones_of(const Current& now, const Entry& entry,
+                                     const ReplicaPicture& picture) const;
+  void start_in_zone(const Current& now, Entry& entry, const Rebalancing& decision);
+  void look_at_zone(const ClusterName& cluster, const NodeId& node);
+
   void stop(const ServiceId& id, const Entry& entry, const std::vector<TaskId>& tasks);
   void settle(const Current& now, Entry& entry);
 
@@ -121,6 +138,7 @@ class Services {
   [[nodiscard]] RoutesPtr routes_for(const Current& now, Entry& entry, const Launches::Call& call);
   void planned(const ServiceId& id, const DeploymentNumber& number, const RoutesPtr& routes);
   void hold(const Current& now, Entry& entry, const std::string& why);
+  void await_room(const ServiceId& id, Entry& entry);
   void launched(const Current& now, const std::vector<TaskId>& tasks);
   [[nodiscard]] std::optional<Launches::Call> call_of(const Current& now) const;
   [[nodiscard]] bool eligible(const ServiceId& id, Entry& entry, const NodeId& node);
@@ -132,6 +150,7 @@ class Services {
   bool resting_ = false;
   std::map<ClusterName, std::set<ServiceId>> waiting_;  // for room
   std::map<ClusterName, std::set<ServiceId>> daemons_;
+  Zones zones_;
   std::map<TaskId, Instant> until_;               // when time alone changes a task's standing
   std::set<std::pair<Instant, TaskId>> in_time_;  // the same, by time
   Alarms::Id alarm_;

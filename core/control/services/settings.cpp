@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/control/services/settings.hpp"
 
-#include <map>
+#include <optional>
 #include <string>
 
 #include "core/control/canonical.hpp"
@@ -9,8 +9,6 @@
 
 namespace berth::control {
 namespace {
-
-constexpr std::size_t kMaxTags = 50;
 
 void fill_in(model::StoredService& service) {
   model::DeploymentConfiguration& configuration = *service.mutable_deployment_configuration();
@@ -42,7 +40,47 @@ tl::unexpected<Error> refuse(std::string text, std::string member) {
   return fail(Errc::Invalid, std::move(text), Subject::Request, std::move(member));
 }
 
+// Attributes in strategies may be named with and without "attribute:", and so they are in queries.
+bool names_the_zone(const std::string& text) {
+  return text.find("ecs.availability-zone") != std::string::npos;
+}
+
+// What keeps its tasks from being moved between zones.
+std::optional<Error> against_rebalancing(const model::StoredService& service) {
+  const auto because = [](const std::string& why, const char* member) {
+    return Error{Errc::Invalid, "availabilityZoneRebalancing cannot be ENABLED " + why,
+                 Subject::Request, member};
+  };
+  if (service.daemon()) {
+    return because("for a service with the DAEMON strategy.", "availabilityZoneRebalancing");
+  }
+  if (service.launch_type() == "EXTERNAL") {
+    return because("with the launch type EXTERNAL.", "availabilityZoneRebalancing");
+  }
+  if (service.deployment_configuration().maximum_percent() <= 100) {
+    return because("where maximumPercent is not above 100.",
+                   "deploymentConfiguration.maximumPercent");
+  }
+  for (const auto& constraint : service.placement_constraints()) {
+    if (!names_the_zone(constraint.expression())) continue;
+    return because("with a placement constraint on attribute:ecs.availability-zone.",
+                   "placementConstraints");
+  }
+  if (service.placement_strategy_size() == 0) return std::nullopt;
+  const auto& first = service.placement_strategy(0);
+  if (first.type() == "spread" && names_the_zone(first.field())) return std::nullopt;
+  return because(
+      "unless the first placement strategy is a spread over attribute:ecs.availability-zone.",
+      "placementStrategy");
+}
+
 }  // namespace
+
+Result<void> check_rebalancing(const model::StoredService& service) {
+  if (service.availability_zone_rebalancing() != "ENABLED") return {};
+  if (auto against = against_rebalancing(service)) return tl::unexpected(*std::move(against));
+  return {};
+}
 
 model::StoredService service_of(const model::CreateServiceRequest& request,
                                 const DefinitionId& definition) {
@@ -70,6 +108,11 @@ model::StoredService service_of(const model::CreateServiceRequest& request,
   service.set_client_token(request.client_token());
   service.set_role(request.role());
   fill_in(service);
+  // ECS's default since 2025: on wherever it can be.
+  const bool can = !against_rebalancing(service);
+  service.set_availability_zone_rebalancing(request.has_availability_zone_rebalancing()
+                                                ? request.availability_zone_rebalancing()
+                                                : (can ? "ENABLED" : "DISABLED"));
   return service;
 }
 
@@ -90,6 +133,7 @@ Result<void> check_update(const Service& service, const UpdateService& command) 
     }
   }
   const model::StoredService next = updated(service.data, command);
+  if (auto ok = check_rebalancing(next); !ok) return ok;
   const auto& configuration = next.deployment_configuration();
   if (next.daemon() && configuration.maximum_percent() != 100) {
     return refuse("maximumPercent must be 100 for a service with the DAEMON strategy.",
@@ -137,6 +181,10 @@ model::StoredService updated(const model::StoredService& before, const UpdateSer
     next.set_enable_ecs_managed_tags(request.enable_ecs_managed_tags());
   }
   if (request.has_propagate_tags()) next.set_propagate_tags(request.propagate_tags());
+  if (request.has_availability_zone_rebalancing()) {
+    next.set_availability_zone_rebalancing(request.availability_zone_rebalancing());
+  }
+  if (next.availability_zone_rebalancing() != "ENABLED") next.set_rebalancing(false);
   return next;
 }
 
@@ -170,20 +218,6 @@ model::RunTaskRequest plan_part(const model::CreateServiceRequest& request) {
 
 model::RunTaskRequest plan_part(const model::StoredService& service) {
   return plan_request_of(service, service.launch_type());
-}
-
-Result<std::vector<ecs::Tag>> merged_tags(const model::StoredService& service,
-                                          const TagService& command) {
-  std::map<std::string, ecs::Tag> by_key;
-  for (const ecs::Tag& tag : service.tags()) by_key[tag.key()] = tag;
-  for (const std::string& key : command.without) by_key.erase(key);
-  for (const ecs::Tag& tag : command.tags) by_key[tag.key()] = tag;
-  if (by_key.size() > kMaxTags) {
-    return refuse("A service can have at most 50 tags.", "tags");
-  }
-  std::vector<ecs::Tag> tags;
-  for (auto& [key, tag] : by_key) tags.push_back(std::move(tag));
-  return tags;
 }
 
 }  // namespace berth::control

@@ -4,8 +4,6 @@
 // Threads: any.
 #pragma once
 
-#include <vector>
-
 #include "core/control/commands.hpp"
 
 namespace berth::control {
@@ -13,6 +11,10 @@ namespace berth::control {
 // The record's settings, ECS's defaults filled in.
 [[nodiscard]] model::StoredService service_of(const model::CreateServiceRequest& request,
                                               const DefinitionId& definition);
+
+// Whether what it says of Availability Zone rebalancing goes with its other settings.
+// Errors: Invalid, Subject::Request.
+[[nodiscard]] Result<void> check_rebalancing(const model::StoredService& service);
 
 // What depends on the record. Errors: Precondition, Subject::Service; Invalid, Subject::Request.
 [[nodiscard]] Result<void> check_update(const Service& service, const UpdateService& command);
@@ -27,9 +29,5 @@ namespace berth::control {
 // What a plan depends on.
 [[nodiscard]] model::RunTaskRequest plan_part(const model::CreateServiceRequest& request);
 [[nodiscard]] model::RunTaskRequest plan_part(const model::StoredService& service);
-
-// Errors: Invalid, Subject::Request, for more than 50.
-[[nodiscard]] Result<std::vector<ecs::Tag>> merged_tags(const model::StoredService& service,
-                                                        const TagService& command);
 
 }  // namespace berth::control

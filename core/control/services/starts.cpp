@@ -112,12 +112,16 @@ void Services::planned(const ServiceId& id, const DeploymentNumber& number,
 // Until an event says that it may go on; or until the net catches it.
 void Services::hold(const Current& now, Entry& entry, const std::string& why) {
   entry.waits = true;
-  waiting_[now.service->id.cluster].insert(now.service->id);
   if (!why.empty() && !entry.said_why) {
     entry.said_why = true;
     rooms_.rollouts.say(now.service->id, why, Repeat::Once);
   }
-  wake_at(now.service->id, entry, rooms_.desk.now() + kSafetyNet);
+  await_room(now.service->id, entry);
+}
+
+void Services::await_room(const ServiceId& id, Entry& entry) {
+  waiting_[id.cluster].insert(id);
+  wake_at(id, entry, rooms_.desk.now() + kSafetyNet);
 }
 
 void Services::start(const Current& now, Entry& entry, int count) {

@@ -12,6 +12,7 @@
 #include "core/api/server.hpp"
 #include "core/control/frontend.hpp"
 #include "core/control/services/settings.hpp"
+#include "core/control/tagging.hpp"
 
 namespace berth::api {
 
@@ -91,7 +92,8 @@ class FakeControl final : public control::Frontend {
   control::ExplainTaskAnswer why;
   control::UpdateService updated;
   control::StopServiceDeployment stopped;
-  control::TagService tagged;
+  control::TagResource tagged;
+  control::DeregisterInstance deregistered;
   control::UpdateTaskProtection protection;
   bool services_rest = false;
 
@@ -236,9 +238,21 @@ class FakeControl final : public control::Frontend {
     stopped = command;
     return find_service(command.service.cluster.str(), command.service.name.str());
   }
-  Answer run(const control::TagService& command) {
+  Answer run(const control::TagResource& command) {
     tagged = command;
-    return find_service(command.service.cluster.str(), command.service.name.str());
+    if (auto there = control::tags_of(state_, command.resource); !there) {
+      return tl::unexpected(there.error());
+    }
+    return control::TagsAnswer{};
+  }
+  Answer run(const control::DeregisterInstance& command) {
+    deregistered = command;
+    auto instance = state_.instance(NodeId(command.instance));
+    if (instance == nullptr) {
+      return fail(Errc::NotFound, "The specified container instance was not found.",
+                  Subject::Request);
+    }
+    return control::InstancesAnswer{{std::move(instance)}, {}};
   }
   Answer run(const control::UpdateTaskProtection& command) {
     protection = command;

@@ -141,7 +141,7 @@ TEST_F(ServiceOperations, ProtectTasksForTwoHoursUnlessTold) {
               HasSubstr("InvalidParameterException"));
 }
 
-TEST_F(ServiceOperations, ChangeTagsOfServicesOnly) {
+TEST_F(ServiceOperations, ChangeAndListTags) {
   const std::string arn = create(R"(,"tags":[{"key":"a","value":"b"}])").at("service.serviceArn");
   EXPECT_EQ(ecs("ListTagsForResource", R"({"resourceArn":")" + arn + R"("})").at("tags.0.key"),
             "a");
@@ -152,9 +152,38 @@ TEST_F(ServiceOperations, ChangeTagsOfServicesOnly) {
   EXPECT_EQ(control_.tagged.tags.size(), 1u);
   ecs("UntagResource", R"({"tagKeys":["a"],"resourceArn":")" + arn + R"("})");
   EXPECT_EQ(control_.tagged.without, std::vector<std::string>{"a"});
-  EXPECT_THAT(said(ecs("TagResource", R"({"tags":[{"key":"c"}],"resourceArn":)"
-                                      R"("arn:aws:ecs:us-east-1:000000000000:cluster/default"})")),
-              HasSubstr("UnsupportedFeatureException"));
+  const std::string prefix = "arn:aws:ecs:us-east-1:000000000000:";
+  const auto tag = [&](const std::string& resource) {
+    return ecs("TagResource",
+               R"({"tags":[{"key":"c"}],"resourceArn":")" + prefix + resource + R"("})");
+  };
+  EXPECT_EQ(tag("cluster/default").body, "{}");
+  EXPECT_EQ(std::get<ClusterName>(control_.tagged.resource).str(), "default");
+  tag("task/default/0123");
+  EXPECT_EQ(std::get<control::TaskName>(control_.tagged.resource).id.str(), "0123");
+  tag("container-instance/default/4567");
+  EXPECT_EQ(std::get<control::InstanceName>(control_.tagged.resource).id.str(), "4567");
+  tag("task-definition/web:3");
+  EXPECT_EQ(std::get<DefinitionId>(control_.tagged.resource).revision, 3);
+  EXPECT_THAT(said(tag("task-definition/web")), HasSubstr("Revision is missing."));
+  EXPECT_THAT(said(tag("service/web")), HasSubstr("Long arn format must be used"));
+  EXPECT_THAT(said(tag("capacity-provider/spot")), HasSubstr("UnsupportedFeatureException"));
+  EXPECT_THAT(said(tag("bucket/x")), HasSubstr("InvalidParameterException"));
+  EXPECT_THAT(said(tag("cluster/other")), HasSubstr("ClusterNotFoundException"));
+}
+
+TEST_F(ServiceOperations, DeregisterContainerInstancesByIdAndArn) {
+  EXPECT_THAT(said(ecs("DeregisterContainerInstance", R"({"force":true})")),
+              HasSubstr("containerInstance"));
+  EXPECT_THAT(said(ecs("DeregisterContainerInstance", R"({"containerInstance":"x"})")),
+              HasSubstr("The specified container instance was not found."));
+  EXPECT_EQ(control_.deregistered.instance, "x");
+  EXPECT_FALSE(control_.deregistered.force);
+  ecs("DeregisterContainerInstance",
+      R"({"force":true,"containerInstance":)"
+      R"("arn:aws:ecs:us-east-1:000000000000:container-instance/default/y"})");
+  EXPECT_EQ(control_.deregistered.instance, "y");
+  EXPECT_TRUE(control_.deregistered.force);
 }
 
 TEST_F(ServiceOperations, DrainInstancesOneByOne) {

@@ -114,6 +114,7 @@ class Bench : public ::testing::Test, public Timers {
   struct Asked {
     std::optional<Result<Answer>> answer;
     [[nodiscard]] bool done() const { return answer.has_value(); }
+    [[nodiscard]] bool failed() const { return answer.has_value() && !answer->has_value(); }
     template <typename T>
     const T& as() const {
       return std::get<T>(**answer);

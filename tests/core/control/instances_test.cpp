@@ -177,6 +177,26 @@ TEST_F(RemovalsTest, OfAHostWithTasksNeedForce) {
   EXPECT_FALSE(forced->done());
 }
 
+TEST_F(RemovalsTest, ADeregisteredInstanceIsInactiveAndItsTasksHaveEnded) {
+  ready();
+  const TaskId id = running();
+  const ClusterName cluster("default");
+  EXPECT_EQ(ask(DeregisterInstance{cluster, kNode})->error().message,
+            "Found running tasks on the instance.");
+  EXPECT_EQ(ask(DeregisterInstance{ClusterName("other"), kNode, true})->error().code,
+            Errc::NotFound);
+  const auto asked = ask(DeregisterInstance{cluster, kNode, true});
+  EXPECT_FALSE(asked->done());
+  plugins.take(v1::METHOD_LAUNCH_UPDATE_NODE).done(v1::Empty().SerializeAsString());
+  settle();
+  ASSERT_TRUE(asked->done());
+  const auto& instances = asked->as<InstancesAnswer>().instances;
+  ASSERT_EQ(instances.size(), 1u);
+  EXPECT_EQ(instances[0]->status, InstanceStatus::Inactive);
+  EXPECT_EQ(task(id)->last_status, TaskStatus::Stopped);
+  EXPECT_EQ(ask(DeregisterInstance{cluster, kNode})->error().code, Errc::NotFound);
+}
+
 TEST_F(RemovalsTest, TellWhatStandsInTheWay) {
   ready();
   EXPECT_EQ(remove(std::string(32, 'f'))->error().code, Errc::NotFound);

@@ -300,6 +300,31 @@ TEST_F(DaemonTest, LeavesDrainingInstancesAndComesBack) {
   EXPECT_EQ(tasks_of("agent").size(), 2u);
 }
 
+TEST_F(DaemonTest, LeavesADrainingInstanceAfterAllOtherTasks) {
+  open();
+  submit(daemon("agent"));
+  submit(create("web", 2));
+  work();
+  ask(run_task());
+  work();
+  pass(seconds(60));
+  std::optional<TaskId> alone;
+  for (const auto& [id, one] : core->state().tasks()) {
+    if (one->launch->service.empty()) alone = id;
+  }
+  ASSERT_TRUE(alone);
+  const std::string node = task(*alone)->node.str();
+  set_draining(node);
+  work();
+  EXPECT_EQ(tasks_of("agent").size(), 2u) << "the service's task and the one alone are there";
+  pass(seconds(60));
+  for (const TaskPtr& one : tasks_of("web")) EXPECT_NE(one->node.str(), node);
+  EXPECT_EQ(tasks_of("agent").size(), 2u) << "the one alone is";
+  ask(stop_task(*alone));
+  work();
+  EXPECT_EQ(tasks_of("agent").size(), 1u);
+}
+
 TEST_F(DaemonTest, KeepsToItsConstraints) {
   v1::Node tagged = node(kNode2, 4096, 4096);
   ecs::Attribute* attribute = tagged.add_attributes();

@@ -68,6 +68,57 @@ TEST_F(ServiceTest, CreatingItAgainIsIdempotentAndOtherwiseRefused) {
   EXPECT_TRUE(ask(with_token)->as<ServicePtr>()) << "a token is no other request";
 }
 
+TEST_F(ServiceTest, AClientTokenStandsForOneRequest) {
+  open();
+  CreateService first = create("web", 1);
+  first.request.set_client_token("token");
+  submit(first);
+  work();
+  UpdateService more = update("web");
+  more.request.set_desired_count(2);
+  submit(more);
+  work();
+  EXPECT_EQ(ask(first)->as<ServicePtr>()->data.desired_count(), 2)
+      << "the service is there, whatever became of it";
+  crash();
+  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
+  work();
+  CreateService other = create("api", 1);
+  other.request.set_client_token("token");
+  EXPECT_EQ(ask(other)->error().message, "Creation of service was not idempotent.");
+  EXPECT_FALSE(service("api"));
+  ask(remove("web", true));
+  work();
+  submit(first);
+  work();
+  EXPECT_TRUE(service("web")->active()) << "what it had made was gone";
+}
+
+TEST_F(ServiceTest, NoMoreTasksAreProtectedThanItIsToHave) {
+  open();
+  submit(create("web", 2));
+  work();
+  pass(seconds(60));
+  UpdateService next = update("web");
+  next.request.set_task_definition("web:2");
+  submit(next);
+  work();
+  std::vector<TaskPtr> tasks = tasks_of("web");
+  ASSERT_EQ(tasks.size(), 4u);
+  const auto protect = [&](int at) {
+    return ask(UpdateTaskProtection{ClusterName("default"),
+                                    {tasks[static_cast<std::size_t>(at)]->id.str()},
+                                    minutes(10)})
+        ->as<ProtectionAnswer>();
+  };
+  EXPECT_EQ(protect(0).tasks.size(), 1u);
+  EXPECT_EQ(protect(1).tasks.size(), 1u);
+  const ProtectionAnswer blocked = protect(2);
+  ASSERT_EQ(blocked.failures.size(), 1u);
+  EXPECT_EQ(blocked.failures[0].reason, "DEPLOYMENT_BLOCKED");
+  EXPECT_EQ(protect(0).tasks.size(), 1u) << "what is protected may be so for longer";
+}
+
 TEST_F(ServiceTest, RefusesWhatThePluginCanNeverRun) {
   open();
   const auto made = submit(create("web", 1));
@@ -223,6 +274,22 @@ TEST_F(ServiceTest, CanRestFromTheFirstTick) {
   bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
   work();
   EXPECT_EQ(starts.size(), 2u);
+}
+
+TEST_F(ServiceTest, IsScaledInEvenlyAfterARestartToo) {
+  open();
+  submit(create("web", 4));
+  work();
+  pass(seconds(60));
+  crash();
+  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
+  work();
+  UpdateService less = update("web");
+  less.request.set_desired_count(2);
+  submit(less);
+  work();
+  ASSERT_EQ(tasks_of("web").size(), 2u);
+  EXPECT_NE(tasks_of("web")[0]->node, tasks_of("web")[1]->node);
 }
 
 TEST_F(ServiceTest, AnswersOnlyWhatIsDurable) {
