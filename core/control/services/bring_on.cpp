@@ -270,7 +270,10 @@ void Services::settle(const Current& now, Entry& entry) {
     }
     return;
   }
-  if (now.primary->in_progress()) rooms_.rollouts.complete(id);
+  if (now.primary->in_progress()) {
+    rooms_.rollouts.complete(id);
+    marked_.insert(id);  // from here on its tasks may be moved between zones
+  }
   if (rooms_.desk.state().service(id)->data.steady()) return;
   rooms_.rollouts.say(id, event_text::steady());
   rooms_.rollouts.edit(id, [](model::StoredService& change) { change.set_steady(true); });
