@@ -31,9 +31,10 @@ constexpr std::chrono::milliseconds kKillAgain{1'000};
 // Files of an exec, beside those of the container.
 struct Files {
   explicit Files(const std::string& dir)
-      : process(dir + "/exec.json"), pid(dir + "/exec.pid"), log(dir + "/exec.log") {}
+      : process(dir + "/exec.json"), pid(dir + "/exec.pid"), internal_pid(dir + "/exec.internal_pid"), log(dir + "/exec.log") {}
   std::string process;
   std::string pid;
+  std::string internal_pid;  // in a sandbox
   std::string log;
 };
 
@@ -98,9 +99,11 @@ bool is_in_container(const state::Lines& container, pid_t pid) {
 // One call of the runtime's exec, from its start to its end.
 class Run {
  public:
-  Run(const ExecCall& call, Files files) : call_(call), files_(std::move(files)) {}
+  Run(const ExecCall& call, const state::Lines& container, Files files)
+      : call_(call), container_(container), files_(std::move(files)) {}
   ~Run() {
     ::unlink(files_.pid.c_str());
+    ::unlink(files_.internal_pid.c_str());
     ::unlink(files_.log.c_str());
   }
 
@@ -143,6 +146,7 @@ class Run {
       const bool cancel = polled[2].revents != 0;
       if (!cancel && Clock::now() < kill_at) continue;
       timed_out_ = timed_out_ || (!cancel && !killed_);
+      if (container_.number("sandbox") != 0) monitor::end_in_sandbox(container_, files_.internal_pid);
       kill_exec(pid_);
       killed_ = true;
       kill_at = Clock::now() + kKillAgain;
@@ -173,6 +177,7 @@ class Run {
   }
 
   const ExecCall& call_;
+  const state::Lines& container_;
   const Files files_;
   OwnedFd output_;
   OwnedFd ended_;
@@ -190,6 +195,9 @@ sdk::Result<ExecOutcome> exec_in_container(const std::string& state_dir, const E
   if (!container) return sdk::fail(BERTH_NOT_FOUND, "no container at " + state_dir);
   const Files files(state_dir);
   if (const pid_t left = read_pid(files.pid); left > 0 && is_in_container(*container, left)) kill_command(left);
+  const bool sandboxed = container->number("sandbox") != 0;
+  if (sandboxed) monitor::end_in_sandbox(*container, files.internal_pid);
+  ::unlink(files.internal_pid.c_str());
   ::unlink(files.pid.c_str());
   ::unlink(files.log.c_str());
   auto process = process_of(container->text("bundle"), call.args);
@@ -200,9 +208,13 @@ sdk::Result<ExecOutcome> exec_in_container(const std::string& state_dir, const E
   monitor::RuntimeCall runtime;
   runtime.argv = container->all("runtime");
   runtime.argv.insert(runtime.argv.end(), {"--log=" + files.log, "exec", "--process", files.process, "--pid-file",
-                                           files.pid, container->text("id")});
+                                           files.pid});
+  if (sandboxed) runtime.argv.push_back("--internal-pid-file=" + files.internal_pid);
+  runtime.argv.push_back(container->text("id"));
   runtime.hide_cgroup2 = container->number("hide_cgroup2") != 0;
-  return Run(call, files)(std::move(runtime));
+  const OwnedFd input(container->number("empty_stdin") != 0 ? monitor::empty_input() : -1);
+  runtime.stdin_fd = input.get();
+  return Run(call, *container, files)(std::move(runtime));
 }
 
 }  // namespace berth::runtime
