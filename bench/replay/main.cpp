@@ -86,7 +86,11 @@ int bench(int argc, char** argv) {
   CLI::App app("Berth's trace replayer", "berth-bench");
   app.require_subcommand(1);
   CLI::App* replay = add_replay(app, arguments);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   const Outcome<std::string> out = run(arguments, replay->count("--levels") > 0);
   std::fputs(out ? out->c_str() : ("berth-bench: " + out.error() + "\n").c_str(),
              out ? stdout : stderr);

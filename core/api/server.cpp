@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/api/server.hpp"
 
-#include <arpa/inet.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
@@ -10,11 +9,14 @@
 #include <mutex>
 
 #include "core/api/berth/exec.hpp"
+#include "core/api/berth/images.hpp"
 #include "core/api/berth/logs.hpp"
 #include "core/api/berth/task_stats.hpp"
 #include "core/api/ecs/operations.hpp"
+#include "core/api/http/own_host.hpp"
 #include "core/api/http/server.hpp"
 #include "core/api/sigv4/verifier.hpp"
+#include "core/api/state_metrics.hpp"
 #include "core/control/instance_query.hpp"
 
 namespace berth::api {
@@ -23,18 +25,11 @@ namespace {
 constexpr std::string_view kEcsPrefix = "AmazonEC2ContainerServiceV20141113.";
 constexpr std::string_view kBerthPrefix = "Berth_20261122.";
 
-bool is_loopback(const std::string& address) {
-  in_addr v4{};
-  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
-  in6_addr v6{};
-  return inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 Result<void> check(const Config& config) {
   if (config.tls_certificate.empty() != config.tls_key.empty()) {
     return fail(Errc::Invalid, "TLS needs a certificate and its key: one of the two is not given.");
   }
-  if (is_loopback(config.address)) return {};
+  if (http::is_loopback(config.address)) return {};
   std::string lacks;
   if (config.tls_certificate.empty()) lacks = "TLS (a certificate and its key)";
   if (config.access_keys.empty())
@@ -93,9 +88,9 @@ class Metrics {
     requests_.Add({{"operation", operation}, {"status", std::to_string(status)}}).Increment();
   }
   void count_unknown(std::size_t members) { unknown_.Increment(static_cast<double>(members)); }
-  std::string text(std::size_t connections) {
+  [[nodiscard]] Families collect(std::size_t connections) {
     connections_.Set(static_cast<double>(connections));
-    return prometheus::TextSerializer().Serialize(registry_->Collect());
+    return registry_->Collect();
   }
 
  private:
@@ -200,12 +195,18 @@ class Server::Impl {
 
   void serve(http::Request request, http::Answer answer) {
     const std::string path(request.path());
+    if (config_.access_keys.empty()) {
+      if (const auto why = http::strange_origin(request)) {
+        Exception denied = front_end_exception("AccessDeniedException", *why);
+        denied.status = 403;
+        return named("none", std::move(answer))(to_response(denied));
+      }
+    }
     if (request.method == "GET" && path == "/healthz") {
       return answer({.content_type = "text/plain; charset=utf-8", .body = "ok\n"});
     }
     if (request.method == "GET" && path == "/metrics") {
-      return answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                     .body = metrics_.text(http_->connections())});
+      return show_metrics(std::move(answer));
     }
     const Route route = route_of(request, path);
     answer = named(route.label, std::move(answer));
@@ -220,6 +221,27 @@ class Server::Impl {
     std::string principal = identity->principal;
     if (principal.empty()) principal = "arn:aws:iam::" + config_.realm.account + ":root";
     route.run(Call(backend_, std::move(request.body), std::move(principal), std::move(answer)));
+  }
+
+  // The records' are counted on the loop, all is written elsewhere.
+  void show_metrics(http::Answer answer) {
+    ports_.control.query([this, answer = std::move(answer)](
+                             const control::State& state) mutable -> std::function<void()> {
+      auto records = std::make_shared<Families>(metrics_of(state));
+      return [this, records, answer = std::move(answer)] {
+        backend_->post([this, records, answer] {
+          Families all = metrics_.collect(http_->connections());
+          const auto add = [&](const Families& more) {
+            all.insert(all.end(), more.begin(), more.end());
+          };
+          add(*records);
+          if (ports_.plugins) add(metrics_of(ports_.plugins()));
+          add(process_metrics());
+          answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                  .body = prometheus::TextSerializer().Serialize(all)});
+        });
+      };
+    });
   }
 
   // Adds the request's id to an answer and counts it.
@@ -283,8 +305,18 @@ class Server::Impl {
       if (operation == "ExplainTask") return {operation, explain_task, {}};
       if (operation == "ListAgents") return {operation, list_agents, {}};
       if (operation == "RemoveAgent") return {operation, remove_agent, {}};
+      if (operation == "RestServices") return {operation, rest_services, {}};
       if (operation == "TaskStats") {
         return {operation, [this](const Call& call) { task_stats(call, ports_.stats); }, {}};
+      }
+      if (operation == "ListImages") {
+        return {operation, [this](const Call& call) { list_images(call, ports_.images); }, {}};
+      }
+      if (operation == "PullImage") {
+        return {operation, [this](const Call& call) { pull_image(call, ports_.images, request_id()); }, {}};
+      }
+      if (operation == "PruneImages") {
+        return {operation, [this](const Call& call) { prune_images(call, ports_.images); }, {}};
       }
       if (operation == "ListPlugins") {
         return {operation, [this](const Call& call) { list_plugins(call); }, {}};
@@ -330,6 +362,10 @@ class Server::Impl {
   std::shared_ptr<const Backend> backend_;
   std::unique_ptr<http::Server> http_;
 };
+
+Result<void> Server::check(const Config& config) {
+  return api::check(config);
+}
 
 Result<std::unique_ptr<Server>> Server::start(Config config, Ports ports) {
   if (auto checked = check(config); !checked) return tl::unexpected(checked.error());

@@ -13,6 +13,7 @@
 
 #include "berth/model/berth_operations.pb.h"
 #include "core/api/exec_source.hpp"
+#include "core/api/image_source.hpp"
 #include "core/api/log_source.hpp"
 #include "core/api/stats_source.hpp"
 #include "core/control/frontend.hpp"
@@ -60,6 +61,7 @@ struct Ports {
   LogSource& logs;
   ExecSource& execs;
   StatsSource& stats;
+  ImageSource& images;
   Rng& rng;  // for request ids; used under a lock of the server's, by nobody else
   std::function<Instant()> now;                                    // any thread
   std::function<std::vector<model::PluginDescription>()> plugins;  // any thread; may be empty
@@ -68,6 +70,9 @@ struct Ports {
 
 class Server {
  public:
+  // What start would refuse before it touches the network. Errors: Precondition and Invalid, as of
+  // start.
+  [[nodiscard]] static Result<void> check(const Config& config);
   // Binds, listens and serves.
   // Errors: Precondition for an address beyond loopback without TLS and access keys; Invalid for an
   // address or a certificate that cannot be read; AlreadyExists for a port in use. Requires: what

@@ -60,13 +60,14 @@ int list_agents(const Context& context) {
     std::cout << boost::json::serialize(*agents) << '\n';
     return 0;
   }
-  Table table({"AGENT", "CLUSTER", "STATUS", "CONNECTED", "ADDRESS", "TASKS", "VERSION",
+  Table table({"AGENT", "HOST", "CLUSTER", "STATUS", "CONNECTED", "ADDRESS", "TASKS", "VERSION",
                "CERTIFICATE EXPIRES"});
   for (const auto& item : *agents) {
     if (!item.is_object()) continue;
     const auto& agent = item.as_object();
     const auto* connected = agent.if_contains("connected");
-    table.row({text_of(agent, "id"), text_of(agent, "cluster"), text_of(agent, "status"),
+    table.row({text_of(agent, "id"), text_of(agent, "hostname"), text_of(agent, "cluster"),
+               text_of(agent, "status"),
                connected != nullptr && connected->is_bool() && connected->as_bool() ? "yes" : "no",
                text_of(agent, "address"),
                std::to_string(static_cast<int>(number_of(agent, "runningTasks"))),
@@ -82,8 +83,8 @@ int remove_agent(const Context& context, const AgentRemoveOptions& options) {
   if (!agents) return complain(agents.error());
   const auto agent = find_agent(*agents, options.agent);
   if (!agent) return complain(agent.error());
-  const auto answer = api.call("Berth.RemoveAgent",
-                               {{"agent", text_of(*agent, "id")}, {"force", options.force}});
+  const auto answer =
+      api.call("Berth.RemoveAgent", {{"agent", text_of(*agent, "id")}, {"force", options.force}});
   if (!answer) return complain(answer.error());
   std::cout << text_of(*agent, "id") << '\n';
   return 0;

@@ -117,6 +117,7 @@ Result<pid_t> spawn(const Spawn& request) {
     ::fcntl(ready[0], F_SETFD, FD_CLOEXEC);
     command.insert(command.end(), {"--ready-fd", std::to_string(ready[1])});
   }
+  const std::uintmax_t before = length_of(request.log);
   const pid_t pid = ::fork();
   if (pid < 0) return fail(Errc::Internal, std::string("fork: ") + std::strerror(errno));
   if (pid == 0) become(request, command);
@@ -129,7 +130,7 @@ Result<pid_t> spawn(const Spawn& request) {
   ::waitpid(pid, nullptr, 0);
   return fail(Errc::Unavailable, std::filesystem::path(command.front()).filename().string() +
                                      " did not come up; its log " + request.log.string() +
-                                     " ends with:\n" + last_lines(request.log, 10));
+                                     " ends with:\n" + last_lines(request.log, 10, before));
 }
 
 void end_process(pid_t pid, std::chrono::seconds patience) {
@@ -145,8 +146,15 @@ void end_process(pid_t pid, std::chrono::seconds patience) {
   ::waitpid(pid, nullptr, WNOHANG);  // where it is a child of ours
 }
 
-std::string last_lines(const std::filesystem::path& log, int count) {
+std::uintmax_t length_of(const std::filesystem::path& log) {
+  std::error_code ec;
+  const std::uintmax_t length = std::filesystem::file_size(log, ec);
+  return ec ? 0 : length;
+}
+
+std::string last_lines(const std::filesystem::path& log, int count, std::uintmax_t skip) {
   std::ifstream in(log);
+  in.seekg(static_cast<std::streamoff>(skip));
   std::deque<std::string> lines;
   for (std::string line; std::getline(in, line);) {
     lines.push_back(line);

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -38,7 +39,12 @@ struct Spawn {
 // SIGTERM, and SIGKILL after `patience`; returns when the process is gone.
 void end_process(pid_t pid, std::chrono::seconds patience);
 
-// The last lines of a log, for messages.
-[[nodiscard]] std::string last_lines(const std::filesystem::path& log, int count);
+// How long a log is now, in bytes: what a program writes from now on comes behind. 0 where there is
+// none.
+[[nodiscard]] std::uintmax_t length_of(const std::filesystem::path& log);
+
+// The last lines of a log behind its first `skip` bytes, for messages.
+[[nodiscard]] std::string last_lines(const std::filesystem::path& log, int count,
+                                     std::uintmax_t skip = 0);
 
 }  // namespace berth::cli

@@ -60,6 +60,7 @@ struct TopOptions {
 };
 struct PsOptions {
   bool all = false;
+  bool quiet = false;  // ids only
 };
 struct StopOptions {
   std::vector<std::string> tasks;
@@ -88,6 +89,14 @@ struct AgentRemoveOptions {
   std::string agent;  // id, unique beginning of one, or ARN
   bool force = false;
 };
+struct ImagesOptions {
+  std::vector<std::string> instances;   // ids, unique beginnings of ids, or ARNs; none: all
+  std::string image;                    // of pull
+  bool all = false;                     // pull: to all instances; prune: whatever their age
+  std::optional<long> min_age_seconds;  // of prune
+  std::string execution_role;           // of pull
+  std::string credentials;              // of pull
+};
 struct UpOptions {
   std::string data_dir;
   std::string api;
@@ -114,6 +123,9 @@ int explain_task(const Context& context, const ExplainOptions& options);
 int list_plugins(const Context& context);
 int list_agents(const Context& context);
 int remove_agent(const Context& context, const AgentRemoveOptions& options);
+int list_images(const Context& context, const ImagesOptions& options);
+int pull_image(const Context& context, const ImagesOptions& options);
+int prune_images(const Context& context, const ImagesOptions& options);
 int show_version(const Context& context);
 int start_stack(const Context& context, const UpOptions& options);
 int stop_stack(const Context& context, const DownOptions& options);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <iostream>
 
+#include "core/cli/api_client.hpp"
 #include "core/cli/child_process.hpp"
 #include "core/cli/commands.hpp"
 #include "core/cli/json_access.hpp"
@@ -178,18 +179,60 @@ Finding overlay_possible(const std::filesystem::path& data_dir) {
           "disk or tmpfs of its own"};
 }
 
+Finding not_running(const std::string& name, const LocalStack& stack) {
+  return {name, Verdict::Warn, "not running in " + stack.data_dir().string(),
+          "`berth up --detach" + stack.naming() + "` starts it"};
+}
+
+// The process, and whether it answers.
 Finding control_plane(const LocalStack& stack) {
-  if (const auto pid = stack.control_plane())
-    return {"control plane", Verdict::Ok, "pid " + std::to_string(*pid), ""};
-  return {"control plane", Verdict::Warn, "not running in " + stack.data_dir().string(),
-          "`berth up --detach` starts it"};
+  const auto pid = stack.control_plane();
+  if (!pid) return not_running("control plane", stack);
+  const std::string process = "pid " + std::to_string(*pid);
+  const auto options = stack.api();
+  if (!options) return {"control plane", Verdict::Fail, process, options.error().message};
+  const auto answer = ApiClient(*options).call("Berth.GetVersion", {});
+  if (!answer) {
+    return {"control plane", Verdict::Fail, process + " does not answer: " + answer.error().message,
+            "its log " + (stack.data_dir() / "berthd.log").string() + " may say why"};
+  }
+  return {"control plane", Verdict::Ok, process + ", answers at " + options->url, ""};
+}
+
+// What it has left out, and hosts that wait for something.
+std::vector<Finding> plugins_and_hosts(const LocalStack& stack) {
+  std::vector<Finding> findings;
+  const auto options = stack.api();
+  if (!stack.control_plane() || !options) return findings;
+  for (const auto& [name, reason] : stack.plugins_left_out()) {
+    findings.push_back({"plugin " + name, Verdict::Fail, reason,
+                        "mend [plugins." + name + "] and start the control plane again"});
+  }
+  const auto agents = ApiClient(*options).call("Berth.ListAgents", {});
+  if (!agents) return findings;
+  int connected = 0;
+  for (const auto& item : list_of(*agents, "agents")) {
+    if (!item.is_object()) continue;
+    const auto& agent = item.as_object();
+    const auto* flag = agent.if_contains("connected");
+    if (flag != nullptr && flag->is_bool() && flag->as_bool()) ++connected;
+    if (text_of(agent, "status") == "WAITING") {
+      findings.push_back({"host " + text_of(agent, "id").substr(0, 12), Verdict::Warn,
+                          "waits: there is no cluster '" + text_of(agent, "cluster") + "'",
+                          "create that cluster, or correct `cluster` of its agent"});
+    }
+  }
+  findings.push_back(
+      connected > 0 ? Finding{"hosts", Verdict::Ok, std::to_string(connected) + " connected", ""}
+                    : Finding{"hosts", Verdict::Warn, "no agent is connected",
+                              "its log, agent.log or the journal of its host, says why"});
+  return findings;
 }
 
 Finding agent(const LocalStack& stack) {
   if (const auto pid = stack.agent())
     return {"agent", Verdict::Ok, "pid " + std::to_string(*pid), ""};
-  return {"agent", Verdict::Warn, "not running in " + stack.data_dir().string(),
-          "`berth up --detach` starts it"};
+  return not_running("agent", stack);
 }
 
 std::vector<Finding> examine(const LocalStack& stack) {
@@ -206,6 +249,7 @@ std::vector<Finding> examine(const LocalStack& stack) {
   for (auto& finding : {disk(data), overlay_possible(data), control_plane(stack), agent(stack)}) {
     findings.push_back(finding);
   }
+  for (auto& finding : plugins_and_hosts(stack)) findings.push_back(std::move(finding));
   return findings;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <signal.h>
+#include <unistd.h>
 
 #include <iostream>
 
@@ -38,6 +38,10 @@ Result<Stopped> stop_all(ApiClient& api, bool wait) {
     context.cluster = tail_of(std::string(cluster.as_string()));
     const auto arns = task_arns(api, context, "RUNNING");
     if (!arns) return tl::unexpected(arns.error());
+    if (!arns->empty()) {
+      std::cerr << "stopping " << arns->size() << (arns->size() == 1 ? " task" : " tasks")
+                << " of the cluster " << context.cluster << '\n';
+    }
     for (const auto& arn : *arns) {
       boost::json::object input = input_for(context);
       input["task"] = arn;
@@ -72,10 +76,12 @@ void describe(const LocalStack& stack, const Stopped& stopped) {
             << '\n';
 }
 
-// Services answer a stopped task by a new one, unless they rest (SIGUSR1); those that were under
-// way then are found by looking again.
-Result<Stopped> stop_all_for_good(const LocalStack& stack, ApiClient& api, bool wait) {
-  if (const auto pid = stack.control_plane()) ::kill(*pid, SIGUSR1);
+// Services answer a stopped task by a new one, unless they rest. What others start meanwhile is
+// found by looking again.
+Result<Stopped> stop_all_for_good(ApiClient& api, bool wait) {
+  if (const auto rest = api.call("Berth.RestServices", {}); !rest) {
+    return tl::unexpected(rest.error());
+  }
   constexpr int kLooks = 4;
   Stopped sum;
   for (int i = 0; i < kLooks; ++i) {
@@ -101,7 +107,7 @@ int end_without_agent(const Context& context, const LocalStack& stack, ApiClient
   Error told = reason;
   told.message = "this host's agent cannot start: " + reason.message;
   complain(told);
-  const auto stopped = stop_all_for_good(stack, api, false);
+  const auto stopped = stop_all_for_good(api, false);
   if (!stopped) complain(stopped.error());
   end_programs(stack);
   if (stopped && context.json) describe(stack, *stopped);
@@ -120,6 +126,13 @@ int stop_stack(const Context& context, const DownOptions& options) {
   UpOptions same;
   same.data_dir = options.data_dir;
   same.config = options.config;
+  if (::geteuid() != 0) {
+    return complain({Errc::Denied,
+                     "run it as root: it ends programs and tasks that root has started",
+                     Subject::None,
+                     {},
+                     {}});
+  }
   auto stack = LocalStack::of(same);
   if (!stack) return complain(stack.error());
   if (!stack->exists()) {
@@ -131,8 +144,11 @@ int stop_stack(const Context& context, const DownOptions& options) {
     return 0;
   }
   // Tasks outlive both programs: what is not running is started once more to stop them.
+  const bool was_down = !stack->control_plane() && !stack->agent();
   if (!stack->control_plane()) stack->keep_port();
-  if (auto up = stack->start_control_plane(true); !up) return complain(up.error());
+  if (auto up = stack->start_control_plane(true, LocalStack::Services::Rest); !up) {
+    return complain(up.error());
+  }
   const auto agent = stack->start_agent(true);
   const auto endpoint = stack->api();
   if (!endpoint) return complain(endpoint.error());
@@ -140,7 +156,7 @@ int stop_stack(const Context& context, const DownOptions& options) {
   if (!context.api.ca_file.empty()) signing.ca_file = context.api.ca_file;
   ApiClient api(signing);
   if (!agent) return end_without_agent(context, *stack, api, agent.error());
-  const auto stopped = stop_all_for_good(*stack, api, true);
+  const auto stopped = stop_all_for_good(api, true);
   if (!stopped) return complain(stopped.error());
   end_programs(*stack);
   const auto swept = output_of({(program_dir() / "berth-agent").string(), "--config",
@@ -148,6 +164,8 @@ int stop_stack(const Context& context, const DownOptions& options) {
   if (!swept) return complain(swept.error());
   if (context.json) {
     describe(*stack, *stopped);
+  } else if (was_down && stopped->tasks == 0) {
+    std::cout << "nothing ran in " << stack->data_dir().string() << '\n';
   } else {
     std::cout << "stopped " << stopped->tasks << " task" << (stopped->tasks == 1 ? "" : "s")
               << ", the agent and the control plane; " << stack->data_dir().string()

@@ -58,11 +58,10 @@ void print_task(const boost::json::object& why) {
   print_refusals(std::cout, refusals);
 }
 
-void print_unplaced(const boost::json::object& unplaced) {
+void print_unplaced(const boost::json::object& unplaced, const std::string& cluster) {
   std::cout << "definition: " << tail_of(text_of(unplaced, "taskDefinitionArn")) << '\n';
   print_refusals(std::cout, list_of(unplaced, "refusals"));
-  std::cout << "`berth plan " << tail_of(text_of(unplaced, "taskDefinitionArn")) << " --count "
-            << whole(unplaced, "count") << "` tells where they would go now.\n";
+  std::cout << "This tells where they would go now:\n  " << plan_command(unplaced, cluster) << '\n';
 }
 
 }  // namespace
@@ -85,7 +84,7 @@ int explain_task(const Context& context, const ExplainOptions& options) {
   }
   std::cout << text_of(*why, "summary") << '\n';
   if (why->contains("unplaced")) {
-    print_unplaced(object_of(*why, "unplaced"));
+    print_unplaced(object_of(*why, "unplaced"), context.cluster);
   } else {
     print_task(*why);
   }

@@ -81,7 +81,9 @@ Result<LocalStack> LocalStack::of(const UpOptions& options) {
 LocalStack::LocalStack(UpOptions options, boost::json::object config)
     : options_(std::move(options)),
       config_(std::move(config)),
-      data_dir_(std::filesystem::absolute(text_of(config_, "data_dir")).lexically_normal()) {}
+      data_dir_(std::filesystem::absolute(text_of(config_, "data_dir")).lexically_normal()),
+      control_plane_log_(length_of(data_dir_ / "berthd.log")),
+      agent_log_(length_of(data_dir_ / "agent.log")) {}
 
 std::optional<pid_t> LocalStack::control_plane() const {
   return running(data_dir_ / "berthd.pid", "berthd");
@@ -95,7 +97,7 @@ bool LocalStack::exists() const {
   return std::filesystem::exists(data_dir_ / "api.port");
 }
 
-Result<void> LocalStack::start_control_plane(bool detach) {
+Result<void> LocalStack::start_control_plane(bool detach, Services services) {
   if (control_plane()) {
     const std::string wanted = text_of(config_, "api");
     if (options_.api.empty() || serves(address(), wanted)) return {};
@@ -110,6 +112,7 @@ Result<void> LocalStack::start_control_plane(bool detach) {
   if (ec) return fail(Errc::Denied, "cannot make " + data_dir_.string() + ": " + ec.message());
   auto command = berthd(options_);
   if (data_dir_ != kDefaultDataDir) command.emplace_back("--free-ports");
+  if (services == Services::Rest) command.emplace_back("--services-rest");
   const auto started = spawn({.command = std::move(command),
                               .log = data_dir_ / "berthd.log",
                               .detach = detach,
@@ -192,10 +195,37 @@ Result<void> LocalStack::write_agent_config() const {
   return {};
 }
 
+Result<void> LocalStack::check_agent_config() const {
+  const std::string file = agent_config().string();
+  const auto checked =
+      output_of({(program_dir() / "berth-agent").string(), "--config", file, "--check"});
+  if (checked) return {};
+  Error told = checked.error();
+  const std::size_t begin = told.message.find(file + ":");
+  if (begin == std::string::npos) return tl::unexpected(told);
+  // Nobody has written that file: what stands there comes from here.
+  const std::size_t end = told.message.find(": ", begin);
+  const std::string from = options_.config.empty() ? "berth.toml" : options_.config;
+  told.message = from + ": [agent]: " + told.message.substr(end + 2);
+  return tl::unexpected(told);
+}
+
+std::string LocalStack::last_words_of_control_plane() const {
+  return last_lines(data_dir_ / "berthd.log", 10, control_plane_log_);
+}
+
+std::string LocalStack::naming() const {
+  std::string text;
+  if (!options_.data_dir.empty()) text += " --data-dir " + options_.data_dir;
+  if (!options_.config.empty()) text += " --config " + options_.config;
+  return text;
+}
+
 Result<void> LocalStack::start_agent(bool detach) {
   std::optional<pid_t> child;
   if (!agent()) {
     if (auto written = write_agent_config(); !written) return written;
+    if (auto checked = check_agent_config(); !checked) return checked;
     const auto started = spawn(
         {.command = {(program_dir() / "berth-agent").string(), "--config", agent_config().string()},
          .log = data_dir_ / "agent.log",
@@ -223,7 +253,7 @@ Result<void> LocalStack::await_agent(std::optional<pid_t> child) const {
   }
   return fail(Errc::Unavailable, "the agent did not join; its log " +
                                      (data_dir_ / "agent.log").string() + " ends with:\n" +
-                                     last_lines(data_dir_ / "agent.log", 10));
+                                     last_lines(data_dir_ / "agent.log", 10, agent_log_));
 }
 
 std::string LocalStack::address() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -26,7 +27,8 @@ class LocalStack {
   [[nodiscard]] bool exists() const;
 
   // Each starts its program and returns when it is serving; nothing happens where it runs already.
-  [[nodiscard]] Result<void> start_control_plane(bool detach);
+  enum class Services { Run, Rest };
+  [[nodiscard]] Result<void> start_control_plane(bool detach, Services services = Services::Run);
   [[nodiscard]] Result<void> start_agent(bool detach);
 
   // HOST:PORT where the API listens, or did when it last ran; empty while it has never run.
@@ -36,20 +38,30 @@ class LocalStack {
   void keep_port();
   // How to reach this stack's API. Errors: NotFound while it has never run.
   [[nodiscard]] Result<ApiOptions> api() const;
+  // Plugins that the running control plane has left out, and why.
+  [[nodiscard]] std::map<std::string, std::string> plugins_left_out() const;
+  // What the control plane, or the agent, has written since this object found or started it.
+  [[nodiscard]] std::string last_words_of_control_plane() const;
+  // How the same stack is named again on a command line: " --data-dir DIR --config FILE", as far as
+  // it was given; else empty.
+  [[nodiscard]] std::string naming() const;
   // The agent's configuration, once start_agent has written it.
   [[nodiscard]] std::filesystem::path agent_config() const { return data_dir_ / "agent.toml"; }
 
  private:
   LocalStack(UpOptions options, boost::json::object config);
   [[nodiscard]] Result<std::string> fleet() const;
-  [[nodiscard]] std::map<std::string, std::string> plugins_left_out() const;  // and why
   [[nodiscard]] Result<void> write_agent_config() const;
+  // Errors: Invalid, told of the [agent] that it was written from.
+  [[nodiscard]] Result<void> check_agent_config() const;
   // `child`: where this process has started it.
   [[nodiscard]] Result<void> await_agent(std::optional<pid_t> child) const;
 
   UpOptions options_;
   boost::json::object config_;
   std::filesystem::path data_dir_;
+  std::uintmax_t control_plane_log_ = 0;  // bytes of earlier runs
+  std::uintmax_t agent_log_ = 0;
 };
 
 // Whether what listens at `running` is what `wanted` asks for; port 0 asks for any port of its

@@ -33,10 +33,24 @@ struct Arguments {
   PlanOptions plan;
   ExplainOptions explain;
   AgentRemoveOptions agent_remove;
+  ImagesOptions images;
+  long min_age = -1;
   UpOptions up;
   DownOptions down;
   DoctorOptions doctor;
 };
+
+// What a number must be, in words; a range of CLI11's shows its bounds with 300 digits.
+CLI::Validator at_least(long least) {
+  return CLI::Validator(
+      [least](const std::string& text) -> std::string {
+        long value = 0;
+        if (!CLI::detail::lexical_cast(text, value)) return {};  // the option says it itself
+        if (value >= least) return {};
+        return least == 0 ? "must not be negative" : "must be at least " + std::to_string(least);
+      },
+      "");
+}
 
 void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
   auto* up = app.add_subcommand(
@@ -73,33 +87,50 @@ void add_stack_commands(CLI::App& app, Arguments& a, int& code) {
   doctor->callback([&] { code = examine_host(a.context, a.doctor); });
 }
 
+void add_run_options(CLI::App& run, RunOptions& options) {
+  auto* definition = run.add_option("--task-definition", options.task_definition,
+                                    "Run this family[:revision] as it is, instead of an image");
+  const std::vector<CLI::Option*> of_images{
+      run.add_option("-p,--publish", options.publish,
+                     "[HOST:]CONTAINER[/udp]; without HOST a free port is taken")
+          ->allow_extra_args(false),
+      run.add_option("-e,--env", options.environment, "NAME=value, or NAME to pass on your own")
+          ->allow_extra_args(false),
+      run.add_option("--entrypoint", options.entry_point, "Program in place of the image's"),
+      run.add_option("--name", options.name, "Name of the container"),
+      run.add_option("--network", options.network, "bridge, host or none")
+          ->check(CLI::IsMember({"bridge", "host", "none"}))
+          ->capture_default_str(),
+      run.add_option("-u,--user", options.user, "USER[:GROUP], names or numbers"),
+      run.add_option("-w,--workdir", options.workdir, "Working directory"),
+      run.add_option("--cpu", options.cpu, "CPU units; 1024 are one vCPU")->check(at_least(0)),
+      run.add_option("--memory", options.memory_mib, "Memory limit in MiB, at least 4")
+          ->check(at_least(4))
+          ->capture_default_str()};
+  for (CLI::Option* option : of_images) option->excludes(definition);
+  run.add_flag("-d,--detach", options.detach, "Print the task's id and return");
+}
+
 void add_run(CLI::App& app, Arguments& a, int& code) {
   auto* run = app.add_subcommand(
       "run",
       "Run one container as a task, show its output, end with its exit code\n"
-      "(125: it did not start, or the control plane was lost and the task goes on)");
+      "(125: it did not start, or the control plane was lost and the task goes on).\n"
+      "Ctrl-C stops the task and waits for its end; a second one leaves at once (130).\n"
+      "Standard input is not passed on: `berth exec -it TASK` talks to a container.\n"
+      "Its definition stays on record as the family run-IMAGE-HASH; the next run that is alike "
+      "uses it again.");
   run->add_option("image", a.run.image, "Image reference, e.g. 127.0.0.1:5000/web:1");
   run->add_option("command", a.run.command, "Command in place of the image's, after --");
-  run->add_option("--task-definition", a.run.task_definition,
-                  "Run this family[:revision] instead of an image");
-  run->add_option("-p,--publish", a.run.publish,
-                  "[HOST:]CONTAINER[/udp]; without HOST a free port is taken")
-      ->allow_extra_args(false);
-  run->add_option("-e,--env", a.run.environment, "NAME=value, or NAME to pass on your own")
-      ->allow_extra_args(false);
-  run->add_option("--entrypoint", a.run.entry_point, "Program in place of the image's");
-  run->add_option("--name", a.run.name, "Name of the container");
-  run->add_option("--network", a.run.network, "bridge, host or none")
-      ->check(CLI::IsMember({"bridge", "host", "none"}))
-      ->capture_default_str();
-  run->add_option("-u,--user", a.run.user, "USER[:GROUP], names or numbers");
-  run->add_option("-w,--workdir", a.run.workdir, "Working directory");
-  run->add_option("--cpu", a.run.cpu, "CPU units; 1024 are one vCPU");
-  run->add_option("--memory", a.run.memory_mib, "Memory limit in MiB")->capture_default_str();
-  run->add_flag("-d,--detach", a.run.detach, "Print the task's id and return");
+  add_run_options(*run, a.run);
   run->callback([&a, &code] {
-    if (a.run.image.empty() == a.run.task_definition.empty()) {
+    if (a.run.image.empty() && a.run.task_definition.empty()) {
       throw CLI::ValidationError("give either an IMAGE or --task-definition");
+    }
+    if (!a.run.image.empty() && !a.run.task_definition.empty()) {
+      throw CLI::ValidationError(
+          "with --task-definition neither an IMAGE nor a command may be "
+          "given: the definition says both");
     }
     code = run_task(a.context, a.run);
   });
@@ -139,8 +170,9 @@ void add_task_commands(CLI::App& app, Arguments& a, int& code) {
   stop->add_flag("--wait", a.stop.wait, "Return once they have stopped");
   stop->callback([&] { code = stop_tasks(a.context, a.stop); });
 
-  auto* ps = app.add_subcommand("ps", "List tasks");
+  auto* ps = app.add_subcommand("ps", "List tasks, the newest first");
   ps->add_flag("-a,--all", a.ps.all, "Also those that have stopped");
+  ps->add_flag("-q,--quiet", a.ps.quiet, "Only their ids, one a line");
   ps->callback([&] { code = list_tasks(a.context, a.ps); });
 
   auto* logs = app.add_subcommand("logs", "Show what a task's containers have written");
@@ -149,8 +181,7 @@ void add_task_commands(CLI::App& app, Arguments& a, int& code) {
   logs->add_option("-c,--container", a.logs.containers, "Only this container; may be repeated")
       ->allow_extra_args(false);
   logs->add_option("--since", a.logs.since, "90s, 10m, 2h, 1d, or a time in RFC 3339");
-  logs->add_option("--tail", a.tail, "Only the last N lines of each container")
-      ->check(CLI::NonNegativeNumber);
+  logs->add_option("--tail", a.tail, "Only the last N lines of each container")->check(at_least(0));
   logs->add_flag("-t,--timestamps", a.logs.timestamps, "Put the time before each line");
   logs->callback([&] {
     if (a.tail >= 0) a.logs.tail = a.tail;
@@ -165,10 +196,9 @@ void add_placement_commands(CLI::App& app, Arguments& a, int& code) {
       "Exit code 0 where all fit, 1 where not.");
   plan->add_option("definition", a.plan.definition,
                    "Task definition, family[:revision]; or say what one task needs:");
-  plan->add_option("--cpu", a.plan.cpu, "CPU units; 1024 are one vCPU")
-      ->check(CLI::NonNegativeNumber);
-  plan->add_option("--memory", a.plan.memory_mib, "MiB")->check(CLI::NonNegativeNumber);
-  plan->add_option("--gpus", a.plan.gpus, "Whole GPUs")->check(CLI::NonNegativeNumber);
+  plan->add_option("--cpu", a.plan.cpu, "CPU units; 1024 are one vCPU")->check(at_least(0));
+  plan->add_option("--memory", a.plan.memory_mib, "MiB")->check(at_least(0));
+  plan->add_option("--gpus", a.plan.gpus, "Whole GPUs")->check(at_least(0));
   plan->add_option("--port", a.plan.ports, "Fixed host port, PORT[/udp]; may be repeated")
       ->allow_extra_args(false);
   plan->add_option("--attribute", a.plan.attributes,
@@ -220,6 +250,62 @@ void add_agent_commands(CLI::App& app, Arguments& a, int& code) {
   remove->callback([&] { code = remove_agent(a.context, a.agent_remove); });
 }
 
+void add_instances(CLI::App& command, Arguments& a) {
+  command
+      .add_option("--instance", a.images.instances,
+                  "Only this container instance: id, unique beginning of one, or ARN; may be "
+                  "repeated")
+      ->allow_extra_args(false);
+}
+
+void add_image_commands(CLI::App& app, Arguments& a, int& code) {
+  auto* images = app.add_subcommand(
+      "images", "List the images that container instances keep, and which tasks use them");
+  images->require_subcommand(0, 1);
+  add_instances(*images, a);
+
+  auto* pull = images->add_subcommand(
+      "pull",
+      "Pull an image to container instances before tasks ask for it. It goes on there if berth is "
+      "ended.");
+  pull->add_option("image", a.images.image, "Image reference")->required();
+  add_instances(*pull, a);
+  pull->add_flag("--all", a.images.all, "To all container instances of the cluster");
+  pull->add_option("--execution-role", a.images.execution_role,
+                   "ARN of the role whose credentials registries are asked with, as of a task");
+  pull->add_option("--credentials", a.images.credentials,
+                   "Secret with the registry's credentials, as repositoryCredentials names it");
+  pull->callback([&a, &code] {
+    if (a.images.all && !a.images.instances.empty()) {
+      throw CLI::ValidationError("give either --instance or --all");
+    }
+    code = pull_image(a.context, a.images);
+  });
+
+  auto* prune = images->add_subcommand(
+      "prune",
+      "Remove images that no task uses and that have not been used for as long as the agent's "
+      "image_minimum_age_seconds");
+  add_instances(*prune, a);
+  auto* all = prune->add_flag("--all", a.images.all, "However short ago they were used");
+  prune
+      ->add_option("--age", a.min_age,
+                   "Not used for so long, in place of the agent's: 90s, 10m, 2h, 1d")
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, long>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}},
+          static_cast<CLI::AsNumberWithUnit::Options>(CLI::AsNumberWithUnit::CASE_SENSITIVE |
+                                                      CLI::AsNumberWithUnit::UNIT_REQUIRED)))
+      ->check(CLI::Range(0L, 2'000'000'000L))
+      ->excludes(all);
+  prune->callback([&a, &code] {
+    if (a.min_age >= 0) a.images.min_age_seconds = a.min_age;
+    code = prune_images(a.context, a.images);
+  });
+  images->callback([images, &a, &code] {
+    if (images->get_subcommands().empty()) code = list_images(a.context, a.images);
+  });
+}
+
 }  // namespace
 }  // namespace berth::cli
 
@@ -246,6 +332,7 @@ int main(int argc, char** argv) {
   add_task_commands(app, a, code);
   add_placement_commands(app, a, code);
   add_agent_commands(app, a, code);
+  add_image_commands(app, a, code);
   auto* plugin = app.add_subcommand("plugin", "Plugins of the control plane");
   plugin->require_subcommand(1);
   plugin->add_subcommand("list", "List them with what they serve")->callback([&] {

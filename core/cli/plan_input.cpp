@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/cli/plan_input.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <ostream>
 
@@ -38,6 +40,23 @@ boost::json::object strategy_of(const std::string& text) {
 boost::json::object constraint_of(const std::string& text) {
   if (text == "distinctInstance") return {{"type", text}};
   return {{"type", "memberOf"}, {"expression", text}};
+}
+
+std::string host_of(const boost::json::object& place) {
+  const std::string ec2 = text_of(place, "ec2InstanceId");
+  return ec2.empty() ? text_of(place, "hostname") : ec2;
+}
+
+// One word of a shell's command line.
+std::string for_shell(const std::string& text) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("-_./:=,@%+").find(c) != std::string_view::npos;
+  };
+  if (std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 bool has_needs(const PlanOptions& options) {
@@ -100,6 +119,35 @@ Result<boost::json::object> plan_input(const PlanOptions& options) {
   return input;
 }
 
+std::string plan_command(const boost::json::object& unplaced, const std::string& cluster) {
+  const std::string definition = tail_of(text_of(unplaced, "taskDefinitionArn"));
+  const std::string group = text_of(unplaced, "group");
+  std::string command = "berth plan " + definition + " --count " + whole(unplaced, "count");
+  const auto add = [&](const char* option, const std::string& value) {
+    if (!value.empty()) command += " " + std::string(option) + " " + for_shell(value);
+  };
+  add("--cluster", cluster);
+  add("--launch-type", text_of(unplaced, "launchType"));
+  for (const auto& item : list_of(unplaced, "capacityProviderStrategy")) {
+    if (item.is_object()) {
+      add("--capacity-provider", text_of(item.as_object(), "capacityProvider"));
+      break;
+    }
+  }
+  if (group != "family:" + definition.substr(0, definition.rfind(':'))) add("--group", group);
+  for (const auto& item : list_of(unplaced, "placementStrategy")) {
+    if (!item.is_object()) continue;
+    const std::string field = text_of(item.as_object(), "field");
+    add("--strategy", text_of(item.as_object(), "type") + (field.empty() ? "" : ":" + field));
+  }
+  for (const auto& item : list_of(unplaced, "placementConstraints")) {
+    if (!item.is_object()) continue;
+    const std::string expression = text_of(item.as_object(), "expression");
+    add("--constraint", expression.empty() ? text_of(item.as_object(), "type") : expression);
+  }
+  return command;
+}
+
 void print_refusals(std::ostream& out, const boost::json::array& refusals) {
   if (refusals.empty()) return;
   Table table({"REASON", "INSTANCES", "CLOSEST", "THERE"});
@@ -121,7 +169,7 @@ void print_plan(std::ostream& out, const boost::json::object& plan) {
       if (!item.is_object()) continue;
       const auto& place = item.as_object();
       const std::string provider = text_of(place, "capacityProvider");
-      table.row({tail_of(text_of(place, "containerInstanceArn")), text_of(place, "ec2InstanceId"),
+      table.row({tail_of(text_of(place, "containerInstanceArn")), host_of(place),
                  text_of(place, "availabilityZone"),
                  provider.empty() ? text_of(place, "launchType") : provider,
                  whole(place, "tasks")});

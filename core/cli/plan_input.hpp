@@ -15,6 +15,10 @@ namespace berth::cli {
 // Where the tasks go; why the rest does not; what to do then.
 void print_plan(std::ostream& out, const boost::json::object& plan);
 
+// The command that asks for the places of an ExplainTask's `unplaced` anew, as it is to be typed.
+[[nodiscard]] std::string plan_command(const boost::json::object& unplaced,
+                                       const std::string& cluster);
+
 // The rows REASON, INSTANCES, CLOSEST, DETAIL; nothing where nobody refuses.
 void print_refusals(std::ostream& out, const boost::json::array& refusals);
 

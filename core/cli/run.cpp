@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -57,17 +59,30 @@ Result<boost::json::object> launch(ApiClient& api, const Context& context,
   return tasks.front().as_object();
 }
 
+// Whether something was piped in that nobody will read.
+bool has_input() {
+  struct stat input {};
+  if (::fstat(STDIN_FILENO, &input) != 0) return false;
+  if (S_ISREG(input.st_mode)) return input.st_size > 0;
+  int waiting = 0;
+  return S_ISFIFO(input.st_mode) && ::ioctl(STDIN_FILENO, FIONREAD, &waiting) == 0 && waiting > 0;
+}
+
 // Ctrl-C stops the task and goes on waiting for its end; a second one leaves at once.
 void stop_on_interrupt(const Context& context, const std::string& task, const sigset_t& signals) {
   std::thread([context, task, signals] {
     int signal = 0;
     sigwait(&signals, &signal);
+    const std::string id = tail_of(task);
+    std::cerr << "\nberth: stopping the task; it may take until its stop timeout (30 s unless it "
+                 "says otherwise). Once more leaves it to end by itself.\n";
     ApiClient api(context.api);
     boost::json::object input = input_for(context);
     input["task"] = task;
     input["reason"] = "Task stopped by user";
     if (const auto stopped = api.call("StopTask", input); !stopped) complain(stopped.error());
     sigwait(&signals, &signal);
+    std::cerr << "\nberth: the task " << id << " is still stopping; `berth ps -a` shows its end\n";
     ::_exit(128 + signal);
   }).detach();
 }
@@ -158,6 +173,10 @@ int run_task(const Context& context, const RunOptions& options) {
   if (options.detach) {
     std::cout << (context.json ? boost::json::serialize(*task) : tail_of(arn)) << '\n';
     return 0;
+  }
+  if (has_input()) {
+    std::cerr << "berth: standard input is not passed to the task; `berth exec -i " << tail_of(arn)
+              << " -- COMMAND` passes it to a command there\n";
   }
   stop_on_interrupt(context, arn, signals);
   return follow(api, context, arn);

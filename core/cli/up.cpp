@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <iostream>
 
@@ -11,7 +12,20 @@
 namespace berth::cli {
 namespace {
 
-void describe(const LocalStack& stack, const std::string& url, bool json) {
+// A command that works as it stands, also where the AWS CLI was never configured.
+std::string first_command(const ApiOptions& api) {
+  const bool keyless = api.access_key.empty();
+  return "AWS_ACCESS_KEY_ID=" + (keyless ? "any" : api.access_key) +
+         " AWS_SECRET_ACCESS_KEY=" + (keyless ? "any" : "ITS_SECRET") +
+         " aws ecs list-container-instances --endpoint-url " + api.url + " --region " + api.region +
+         (api.ca_file.empty() ? "" : " --ca-bundle " + api.ca_file);
+}
+
+void describe(const LocalStack& stack, const ApiOptions& api, bool json) {
+  const std::string& url = api.url;
+  for (const auto& [name, reason] : stack.plugins_left_out()) {
+    std::cerr << "berth: plugin " << name << " is left out: " << reason << '\n';
+  }
   if (json) {
     std::cout << boost::json::serialize(
                      boost::json::object{{"api", url},
@@ -27,8 +41,7 @@ void describe(const LocalStack& stack, const std::string& url, bool json) {
             << (stack.data_dir() / "berthd.log").string() << "\n"
             << "agent          pid " << stack.agent().value_or(0) << ", log "
             << (stack.data_dir() / "agent.log").string() << "\n"
-            << "try            aws ecs list-container-instances --endpoint-url " << url
-            << std::endl;
+            << "try            " << first_command(api) << std::endl;
 }
 
 // Waits for Ctrl-C, then ends both; their tasks go on.
@@ -42,7 +55,7 @@ int stay(const LocalStack& stack, const sigset_t& signals) {
   } while (signal == SIGCHLD && stack.control_plane());
   if (signal == SIGCHLD) {
     std::cerr << "berth: the control plane ended by itself; its log ends with:\n"
-              << last_lines(stack.data_dir() / "berthd.log", 10);
+              << stack.last_words_of_control_plane();
   }
   constexpr std::chrono::seconds kPatience{20};
   if (const auto pid = stack.agent()) end_process(*pid, kPatience);
@@ -57,6 +70,13 @@ int start_stack(const Context& context, const UpOptions& options) {
   sigemptyset(&signals);
   for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&signals, signal);
   if (!options.detach) pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  if (::geteuid() != 0) {
+    return complain({Errc::Denied,
+                     "run it as root: the agent makes namespaces, mounts and networks",
+                     Subject::None,
+                     {},
+                     {}});
+  }
   auto stack = LocalStack::of(options);
   if (!stack) return complain(stack.error());
   const bool had_control_plane = stack->control_plane().has_value();
@@ -72,7 +92,7 @@ int start_stack(const Context& context, const UpOptions& options) {
   }
   const auto api = stack->api();
   if (!api) return complain(api.error());
-  describe(*stack, api->url, context.json);
+  describe(*stack, *api, context.json);
   return options.detach ? 0 : stay(*stack, signals);
 }
 

@@ -109,6 +109,9 @@ struct UpdateTaskProtection {
   std::vector<std::string> tasks;          // ids
   std::optional<milliseconds> expires_in;  // nothing: no more protection
 };
+// Nothing is started or stopped for services any more, for as long as the core lives. What was
+// started for them before is recorded when this is answered.
+struct RestServices {};
 struct UpdateInstancesState {
   ClusterName cluster;
   std::vector<std::string> instances;  // ids
@@ -119,7 +122,8 @@ using Command =
     std::variant<CreateCluster, DeleteCluster, RegisterTaskDefinition, DeregisterTaskDefinition,
                  RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask, PutAttributes,
                  DeleteAttributes, RemoveAgent, CreateService, UpdateService, DeleteService,
-                 StopServiceDeployment, TagService, UpdateTaskProtection, UpdateInstancesState>;
+                 StopServiceDeployment, TagService, UpdateTaskProtection, UpdateInstancesState,
+                 RestServices>;
 
 // Why something was not placed: ECS's failures[].
 struct Failure {
@@ -152,6 +156,7 @@ struct AttributesAnswer {
 struct RemoveAgentAnswer {
   NodeId id;
 };
+struct ServicesRest {};
 struct WatchTaskAnswer {
   TaskPtr task;
   std::uint64_t cursor = 0;             // grows with each change of what this answer shows
@@ -168,6 +173,7 @@ struct TaskPlace {
   std::string capacity_provider{};
   PluginName plugin{};
   int tasks = 0;
+  std::string hostname{};
 };
 struct PlanTaskAnswer {
   int count = 0;
@@ -199,6 +205,11 @@ struct UnplacedTasks {
   std::string message;            // where the call was refused as a whole
   std::vector<Failure> failures;  // of one task
   std::vector<RefusalCount> refusals;
+  // What the call asked for beside its definition.
+  std::string launch_type{};
+  std::vector<model::CapacityProviderStrategyItem> providers{};
+  std::vector<model::PlacementConstraint> constraints{};
+  std::vector<model::PlacementStrategy> strategies{};
 };
 struct ExplainTaskAnswer {
   TaskPtr task;                   // null where a group was asked for
@@ -226,10 +237,11 @@ struct InstancesAnswer {
 // The alternative follows from the command: ClusterPtr for the cluster commands, TaskDefinitionPtr,
 // RunTaskAnswer for RunTask and StartTask, TaskPtr for StopTask, WatchTaskAnswer, PlanTaskAnswer,
 // ExplainTaskAnswer; AttributesAnswer for PutAttributes and DeleteAttributes; RemoveAgentAnswer;
-// ServicePtr for the service commands and their deployments', ProtectionAnswer, InstancesAnswer.
+// ServicePtr for the service commands and their deployments', ProtectionAnswer, InstancesAnswer;
+// ServicesRest.
 using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer,
                             PlanTaskAnswer, ExplainTaskAnswer, AttributesAnswer, RemoveAgentAnswer,
-                            ServicePtr, ProtectionAnswer, InstancesAnswer>;
+                            ServicePtr, ProtectionAnswer, InstancesAnswer, ServicesRest>;
 
 // Called once on the loop thread, when all that the answer shows is durable. Must not block.
 using Reply = std::function<void(Result<Answer>)>;

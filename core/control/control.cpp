@@ -46,7 +46,7 @@ class Control::Impl {
         nodes(desk, plugins, placer, tasks, reports),
         clusters(desk, plugins, nodes),
         attributes(desk, nodes),
-        removals(desk, plugins),
+        removals(desk, plugins, nodes),
         definitions(desk),
         plans(desk, plugins),
         routes(plugins, plans),
@@ -173,6 +173,10 @@ class Control::Impl {
       void operator()(UpdateTaskProtection& c) const { impl.service_commands.protect(c, reply); }
       void operator()(UpdateInstancesState& c) const {
         impl.service_commands.set_instances(c, reply);
+      }
+      void operator()(RestServices&) const {
+        impl.services.rest();
+        impl.desk.answer(reply, Answer(ServicesRest{}));
       }
     };
     std::visit(Visitor{*this, reply}, command);

@@ -104,6 +104,7 @@ struct Ports {
   // Runs a completion of the store on the loop; the store calls back from a thread of its own.
   std::function<void(std::function<void()>)> post;
   DecisionMeter* meter = nullptr;  // null: decisions are not measured
+  std::function<void(const std::string&)> warn = {};  // for the log; empty: nobody reads it
 };
 
 class Control {
@@ -126,7 +127,7 @@ class Control {
   // otherwise ignored.
   void plugin_event(const PluginName& plugin, std::uint32_t event, std::string_view payload);
 
-  // Services start and stop nothing from now on, until the next start of the control plane.
+  // As the command RestServices: before the first tick, services never begin.
   void rest_services();
 
   void submit(Command command, Reply reply);

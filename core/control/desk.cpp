@@ -26,6 +26,7 @@ using store::Kind;
 Desk::Desk(Config config, Ports& ports)
     : config_(std::move(config)),
       rng_(ports.rng),
+      warn_(ports.warn),
       outbox_({.store = ports.store, .post = ports.post, .halt = ports.halt}) {}
 
 void Desk::save(Cluster cluster) {
@@ -99,6 +100,18 @@ void Desk::erase_deployment(const ServiceId& service, const DeploymentNumber& nu
 
 void Desk::show(Task task) {
   state_.put(std::make_shared<const Task>(std::move(task)));
+}
+
+void Desk::show(WaitingNode node) {
+  state_.put(std::move(node));
+}
+
+void Desk::hide_waiting(const NodeId& id) {
+  state_.erase_waiting(id);
+}
+
+void Desk::warn(const std::string& text) const {
+  if (warn_) warn_(text);
 }
 
 Result<void> Desk::restore(const store::Loaded& loaded) {

@@ -55,6 +55,11 @@ class Desk {
   // For what need not survive a restart: pull progress, the newest sequence of a report that shows
   // nothing new.
   void show(Task task);
+  void show(WaitingNode node);
+  void hide_waiting(const NodeId& id);
+
+  // Something an operator should read; without effect on anything.
+  void warn(const std::string& text) const;
 
   // Takes over records at the beginning, without storing them.
   [[nodiscard]] Result<void> restore(const store::Loaded& loaded);
@@ -69,6 +74,7 @@ class Desk {
   State state_;
   Instant now_{};
   Rng& rng_;
+  std::function<void(const std::string&)> warn_;
   Alarms alarms_;
   Outbox outbox_;
   std::shared_ptr<Inputs> inputs_ = std::make_shared<Inputs>();

@@ -65,16 +65,24 @@ void Launches::refuse(const Call& call, const Error& error) {
 }
 
 UnplacedTasks Launches::about(const Call& call) const {
+  const model::RunTaskRequest& asked = call.request;
+  const auto list = [](const auto& repeated) {
+    return std::vector(repeated.begin(), repeated.end());
+  };
   return {.operation = call.operation,
           .cluster = call.cluster->name,
-          .group = group_of(call.request, *call.definition),
+          .group = group_of(asked, *call.definition),
           .definition = call.definition->id,
           .at = rooms_.desk.now(),
           .count = call.count,
           .placed = 0,
           .message = {},
           .failures = {},
-          .refusals = {}};
+          .refusals = {},
+          .launch_type = asked.launch_type(),
+          .providers = list(asked.capacity_provider_strategy()),
+          .constraints = list(asked.placement_constraints()),
+          .strategies = list(asked.placement_strategy())};
 }
 
 TaskPtr Launches::make_task(const Call& call, const Route& route, const Placer::Place& place,

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/model/host_name.hpp"
+
 namespace berth::control {
 namespace {
 
@@ -17,6 +19,16 @@ bool is_instance_id(const std::string& id) {
 
 bool is_pool_id(const std::string& id) {
   return id.size() <= 64 && is_valid_name(id);
+}
+
+bool same_bytes(const v1::Node& a, const v1::Node& b) {
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
+// As people find it: by name where it has one.
+std::string called(const v1::Node& node) {
+  const std::string name = host_name_of(node);
+  return name.empty() ? node.id() : name + " (" + node.id() + ")";
 }
 
 }  // namespace
@@ -42,6 +54,7 @@ void Nodes::plugin_down(const PluginName& plugin) {
   for (auto& [id, node] : nodes_) {
     if (node.plugin != plugin || !node.message.connected()) continue;
     node.message.set_connected(false);
+    if (!node.joined && !node.hidden) desk_.show(WaitingNode{node.plugin, node.message});
     if (node.joined) {
       record(node);
       placer_.disconnect(id);
@@ -61,7 +74,7 @@ void Nodes::take(const PluginName& plugin, v1::InventorySnapshot snapshot) {
       reports_.count_fault();
       continue;
     }
-    upsert(plugin, std::move(node));
+    take(plugin, std::move(node));
   }
   std::vector<NodeId> missing;
   for (const auto& [id, node] : nodes_) {
@@ -79,7 +92,7 @@ void Nodes::take(const PluginName& plugin, v1::InventoryDelta delta) {
   book.generation = delta.generation();
   for (v1::Node& node : *delta.mutable_upserts()) {
     if (acceptable(plugin, node)) {
-      upsert(plugin, std::move(node));
+      take(plugin, std::move(node));
     } else {
       reports_.count_fault();
     }
@@ -107,12 +120,44 @@ bool Nodes::acceptable(const PluginName& plugin, const v1::Node& node) const {
   if (!(owner->about.hidden_nodes ? is_pool_id(node.id()) : is_instance_id(node.id())))
     return false;
   const auto known = nodes_.find(NodeId(node.id()));
-  return known == nodes_.end() ||
-         (known->second.plugin == plugin && known->second.message.cluster() == node.cluster());
+  return known == nodes_.end() || known->second.plugin == plugin;
+}
+
+void Nodes::take(const PluginName& plugin, v1::Node message) {
+  change_cluster(message);
+  upsert(plugin, std::move(message));
+}
+
+// Its operator has named another cluster for a known node.
+void Nodes::change_cluster(v1::Node& message) {
+  const NodeId id(message.id());
+  const auto known = nodes_.find(id);
+  if (known == nodes_.end()) return;
+  Node& node = known->second;
+  const std::string own = node.message.cluster();
+  if (message.cluster() == own) {
+    node.refused_cluster.clear();
+    return;
+  }
+  if (!node.joined) return;
+  const auto& tasks = desk_.state().tasks_on(id);
+  const auto open = std::count_if(tasks.begin(), tasks.end(), [&](const TaskId& task) {
+    return desk_.state().task(task)->last_status != TaskStatus::Stopped;
+  });
+  if (open == 0) return gone(id);
+  if (node.refused_cluster != message.cluster()) {
+    node.refused_cluster = message.cluster();
+    desk_.warn("the host " + called(message) + " wants to be of the cluster '" + message.cluster() +
+               "' and stays in '" + own + "' while it has tasks (" + std::to_string(open) +
+               " now): stop them");
+  }
+  message.set_cluster(own);
 }
 
 void Nodes::upsert(const PluginName& plugin, v1::Node message) {
   Node& node = nodes_[NodeId(message.id())];
+  // What each audit says again needs no second look by placement and by services.
+  if (node.joined && node.plugin == plugin && same_bytes(node.message, message)) return;
   node.plugin = plugin;
   node.hidden = plugins_.find(plugin)->about.hidden_nodes;
   node.message = std::move(message);
@@ -122,9 +167,21 @@ void Nodes::upsert(const PluginName& plugin, v1::Node message) {
 void Nodes::join(Node& node) {
   const ClusterPtr cluster = desk_.state().cluster(ClusterName(node.message.cluster()));
   node.joined = cluster && cluster->active;
-  if (!node.joined) return;
+  if (!node.joined) return wait(node);
+  desk_.hide_waiting(NodeId(node.message.id()));
   record(node);
   offer(node);
+}
+
+void Nodes::wait(const Node& node) {
+  const NodeId id(node.message.id());
+  const auto& waiting = desk_.state().waiting_nodes();
+  const auto before = waiting.find(id);
+  if (before == waiting.end() || before->second.node.cluster() != node.message.cluster()) {
+    desk_.warn("the host " + called(node.message) + " waits: there is no cluster '" +
+               node.message.cluster() + "'. Create it, or correct `cluster` of its agent");
+  }
+  if (!node.hidden) desk_.show(WaitingNode{node.plugin, node.message});
 }
 
 void Nodes::offer(const Node& node) {
@@ -187,6 +244,7 @@ void Nodes::record(const Node& node) {
 void Nodes::gone(const NodeId& id) {
   const Node node = std::move(nodes_.at(id));
   nodes_.erase(id);
+  desk_.hide_waiting(id);
   if (!node.joined) return;
   std::string reason = "The capacity that ran the task was withdrawn";
   if (const ContainerInstancePtr before = desk_.state().instance(id); before && !node.hidden) {

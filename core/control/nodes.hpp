@@ -3,8 +3,8 @@
 // placement.
 //
 // Invariants: 1. Nothing is placed on a plugin's nodes before its first snapshot. 2. A node belongs
-// to one plugin and one cluster. 3. A node of a cluster that does not exist waits unseen until the
-// cluster is made. Threads: loop.
+// to one plugin and one cluster; it moves to another one while it has no tasks. 3. A node of a
+// cluster that does not exist waits, shown as waiting, until the cluster is made. Threads: loop.
 #pragma once
 
 #include <cstdint>
@@ -54,14 +54,18 @@ class Nodes {
     v1::Node message;
     bool hidden = false;
     bool joined = false;  // placed upon; false while its cluster is missing
+    std::string refused_cluster{};  // that its operator wants for it, and its tasks keep it from
   };
   struct Book {
     std::uint64_t generation = 0;  // 0: no snapshot yet
   };
 
   [[nodiscard]] bool acceptable(const PluginName& plugin, const v1::Node& node) const;
+  void take(const PluginName& plugin, v1::Node message);
+  void change_cluster(v1::Node& message);
   void upsert(const PluginName& plugin, v1::Node message);
   void join(Node& node);
+  void wait(const Node& node);
   void offer(const Node& node);
   void record(const Node& node);
   void gone(const NodeId& id);

@@ -8,6 +8,7 @@
 #include "core/control/names.hpp"
 #include "core/control/refusals.hpp"
 #include "core/control/run_parts.hpp"
+#include "core/model/host_name.hpp"
 
 namespace berth::control {
 namespace {
@@ -233,7 +234,7 @@ void Questions::explain_group(const Cluster& cluster, const std::string& group,
   answer(reply, fail(Errc::NotFound,
                      "No call for the group '" + group + "' in the cluster " + cluster.name.str() +
                          " has left tasks without a place since the control plane started. "
-                         "PlanTask tells where tasks would go now.",
+                         "`berth plan` tells where tasks would go now.",
                      Subject::Request, "group"));
 }
 
@@ -283,6 +284,7 @@ TaskPlace Questions::place_of(const ClusterName& cluster, const NodeId& node,
   if (!instance) return out;
   out.instance_arn = rooms_.desk.config().realm.container_instance_arn(cluster, node);
   out.ec2_instance_id = instance->node.ec2_instance_id();
+  out.hostname = host_name_of(instance->node);
   for (const auto& attribute : instance->node.attributes()) {
     if (attribute.name() == kZone) out.zone = attribute.value();
   }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -38,9 +39,21 @@ class Reports {
   void count_fault() { ++faults_; }
 
  private:
+  // What LIST_OWNED told so far, page by page.
+  struct Listing {
+    std::set<TaskId> held;  // when it began: taken over by the plugin, and not ended
+    std::set<TaskId> there;
+    std::set<std::string> unreachable;
+  };
+
+  // Where none is under way. Many tasks are asked for in several calls.
   void recover(const PluginName& plugin);
+  void recover_after(const PluginName& plugin, const TaskId& after);
   void recovered(const PluginName& plugin, const std::string& bytes, const std::set<TaskId>& held);
-  void listed(const PluginName& plugin, const std::string& bytes, const std::set<TaskId>& held);
+  void list_after(const PluginName& plugin, const std::string& after,
+                  std::shared_ptr<Listing> listing);
+  void take_page(const PluginName& plugin, v1::ListOwnedResponse& page, Listing& listing);
+  void listed(const PluginName& plugin, const Listing& listing);
   void take_unrecorded(const PluginName& plugin, const v1::TaskReport& report);
   void audit_later(const PluginName& plugin);
 
@@ -50,8 +63,9 @@ class Reports {
   Tasks& tasks_;
   Delivery& delivery_;
   std::map<PluginName, Alarms::Id> audits_;
-  std::set<PluginName> listing_;       // a list-owned is under way
-  std::map<Key, Instant> unrecorded_;  // when a listing first showed it
+  std::set<PluginName> listing_;                 // a list-owned is under way
+  std::map<PluginName, Alarms::Id> recovering_;  // a recover is under way, or tried again then
+  std::map<Key, Instant> unrecorded_;            // when a listing first showed it
   std::uint64_t faults_ = 0;
 };
 

@@ -19,7 +19,8 @@ constexpr std::size_t kMaxIdsPerCall = 1000;
 void Retention::restore() {
   for (const auto& [id, task] : desk_.state().tasks()) {
     if (task->last_status != TaskStatus::Stopped) continue;
-    keep_until(id, task->stopped_at.value_or(desk_.now()) + desk_.config().stopped_task_retention);
+    keep_until(id, task->end_recorded_at.value_or(desk_.now()) +
+                       desk_.config().stopped_task_retention);
   }
   for (const auto& [key, token] : desk_.state().tokens()) token_made(*token);
 }

@@ -7,6 +7,28 @@
 #include "core/control/run_parts.hpp"
 
 namespace berth::control {
+namespace {
+
+Result<void> check_strategy(const std::vector<model::CapacityProviderStrategyItem>& strategy) {
+  const auto wrong = [](const char* text) {
+    return fail(Errc::Invalid, text, Subject::Request, "capacityProviderStrategy");
+  };
+  const auto bases = std::count_if(strategy.begin(), strategy.end(),
+                                   [](const auto& item) { return item.base() > 0; });
+  if (bases > 1) {
+    return wrong("Only one capacity provider of a capacity provider strategy may have a base.");
+  }
+  const bool weighs = std::any_of(strategy.begin(), strategy.end(),
+                                  [](const auto& item) { return item.weight() > 0; });
+  if (strategy.size() > 1 && !weighs) {
+    return wrong(
+        "At least one capacity provider of a capacity provider strategy must have a weight above "
+        "0.");
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const Cluster& cluster,
                                      const TaskDefinition* definition) const {
@@ -29,6 +51,7 @@ Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const
     routes->push_back(std::move(route));
     return routes;
   }
+  if (auto sound = check_strategy(strategy); !sound) return tl::unexpected(sound.error());
   for (const auto& item : strategy) {
     const std::string& name = item.capacity_provider();
     const auto& known = cluster.capacity_providers;
@@ -43,7 +66,7 @@ Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const
     const auto& launch_types = plugins_.find(route.plugins.front())->about.launch_types;
     route.launch_type = launch_types.empty() ? "EC2" : launch_types.front();
     route.base = item.base();
-    route.weight = item.has_weight() ? item.weight() : 1;
+    route.weight = item.weight();
     routes->push_back(std::move(route));
   }
   return routes;

@@ -159,6 +159,15 @@ void State::put(ContainerInstancePtr instance) {
   slot = std::move(instance);
 }
 
+void State::put(WaitingNode node) {
+  const NodeId id(node.node.id());
+  waiting_[id] = std::move(node);
+}
+
+void State::erase_waiting(const NodeId& id) {
+  waiting_.erase(id);
+}
+
 void State::put(ClientTokenPtr token) {
   tokens_[token->key] = std::move(token);
 }

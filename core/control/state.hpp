@@ -29,6 +29,12 @@ struct Family {
   std::set<std::int32_t> active;  // those of them that are ACTIVE
 };
 
+// A node of a cluster that does not exist: no container instance yet. Not stored.
+struct WaitingNode {
+  PluginName plugin;
+  v1::Node node;
+};
+
 class State {
  public:
   // Null where there is none; INACTIVE records are given too.
@@ -44,6 +50,7 @@ class State {
   [[nodiscard]] const std::map<NodeId, ContainerInstancePtr>& instances() const {
     return instances_;
   }
+  [[nodiscard]] const std::map<NodeId, WaitingNode>& waiting_nodes() const { return waiting_; }
   [[nodiscard]] const std::map<std::string, ClientTokenPtr>& tokens() const { return tokens_; }
   // Ids in order; an empty set for what is unknown.
   [[nodiscard]] const std::set<TaskId>& tasks_of(const ClusterName& cluster) const;
@@ -74,6 +81,8 @@ class State {
   void put(TaskPtr task);
   void put(ContainerInstancePtr instance);
   void put(ClientTokenPtr token);
+  void put(WaitingNode node);
+  void erase_waiting(const NodeId& id);
   void put(ServicePtr service);
   void put(ServiceDeploymentPtr deployment);
   void set_last_revision(const FamilyName& family, std::int32_t revision);
@@ -90,6 +99,7 @@ class State {
   std::map<FamilyName, Family> families_;
   std::map<TaskId, TaskPtr> tasks_;
   std::map<NodeId, ContainerInstancePtr> instances_;
+  std::map<NodeId, WaitingNode> waiting_;
   std::map<std::string, ClientTokenPtr> tokens_;
   std::map<ClusterName, std::set<TaskId>> tasks_of_;
   std::map<PluginName, std::set<TaskId>> tasks_by_;

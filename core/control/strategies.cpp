@@ -60,6 +60,10 @@ Error beyond(const StrategyRules& rules, const std::string& type, Error error) {
   for (const std::string& one : rules.allowed) names += ", " + one;
   error.message = "There is no placement strategy '" + type +
                   "' here; it is one of random, spread, binpack" + names + ".";
+  const auto known = placement::parse_extended_strategy(type, "");
+  if (known || known.error().what != "type") {
+    error.message += " Berth has it: [placement] strategies in berth.toml allows it.";
+  }
   return error;
 }
 

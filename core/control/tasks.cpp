@@ -137,6 +137,7 @@ void Tasks::request_stop(const TaskId& id, Reason reason) {
   next.desired_status = DesiredStatus::Stopped;
   next.stop_code = reason.code;
   next.stopped_reason = std::move(reason.text);
+  cut(next.stopped_reason, kMaxReason);
   next.stopping_at = desk_.now();
   // StopTask takes a task's tags away.
   if (!task->launch->tags.empty()) {
@@ -181,6 +182,7 @@ void Tasks::commit(const Task& before, Task after) {
   const bool durable = visible || before.start_acknowledged != after.start_acknowledged ||
                        handle_of(before) != handle_of(after);
   if (visible) after.version += 1;
+  if (stopped) after.end_recorded_at = desk_.now();
   if (durable) {
     desk_.save(std::move(after));
   } else {

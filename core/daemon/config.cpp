@@ -108,7 +108,7 @@ Refusal read_access_keys(std::string_view file, const toml::node& node,
     if (!secret_file.empty()) {
       std::ifstream in(secret_file);
       if (!std::getline(in, key.secret)) {
-        return refuse(file, item, "access_key.secret_file", "cannot be read: " + secret_file);
+        return refuse(file, member_of(*table, "secret_file"), "access_key.secret_file", "cannot be read: " + secret_file);
       }
     }
     if (key.id.empty() || key.secret.empty()) {
@@ -116,7 +116,7 @@ Refusal read_access_keys(std::string_view file, const toml::node& node,
     }
     const auto same = [&](const AccessKey& other) { return other.id == key.id; };
     if (std::any_of(out.begin(), out.end(), same)) {
-      return refuse(file, item, "access_key", "the id '" + key.id + "' stands there twice");
+      return refuse(file, member_of(*table, "id"), "access_key.id", "the id '" + key.id + "' stands there twice");
     }
     out.push_back(std::move(key));
   }
@@ -157,7 +157,7 @@ Refusal read_top(std::string_view file, const toml::table& table, Config& config
   const auto api = [&](const toml::node& node, const std::string& key) -> Refusal {
     const auto value = node.value_exact<std::string>();
     auto endpoint = parse_endpoint(value.value_or(""));
-    if (!endpoint) return refuse(file, node, key, "must be \"HOST:PORT\"");
+    if (!endpoint) return refuse(file, node, key, "must be \"HOST:PORT\", the port from 0 to 65535");
     config.api = *endpoint;
     return {};
   };
@@ -243,7 +243,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   Endpoint endpoint;
   if (colon == std::string_view::npos || colon == 0) {
-    return fail(Errc::Invalid, "'" + std::string(text) + "' is not HOST:PORT");
+    return fail(Errc::Invalid, "'" + std::string(text) + "' is not HOST:PORT, the port from 0 to 65535");
   }
   std::string_view host = text.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
@@ -251,7 +251,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   const auto [end, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
   if (error != std::errc() || end != digits.data() + digits.size() || host.empty()) {
-    return fail(Errc::Invalid, "'" + std::string(text) + "' is not HOST:PORT");
+    return fail(Errc::Invalid, "'" + std::string(text) + "' is not HOST:PORT, the port from 0 to 65535");
   }
   endpoint.host = host;
   return endpoint;

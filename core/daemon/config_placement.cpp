@@ -33,11 +33,11 @@ Refusal read_default(std::string_view file, const toml::table& table, PlacementS
   }
   const auto parsed = placement::parse_extended_strategy(one.type, one.field);
   if (!parsed) {
-    return refuse(file, table, "placement.default_strategy." + parsed.error().what,
-                  parsed.error().message);
+    return refuse(file, member_of(table, parsed.error().what),
+                  "placement.default_strategy." + parsed.error().what, parsed.error().message);
   }
   if (parsed->kind == placement::Strategy::Kind::Affinity) {
-    return refuse(file, table, "placement.default_strategy.type",
+    return refuse(file, member_of(table, "type"), "placement.default_strategy.type",
                   "affinity is what one request asks for and cannot be the default");
   }
   out.default_strategies.push_back(std::move(one));
@@ -56,7 +56,7 @@ Refusal read_expected(std::string_view file, const toml::table& table, Placement
     return refusal;
   }
   if (task.gpus > 0 && task.gpu_milli > 0) {
-    return refuse(file, table, "placement.expected_task",
+    return refuse(file, member_of(table, "gpu_milli"), "placement.expected_task",
                   "gpus asks for whole ones and gpu_milli for a share of one; only one of them");
   }
   out.expected_tasks.push_back(std::move(task));

@@ -13,6 +13,11 @@ Error refuse(std::string_view file, const toml::node& node, const std::string& k
       {}};
 }
 
+const toml::node& member_of(const toml::table& table, std::string_view key) {
+  const toml::node* node = table.get(key);
+  return node != nullptr ? *node : table;
+}
+
 Section& Section::text(std::string_view key, std::string& out) {
   return on(key, [this, &out](const toml::node& node, const std::string& name) -> Refusal {
     const auto value = node.value_exact<std::string>();

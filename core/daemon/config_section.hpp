@@ -23,6 +23,9 @@ using Refusal = std::optional<Error>;
 [[nodiscard]] Error refuse(std::string_view file, const toml::node& node, const std::string& key,
                            const std::string& why);
 
+// The member of this name, for its line; the table where it has none.
+[[nodiscard]] const toml::node& member_of(const toml::table& table, std::string_view key);
+
 class Section {
  public:
   Section(std::string_view file, std::string path, const toml::table& table)

@@ -14,14 +14,17 @@
 #include "core/api/server.hpp"
 #include "core/control/control.hpp"
 #include "core/daemon/checkpoint.hpp"
+#include "core/daemon/config_check.hpp"
 #include "core/daemon/config_placement.hpp"
 #include "core/daemon/exec_streams.hpp"
+#include "core/daemon/image_calls.hpp"
 #include "core/daemon/log_streams.hpp"
 #include "core/daemon/loop.hpp"
 #include "core/daemon/placement_metrics.hpp"
 #include "core/daemon/plugin_set.hpp"
 #include "core/daemon/stats_calls.hpp"
 #include "core/daemon/task_roles.hpp"
+#include "core/daemon/timed_store.hpp"
 #include "core/store/sqlite_store.hpp"
 
 namespace berth::daemon {
@@ -102,8 +105,10 @@ class ControlPlane {
  public:
   explicit ControlPlane(const Config& config)
       : config_(config),
-        store_(store::make_sqlite_store(
-            {.file = config.data_dir / "berth.db", .checkpoint = &pass_checkpoint})),
+        store_(timed_store(
+            store::make_sqlite_store(
+                {.file = config.data_dir / "berth.db", .checkpoint = &pass_checkpoint}),
+            *metrics_)),
         plugins_(
             config_,
             {.post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
@@ -116,6 +121,10 @@ class ControlPlane {
              .role_of =
                  [this](const PluginName& plugin, const v1::TaskCredentialsRequest& request) {
                    return role_of(core_.state(), plugin, request);
+                 },
+             .may_pull =
+                 [this](const PluginName& plugin, const v1::AuthorizeRequest& request) {
+                   return may_pull(core_.state(), plugin, request);
                  }}),
         core_(control::Config{.realm = {config.region, config.account},
                               .default_cluster = config.default_cluster,
@@ -131,9 +140,11 @@ class ControlPlane {
                   .rng = rng_,
                   .halt = &halt,
                   .post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
-                  .meter = &placement_}),
+                  .meter = &placement_,
+                  .warn = [](const std::string& text) { spdlog::warn("{}", text); }}),
         streams_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         stats_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        images_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         frontend_(loop_, core_) {}
 
   ~ControlPlane() {
@@ -142,12 +153,16 @@ class ControlPlane {
     if (thread_.joinable()) thread_.join();
   }
 
-  Result<void> start() {
+  Result<void> start(bool services_rest) {
     auto loaded = store_->load();
     if (!loaded) return tl::unexpected(loaded.error());
     spdlog::info("{} records loaded from {}", loaded->snapshot.size(),
                  (config_.data_dir / "berth.db").string());
     if (auto restored = core_.restore(std::move(*loaded), loop_.now()); !restored) return restored;
+    if (services_rest) {
+      core_.rest_services();
+      spdlog::info("services rest until the next start");
+    }
     thread_ = std::thread([this] { loop_.run([this](Instant now) { turn(now); }); });
     std::promise<void> settled;
     loop_.post([&] { plugins_.start([&settled] { settled.set_value(); }); });
@@ -155,9 +170,6 @@ class ControlPlane {
     return serve();
   }
 
-  void rest_services() {
-    loop_.post([this] { core_.rest_services(); });
-  }
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
 
  private:
@@ -171,7 +183,9 @@ class ControlPlane {
 
   Result<void> serve() {
     api::Config api;
-    api.address = config_.api.host;
+    const auto address = listen_address(config_.api.host);
+    if (!address) return tl::unexpected(address.error());
+    api.address = *address;
     api.port = config_.api.port;
     api.tls_certificate = config_.tls_certificate;
     api.tls_key = config_.tls_key;
@@ -184,6 +198,7 @@ class ControlPlane {
                                    .logs = logs_,
                                    .execs = execs_,
                                    .stats = stats_,
+                                   .images = images_,
                                    .rng = request_ids_,
                                    .now = [this] { return loop_.now(); },
                                    .plugins = [this] { return plugins_.describe_all(); },
@@ -207,6 +222,7 @@ class ControlPlane {
   LogStreams logs_{streams_};
   ExecStreams execs_{streams_};
   StatsCalls stats_;
+  ImageCalls images_;
   LoopFrontend frontend_;
   std::unique_ptr<api::Server> server_;
   std::thread thread_;
@@ -231,7 +247,6 @@ Result<void> run(const Config& config, const RunOptions& options) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   std::error_code ec;
@@ -241,7 +256,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
   std::filesystem::permissions(config.data_dir, std::filesystem::perms::owner_all, ec);
 
   ControlPlane plane(config);
-  if (auto started = plane.start(); !started) return started;
+  if (auto started = plane.start(options.services_rest); !started) return started;
   if (auto done = publish(config.data_dir / "api.port", std::to_string(plane.port())); !done)
     return done;
   const std::string address = config.api.host + ":" + std::to_string(plane.port());
@@ -256,11 +271,6 @@ Result<void> run(const Config& config, const RunOptions& options) {
   }
   int signal = 0;
   sigwait(&signals, &signal);
-  while (signal == SIGUSR1) {
-    spdlog::info("services rest until the next start");
-    plane.rest_services();
-    sigwait(&signals, &signal);
-  }
   spdlog::info("ending on signal {}; tasks go on running", signal);
   std::filesystem::remove(config.data_dir / "berthd.pid", ec);
   return {};

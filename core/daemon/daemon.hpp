@@ -9,7 +9,8 @@
 namespace berth::daemon {
 
 struct RunOptions {
-  int ready_fd = -1;  // gets the line "ready" once the API serves
+  int ready_fd = -1;           // gets the line "ready" once the API serves
+  bool services_rest = false;  // from the first moment nothing is started or stopped for services
 };
 
 // Serves until SIGTERM or SIGINT. Errors: what kept it from starting or from going on.

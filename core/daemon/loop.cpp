@@ -6,6 +6,8 @@
 #include <mutex>
 #include <optional>
 
+#include "core/daemon/forward_clock.hpp"
+
 namespace berth::daemon {
 
 struct Loop::Inside {
@@ -14,7 +16,15 @@ struct Loop::Inside {
   std::deque<std::function<void()>> queue;
   std::optional<Instant> wake;
   bool stopping = false;
-  Instant latest{};
+  ForwardClock clock;
+
+  // With the lock.
+  Instant now() {
+    using std::chrono::steady_clock;
+    using std::chrono::system_clock;
+    const auto wall = std::chrono::time_point_cast<milliseconds>(system_clock::now());
+    return clock.at(wall, steady_clock::now());
+  }
 };
 
 Loop::Loop() : inside_(std::make_unique<Inside>()) {}
@@ -27,10 +37,8 @@ void Loop::post(std::function<void()> work) {
 }
 
 Instant Loop::now() {
-  const auto clock = std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
   const std::lock_guard lock(inside_->mutex);
-  if (clock > inside_->latest) inside_->latest = clock;
-  return inside_->latest;
+  return inside_->now();
 }
 
 void Loop::wake_at(Instant at) {
@@ -46,17 +54,17 @@ void Loop::run(const std::function<void(Instant)>& tick) {
       std::unique_lock lock(inside_->mutex);
       const auto due = [this] {
         return inside_->stopping || !inside_->queue.empty() ||
-               (inside_->wake && *inside_->wake <= std::chrono::system_clock::now());
+               (inside_->wake && *inside_->wake <= inside_->now());
       };
       while (!due()) {
         if (inside_->wake) {
-          inside_->changed.wait_until(lock, *inside_->wake);
+          inside_->changed.wait_for(lock, *inside_->wake - inside_->now());
         } else {
           inside_->changed.wait(lock);
         }
       }
       if (inside_->stopping && inside_->queue.empty()) return;
-      if (inside_->wake && *inside_->wake <= std::chrono::system_clock::now()) inside_->wake.reset();
+      if (inside_->wake && *inside_->wake <= inside_->now()) inside_->wake.reset();
       batch.swap(inside_->queue);
     }
     for (auto& work : batch) work();

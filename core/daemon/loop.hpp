@@ -20,7 +20,7 @@ class Loop final : public Timers {
   Loop& operator=(const Loop&) = delete;
 
   void post(std::function<void()> work);
-  // The wall clock, held where it would go back.
+  // The wall clock, but one that never goes back (ForwardClock).
   [[nodiscard]] Instant now();
   void wake_at(Instant at) override;
 

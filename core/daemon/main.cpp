@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "core/daemon/config_check.hpp"
 #include "core/daemon/daemon.hpp"
 
 namespace {
@@ -38,6 +39,9 @@ berth::Result<berth::daemon::Config> configure(const Arguments& arguments) {
     config.api = *endpoint;
   }
   berth::daemon::complete_networks(config);
+  if (auto checked = berth::daemon::check_config(config); !checked) {
+    return tl::unexpected(checked.error());
+  }
   return config;
 }
 
@@ -53,8 +57,13 @@ int main(int argc, char** argv) {
   app.add_flag("--free-ports", arguments.free_ports, "Plugins listen on free ports unless the configuration names one");
   app.add_flag("--print-config", arguments.print_config, "Check the configuration, print it as JSON without secrets, and end");
   app.add_flag("--with-access-key", arguments.with_access_key, "With --print-config: also the first access key");
+  app.add_flag("--services-rest", arguments.run.services_rest, "Start and stop nothing for services until the next start: for whoever stops all tasks");
   app.add_option("--ready-fd", arguments.run.ready_fd, "Descriptor that gets a line once the API serves");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;  // as `berth` does
+  }
   const auto config = configure(arguments);
   if (!config) {
     std::cerr << "berthd: " << config.error().message << '\n';
@@ -68,7 +77,7 @@ int main(int argc, char** argv) {
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("berthd"));
   spdlog::set_level(spdlog::level::from_str(config->log_level));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
   const auto ran = berth::daemon::run(*config, arguments.run);
   if (!ran) spdlog::critical("{}", ran.error().message);
   return ran ? 0 : 1;

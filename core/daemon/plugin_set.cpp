@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/daemon/checkpoint.hpp"
+#include "core/daemon/config_check.hpp"
 #include "core/plugins/manifest.hpp"
 
 namespace berth::daemon {
@@ -23,24 +24,26 @@ spdlog::level::level_enum level_of(std::int32_t level) {
   }
 }
 
-std::vector<std::filesystem::path> directories(const Config& config) {
-  if (!config.plugin_dirs.empty()) return config.plugin_dirs;
-  std::error_code ec;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ec);
-  return {program.parent_path().parent_path() / "lib/berth/plugins"};
+// The name that a file in a plugin directory is found by: libNAME.so or libberth-NAME.so.
+PluginName name_of(const std::filesystem::path& file) {
+  std::string name = file.stem().string();
+  for (const std::string_view prefix : {"lib", "berth-"}) {
+    if (name.starts_with(prefix)) name.erase(0, prefix.size());
+  }
+  return PluginName(name);
 }
 
 }  // namespace
 
 PluginSet::PluginSet(const Config& config, Ports ports)
-    : config_(config), ports_(std::move(ports)), broker_({.role_of = ports_.role_of}) {}
+    : config_(config), ports_(std::move(ports)), broker_({.role_of = ports_.role_of, .may_pull = ports_.may_pull}) {}
 
 PluginSet::~PluginSet() = default;
 
 void PluginSet::start(std::function<void()> settled) {
   settled_ = std::move(settled);
   unsettled_ = 1;  // this loop itself
-  const auto places = directories(config_);
+  const auto places = plugin_directories(config_);
   std::set<std::filesystem::path> named;
   for (const auto& [name, section] : config_.plugins) {
     if (section.path.empty() && section.enabled && !plugins::Loader::find(name, places)) {
@@ -48,17 +51,23 @@ void PluginSet::start(std::function<void()> settled) {
     }
     if (section.path.empty()) continue;
     named.insert(section.path);
-    if (section.enabled) load(section.path, section);
+    if (section.enabled) load(PluginName(name), section.path, section);
   }
-  for (const auto& file : plugins::Loader::search(places)) {
-    if (!named.contains(file)) load(file, PluginSection{});
+  const auto files = plugins::Loader::search(places);
+  for (const auto& file : files) {
+    if (!named.contains(file)) load(name_of(file), file, PluginSection{});
+  }
+  if (files.empty() && named.empty()) {
+    std::string tried;
+    for (const auto& place : places) tried += (tried.empty() ? "" : ", ") + place.string();
+    spdlog::warn("there is no plugin in {}: nothing can run tasks", tried);
   }
   settle_one();
 }
 
-void PluginSet::load(const std::filesystem::path& file, const PluginSection& section) {
+void PluginSet::load(const PluginName& expected, const std::filesystem::path& file, const PluginSection& section) {
   auto library = loader_.load(file);
-  if (!library) return leave_out(PluginName(file.stem().string()), file.string(), library.error());
+  if (!library) return leave_out(expected, file.string(), library.error());
   const auto configured = config_.plugins.find((*library)->name().str());
   if (configured == config_.plugins.end()) return use(*library, section);
   if (configured->second.enabled) use(*library, configured->second);

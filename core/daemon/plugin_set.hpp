@@ -30,6 +30,7 @@ class PluginSet final : public control::PluginCalls {
     std::function<void(const PluginName&, std::uint32_t event, std::string_view payload)> event;
     std::function<void(std::string_view chunk)> stream;  // a v1::StreamChunk
     plugins::Broker::RoleOf role_of;
+    plugins::Broker::MayPull may_pull;
   };
   PluginSet(const Config& config, Ports ports);
   ~PluginSet() override;
@@ -53,7 +54,8 @@ class PluginSet final : public control::PluginCalls {
 
  private:
   struct Candidate;
-  void load(const std::filesystem::path& file, const PluginSection& section);
+  // `expected`: its name where the library does not tell.
+  void load(const PluginName& expected, const std::filesystem::path& file, const PluginSection& section);
   void use(const plugins::LibraryPtr& library, const PluginSection& section);
   void ready(const PluginName& name, const v1::Manifest& manifest);
   void leave_out(const PluginName& name, const std::string& path, const Error& error);

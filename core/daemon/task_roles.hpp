@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which role a task has, for the plugin that runs it and nobody else.
+// Which role a task has, for the plugin that runs it and nobody else; and whose credentials a node
+// may pull with.
 //
 // Threads: loop. Errors: NotFound, whatever does not fit, so that nothing is told of other tasks.
 #pragma once
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "berth/v1/credentials.pb.h"
+#include "berth/v1/registry.pb.h"
 #include "core/control/state.hpp"
 #include "core/model/error.hpp"
 
@@ -14,5 +16,10 @@ namespace berth::daemon {
 
 [[nodiscard]] Result<std::string> role_of(const control::State& state, const PluginName& plugin,
                                           const v1::TaskCredentialsRequest& request);
+
+// A node that was taken over must not get at credentials that none of its tasks uses, nor have them
+// sent to another registry. Errors: Denied.
+[[nodiscard]] Result<void> may_pull(const control::State& state, const PluginName& plugin,
+                                    const v1::AuthorizeRequest& request);
 
 }  // namespace berth::daemon

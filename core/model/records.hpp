@@ -95,6 +95,7 @@ struct Task {
   std::optional<Instant> started_at;
   std::optional<Instant> stopping_at;
   std::optional<Instant> stopped_at;
+  std::optional<Instant> end_recorded_at;  // by our clock; stopped_at is by the host's
   std::optional<Instant> connectivity_at;
   bool start_acknowledged = false;         // the plugin has taken it over
   bool forgotten = false;                  // the plugin was told that the end is recorded

@@ -220,6 +220,7 @@ std::string encode(const Task& task) {
   if (task.started_at) write(out.mutable_started_at(), *task.started_at);
   if (task.stopping_at) write(out.mutable_stopping_at(), *task.stopping_at);
   if (task.stopped_at) write(out.mutable_stopped_at(), *task.stopped_at);
+  if (task.end_recorded_at) write(out.mutable_end_recorded_at(), *task.end_recorded_at);
   if (task.connectivity_at) write(out.mutable_connectivity_at(), *task.connectivity_at);
   out.set_start_acknowledged(task.start_acknowledged);
   out.set_forgotten(task.forgotten);
@@ -250,6 +251,7 @@ Result<Task> decode_task(std::string_view bytes,
   if (in.has_started_at()) task.started_at = instant_of(in.started_at());
   if (in.has_stopping_at()) task.stopping_at = instant_of(in.stopping_at());
   if (in.has_stopped_at()) task.stopped_at = instant_of(in.stopped_at());
+  if (in.has_end_recorded_at()) task.end_recorded_at = instant_of(in.end_recorded_at());
   if (in.has_connectivity_at()) task.connectivity_at = instant_of(in.connectivity_at());
   task.start_acknowledged = in.start_acknowledged();
   task.forgotten = in.forgotten();

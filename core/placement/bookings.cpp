@@ -7,10 +7,31 @@
 
 namespace berth::placement {
 
-void Books::use(const Holding& holding, std::uint32_t node, std::int64_t sign) {
-  NodeRow& row = rows_[node];
-  row.used_cpu += sign * holding.cpu;
-  row.used_memory_mib += sign * holding.memory_mib;
+std::uint32_t Books::acquire_kind(Tally::Set group, Tally::Set service, std::uint32_t holding) {
+  const Holding& held = holdings_.at(holding);
+  const auto acquired = kinds_.acquire({.group = group,
+                                        .service = service,
+                                        .holding = holding,
+                                        .cpu = held.cpu,
+                                        .memory_mib = held.memory_mib,
+                                        .is_plain = held.parts.empty() && held.ports.empty()});
+  if (acquired.is_new) {
+    tally_.share(group);
+    if (service != Tally::kNoSet) tally_.share(service);
+    holdings_.share(holding);
+  }
+  return acquired.number;
+}
+
+void Books::forget_kind(std::uint32_t kind) {
+  const TaskKind& gone = kinds_.at(kind);
+  tally_.release(gone.group);
+  if (gone.service != Tally::kNoSet) tally_.release(gone.service);
+  holdings_.release(gone.holding);
+}
+
+void Books::use_more(const TaskKind& kind, std::uint32_t node, std::int64_t sign) {
+  const Holding& holding = holdings_.at(kind.holding);
   for (const Holding::Part& part : holding.parts) {
     columns_[part.column].used[node] += sign * part.amount;
     offer(part.column, node);
@@ -24,34 +45,16 @@ void Books::use(const Holding& holding, std::uint32_t node, std::int64_t sign) {
   }
 }
 
-void Books::count_in(const TaskRecord& task, std::uint32_t node, bool in) {
-  const std::uint32_t node_class = rows_[node].node_class;
-  const auto count = [&](Tally::Set set) {
-    if (in) {
-      tally_.add(set, node, node_class);
-    } else {
-      tally_.remove(set, node, node_class);
-    }
-  };
-  count(task.group);
-  if (task.service != TaskRecord::kNoSet) count(task.service);
-}
-
 ReservationId Books::book(Booking booking) {
   NodeRow& row = rows_[booking.node];
-  const TaskRecord task{.serial = row.next_serial,
-                        .group = booking.group,
-                        .service = booking.service.value_or(TaskRecord::kNoSet),
-                        .holding = booking.holding & 0x7FFFFFFFu,
-                        .counted = 1};
+  const TaskRecord task{
+      .serial = row.next_serial, .kind = booking.kind & 0x7FFFFFFFu, .counted = 1};
   row.next_serial = row.next_serial == UINT32_MAX ? 1 : row.next_serial + 1;
-  tally_.share(task.group);
-  if (booking.service) tally_.share(*booking.service);
-  holdings_.share(task.holding);
+  kinds_.share(task.kind);
   row.tasks.add(task);
   row.counted_tasks += 1;
-  count_in(task, booking.node, true);
-  use(holdings_.at(task.holding), booking.node, 1);
+  count_in(kind_of(task), booking.node, true);
+  use(kind_of(task), booking.node, 1);
   if (!booking.devices.empty()) {
     NodeExtras& more = extras(booking.node);
     for (const DeviceGrant& grant : booking.devices) more.devices.take(grant);
@@ -78,9 +81,9 @@ void Books::end(std::uint32_t node, TaskRecord* task) {
   row.tasks.remove(task);
   if (old.counted != 0) {
     row.counted_tasks -= 1;
-    count_in(old, node, false);
+    count_in(kind_of(old), node, false);
   }
-  use(holdings_.at(old.holding), node, -1);
+  use(kind_of(old), node, -1);
   if (row.extras != nullptr) {
     const auto grants = row.extras->grants.find(old.serial);
     if (grants != row.extras->grants.end()) {
@@ -90,9 +93,7 @@ void Books::end(std::uint32_t node, TaskRecord* task) {
     }
     drop_empty_extras(node);
   }
-  tally_.release(old.group);
-  if (old.service != TaskRecord::kNoSet) tally_.release(old.service);
-  holdings_.release(old.holding);
+  release_kind(old.kind);
   mark(node);
 }
 
@@ -115,7 +116,7 @@ bool Books::retire(ReservationId id) {
   if (task->counted == 0) return true;
   task->counted = 0;
   rows_[node].counted_tasks -= 1;
-  count_in(*task, node, false);
+  count_in(kind_of(*task), node, false);
   mark(node);
   return true;
 }
@@ -126,7 +127,8 @@ std::uint32_t Books::count(Tally::Kind kind, Tally::Set set, std::uint32_t node)
   }
   std::uint32_t out = 0;
   for (const TaskRecord& task : rows_[node].tasks) {
-    const bool is_of = (kind == Tally::Kind::Group ? task.group : task.service) == set;
+    const TaskKind& what = kind_of(task);
+    const bool is_of = (kind == Tally::Kind::Group ? what.group : what.service) == set;
     out += is_of && task.counted != 0 ? 1 : 0;
   }
   return out;
@@ -138,9 +140,10 @@ Tally::Slot Books::track(std::string_view attribute) {
   for (std::uint32_t node = 0; node < node_end(); ++node) {
     for (const TaskRecord& task : rows_[node].tasks) {
       if (task.counted == 0) continue;
-      tally_.add_value(task.group, tracked.slot, rows_[node].node_class);
-      if (task.service != TaskRecord::kNoSet)
-        tally_.add_value(task.service, tracked.slot, rows_[node].node_class);
+      const TaskKind& kind = kind_of(task);
+      tally_.add_value(kind.group, tracked.slot, rows_[node].node_class);
+      if (kind.service != Tally::kNoSet)
+        tally_.add_value(kind.service, tracked.slot, rows_[node].node_class);
     }
   }
   return tracked.slot;

@@ -183,7 +183,7 @@ void Books::attach(std::uint32_t node, const NodeSpec& spec) {
     refresh_devices(node);
   }
   for (const TaskRecord& task : rows_[node].tasks) {
-    if (task.counted != 0) count_in(task, node, true);
+    if (task.counted != 0) count_in(kind_of(task), node, true);
   }
   offer_all(node);
   identity_log_.add(node, rows_.size());
@@ -194,7 +194,7 @@ void Books::attach(std::uint32_t node, const NodeSpec& spec) {
 void Books::detach(std::uint32_t node) {
   NodeRow& row = rows_[node];
   for (const TaskRecord& task : row.tasks) {
-    if (task.counted != 0) count_in(task, node, false);
+    if (task.counted != 0) count_in(kind_of(task), node, false);
   }
   if (classes_.nodes_of(rows_[node].node_class) == 1) tally_.class_goes(rows_[node].node_class);
   classes_.leave(rows_[node].node_class);
@@ -271,7 +271,7 @@ Books::Memory Books::memory() const {
     out.nodes += column.offer.capacity() * sizeof(std::int32_t) +
                  (column.total.capacity() + column.used.capacity()) * sizeof(std::int64_t);
   }
-  out.tasks = holdings_.bytes();
+  out.tasks = holdings_.bytes() + kinds_.bytes();
   for (std::uint32_t node = 0; node < node_end(); ++node) {
     out.nodes += identities_[node].id.bytes() + identities_[node].ec2_instance_id.bytes();
     out.tasks += rows_[node].tasks.bytes();

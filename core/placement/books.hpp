@@ -8,7 +8,8 @@
 //  2. Whatever changes what a node offers, runs or is marks it in every DirtyNodes that watches.
 // Decides nothing. Threads: one at a time. Nodes are named by plain index here; "live" means that a
 // node has it. Costs: 64 bytes a node for the row, 24
-// and the ids' bytes for who it is; 20 more for each further column; 16 a task.
+// and the ids' bytes for who it is; 20 more for each further column; 8 a task, and 32 for each
+// kind.
 #pragma once
 
 #include <algorithm>
@@ -32,6 +33,7 @@
 #include "core/placement/node_classes.hpp"
 #include "core/placement/node_ids.hpp"
 #include "core/placement/tally.hpp"
+#include "core/placement/task_kinds.hpp"
 #include "core/placement/task_list.hpp"
 #include "core/placement/types.hpp"
 
@@ -100,6 +102,8 @@ class Books {
     return node < rows_.size() && rows_[node].live;
   }
   [[nodiscard]] const NodeRow& row(std::uint32_t node) const { return rows_[node]; }
+  // Has the row at hand that the next questions will ask for.
+  void prefetch(std::uint32_t node) const { lanes::prefetch(&rows_[node]); }
   [[nodiscard]] const NodeIdentity& identity(std::uint32_t node) const { return identities_[node]; }
   [[nodiscard]] std::uint32_t class_number(std::uint32_t node) const {
     return rows_[node].node_class;
@@ -151,16 +155,29 @@ class Books {
   // ---- Tasks
   struct Booking {
     std::uint32_t node = 0;
-    Tally::Set group = 0;
-    std::optional<Tally::Set> service{};
-    std::uint32_t holding = 0;
+    std::uint32_t kind = 0;
     std::vector<DeviceGrant> devices{};
   };
-  // Shares the booking's sets and holding.
+  // Shares the booking's kind.
   ReservationId book(Booking booking);
   bool release(ReservationId id);
   bool retire(ReservationId id);
   [[nodiscard]] const TaskRecord* find(ReservationId id) const;
+  // The kind of such tasks (service: kNoSet where there is none), which shares the sets and the
+  // holding; each wants one release.
+  [[nodiscard]] std::uint32_t acquire_kind(Tally::Set group, Tally::Set service,
+                                           std::uint32_t holding);
+  void release_kind(std::uint32_t kind) {
+    if (kinds_.release(kind)) forget_kind(kind);
+  }
+  // Has the lines at hand that booking such a task will ask for, its node's aside.
+  void prefetch_booking(std::uint32_t kind, Tally::Set group) const {
+    kinds_.prefetch(kind);
+    tally_.prefetch(group);
+  }
+  [[nodiscard]] const TaskKind& kind_of(const TaskRecord& task) const {
+    return kinds_.at(task.kind);
+  }
   [[nodiscard]] static std::uint32_t node_of(ReservationId id) {
     return static_cast<std::uint32_t>(static_cast<std::uint64_t>(id) >> 32);
   }
@@ -205,11 +222,30 @@ class Books {
         rows_[node].takes_tasks() ? clamped(left(id, node)) : lanes::kNothing;
   }
   void offer_all(std::uint32_t node);
-  void use(const Holding& holding, std::uint32_t node, std::int64_t sign);
+  void use(const TaskKind& kind, std::uint32_t node, std::int64_t sign) {
+    NodeRow& row = rows_[node];
+    row.used_cpu += sign * kind.cpu;
+    row.used_memory_mib += sign * kind.memory_mib;
+    if (!kind.is_plain) use_more(kind, node, sign);
+  }
+  // What is neither cpu nor memory.
+  void use_more(const TaskKind& kind, std::uint32_t node, std::int64_t sign);
+  void forget_kind(std::uint32_t kind);
   void refresh_devices(std::uint32_t node);
   void hold_port(std::uint32_t node, std::uint32_t key);
   void free_port(std::uint32_t node, std::uint32_t key);
-  void count_in(const TaskRecord& task, std::uint32_t node, bool in);
+  void count_in(const TaskKind& kind, std::uint32_t node, bool in) {
+    const std::uint32_t node_class = rows_[node].node_class;
+    const auto count = [&](Tally::Set set) {
+      if (in) {
+        tally_.add(set, node, node_class);
+      } else {
+        tally_.remove(set, node, node_class);
+      }
+    };
+    count(kind.group);
+    if (kind.service != Tally::kNoSet) count(kind.service);
+  }
   void end(std::uint32_t node, TaskRecord* task);
   void mark(std::uint32_t node) {
     for (DirtyNodes* dirty : watchers_) dirty->mark(node);
@@ -225,6 +261,7 @@ class Books {
       port_nodes_;  // looked up, never iterated
   bool has_partitions_ = false;
   Holdings holdings_;
+  TaskKinds kinds_;
   Tally tally_;
   std::vector<DirtyNodes*> watchers_;
   ChangeLog identity_log_;

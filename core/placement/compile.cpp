@@ -161,6 +161,7 @@ std::optional<Error> add_strategies(const Request& request, Compiled& out) {
 PlanFloors floors_of(const Compiled& compiled, const OwnerPlan& plan) {
   return {.cpu = floor_of(plan.needs.cpu),
           .memory = floor_of(plan.needs.memory_mib),
+          .has_devices = !plan.needs.devices.empty(),
           .is_all = plan.floors.empty() && plan.ports.empty() && plan.needs.devices.empty() &&
                     !compiled.expressions_read_identity && !compiled.expressions_read_tasks &&
                     !compiled.distinct_instance};
@@ -192,12 +193,11 @@ Route route_of(const Compiled& compiled) {
   } else if (is(Kind::BinpackCpu) || is(Kind::BinpackMemory)) {
     out.last = Route::Last::Binpack;
     out.key = is(Kind::BinpackCpu) ? kCpuColumn : kMemoryColumn;
-    out.is_plain_binpack = strategies.size() == 1;
     ++at;
   } else if (at < strategies.size()) {
     out.kind = Route::Kind::Scan;
   }
-  out.rest = at;
+  out.rest = static_cast<std::uint8_t>(at);
   // What comes after a random has nothing left to decide.
   const auto decides = [](const Strategy& one) {
     return one.is_scored() || one.kind == Kind::Random;
@@ -205,8 +205,13 @@ Route route_of(const Compiled& compiled) {
   const auto first = std::find_if(strategies.begin(), strategies.end(), decides);
   if (first != strategies.end() && first->is_scored()) {
     out.kind = Route::Kind::Scored;
-    out.rest = static_cast<std::size_t>(first - strategies.begin());
+    out.rest = static_cast<std::uint8_t>(first - strategies.begin());
   }
+  out.breaks_ties = out.rest < strategies.size();
+  // Offers and classes say who passes, and one column or none who is best.
+  const bool one_key = out.last == Route::Last::First || (!out.spread_instance && !out.breaks_ties);
+  out.one_pass = out.kind == Route::Kind::Indexed && one_key && compiled.plan_count == 1 &&
+                 compiled.first_plan.is_all;
   return out;
 }
 
@@ -214,7 +219,8 @@ Route route_of(const Compiled& compiled) {
 
 Result<std::uint32_t> compile_holding(const Needs& needs, const std::string& at, Books& books) {
   if (auto error = refuse_needs(needs, at)) return *std::move(error);
-  Holding out{.cpu = needs.cpu, .memory_mib = needs.memory_mib};
+  Holding out{.cpu = static_cast<std::int32_t>(needs.cpu),
+              .memory_mib = static_cast<std::int32_t>(needs.memory_mib)};
   const auto add = [&](Column::Kind kind, std::string_view name, std::int64_t amount) {
     if (amount > 0) out.parts.push_back({books.column_id(kind, name), amount});
   };
@@ -241,7 +247,12 @@ Result<Compiled> compile_request(const Request& request, Books& books) {
       for (const OwnerPlan& made : out.owners) books.holdings().release(made.holding);
       return plan.error();
     }
-    out.floors.push_back(floors_of(out, *plan));
+    if (i == 0) {
+      out.first_plan = floors_of(out, *plan);
+    } else {
+      out.more_plans.push_back(floors_of(out, *plan));
+    }
+    ++out.plan_count;
     out.owners.push_back(*std::move(plan));
   }
   for (const Strategy& strategy : out.strategies) {
@@ -253,7 +264,11 @@ Result<Compiled> compile_request(const Request& request, Books& books) {
   if (!request.service.empty()) {
     out.service = books.tally().acquire(Tally::Kind::Service, request.service);
     out.counted_kind = Tally::Kind::Service;
-    out.counted = *out.service;
+    out.counted = out.service;
+  }
+  for (std::size_t i = 0; i < out.owners.size(); ++i) {
+    PlanFloors& floors = i == 0 ? out.first_plan : out.more_plans[i - 1];
+    floors.kind = books.acquire_kind(out.group, out.service, out.owners[i].holding);
   }
   out.route = route_of(out);
   out.counts_instances =
@@ -263,13 +278,16 @@ Result<Compiled> compile_request(const Request& request, Books& books) {
 }
 
 void drop_request(Compiled& compiled, Books& books) {
-  for (const OwnerPlan& plan : compiled.owners) books.holdings().release(plan.holding);
+  for (std::size_t i = 0; i < compiled.owners.size(); ++i) {
+    books.release_kind(compiled.floors(i).kind);
+    books.holdings().release(compiled.owners[i].holding);
+  }
   for (std::size_t i = 0; i < compiled.strategies.size(); ++i) {
     if (compiled.strategies[i].kind == Strategy::Kind::SpreadAttribute)
       books.tally().untrack(compiled.slots[i]);
   }
   books.tally().release(compiled.group);
-  if (compiled.service) books.tally().release(*compiled.service);
+  if (compiled.service != Tally::kNoSet) books.tally().release(compiled.service);
 }
 
 }  // namespace berth::placement

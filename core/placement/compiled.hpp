@@ -53,20 +53,23 @@ struct Route {
   // something to decide; the first is `rest`. Anything else is Scan.
   enum class Kind : std::uint8_t { Indexed, Scan, Scored };
   Kind kind = Kind::Scan;
-  std::optional<Tally::Slot> spread{};
-  bool spread_instance = false;
   enum class Last : std::uint8_t { First, Binpack, Random };
   Last last = Last::First;
-  ColumnId key = kCpuColumn;      // of Binpack
-  std::size_t rest = 0;           // strategies from here on choose among ties
-  bool probes = false;            // Random comes first of all
-  bool is_plain_binpack = false;  // and nothing else
+  bool spread_instance = false;
+  bool probes = false;       // Random comes first of all
+  bool one_pass = false;     // Scan::decide_in_one_pass may decide it
+  bool breaks_ties = false;  // strategies from `rest` on choose among ties
+  std::uint8_t rest = 0;
+  ColumnId key = kCpuColumn;  // of Binpack
+  std::optional<Tally::Slot> spread{};
 };
 
-// What a plan asks of every candidate, in one place.
+// What a plan asks of every candidate and books on the one that is chosen, in one place.
 struct PlanFloors {
   std::int32_t cpu = 0;
   std::int32_t memory = 0;
+  std::uint32_t kind = 0;    // of TaskKinds; shared by the request
+  bool has_devices = false;  // among its needs
   // The offers and the class's verdict say everything: no other floors, ports, devices, expressions
   // over identity or tasks, no distinctInstance.
   bool is_all = true;
@@ -94,7 +97,7 @@ class Verdicts {
   [[nodiscard]] std::size_t bytes() const { return many_.capacity(); }
 
  private:
-  static constexpr std::size_t kFew = 40;
+  static constexpr std::size_t kFew = 24;
   [[nodiscard]] const std::uint8_t* data() const {
     return many_.empty() ? few_.data() : many_.data();
   }
@@ -106,36 +109,42 @@ class Verdicts {
 
 inline constexpr std::size_t kMostOwners = 200;  // so that a verdict is a byte
 
-struct Compiled {
-  // ---- What every decision reads
+struct alignas(64) Compiled {
+  // ---- What every decision reads: two lines of the cache
   Route route{};
-  std::int32_t usual_count = 0;   // of tasks on the node chosen last, where counts are kept
-  std::uint32_t scans_next = 0;   // decisions until the indexes are tried again
   bool counts_instances = false;  // spread over instances is among the strategies
   Tally::Kind counted_kind = Tally::Kind::Group;
-  Tally::Set counted = 0;  // the set that spread and distinctInstance count: one of the two
-  Verdicts verdicts{};
+  bool passes_all = false;  // whether every class passes, as of all_seen_classes
+  bool expressions_read_identity = false;
   std::uint64_t seen_classes = ChangeLog::kNothingSeen;
-  // Whether every class passes, as of these changes.
-  bool passes_all = false;
   std::uint64_t all_seen_classes = ChangeLog::kNothingSeen;
-  std::vector<PlanFloors> floors{};  // by owner plan
+  Tally::Set counted = 0;  // the set that spread and distinctInstance count: one of the next two
+  Tally::Set group = 0;
+  Tally::Set service = Tally::kNoSet;
+  std::int32_t usual_count = 0;  // of tasks on the node chosen last, where counts are kept
+  std::uint8_t scans_next = 0;   // decisions until the indexes are tried again
+  std::uint8_t plan_count = 0;
+  Verdicts verdicts{};
+  PlanFloors first_plan{};
 
   // ---- What some read
+  std::vector<PlanFloors> more_plans{};
   Request request;
-  Tally::Set group = 0;
-  std::optional<Tally::Set> service{};
   std::vector<OwnerPlan> owners{};
   std::vector<MemberOf> member_of{};
   bool distinct_instance = false;
   bool expressions_read_tasks = false;
-  bool expressions_read_identity = false;
   std::vector<Strategy> strategies{};
   std::vector<Tally::Slot> slots{};  // of the strategies that spread over an attribute, else 0
   // Nodes whose identity passes, where expressions read it.
   std::vector<std::uint64_t> identities{};
   std::uint64_t seen_identities = ChangeLog::kNothingSeen;
   std::unique_ptr<ScoredRequest> scored{};  // where a strategy is scored
+
+  // Of owners[i].
+  [[nodiscard]] const PlanFloors& floors(std::size_t i) const {
+    return i == 0 ? first_plan : more_plans[i - 1];
+  }
 };
 
 // What a node says, short of words.
@@ -160,11 +169,14 @@ inline void refresh_verdicts(Compiled& compiled, const Books& books) {
 }
 // Answers for a class that nobody asked for yet.
 std::uint8_t find_verdict(Compiled& compiled, const Books& books, std::uint32_t class_number);
-[[nodiscard]] inline std::uint8_t verdict_of(Compiled& compiled, const Books& books,
-                                             std::uint32_t node) {
-  const std::uint32_t number = books.class_number(node);
+[[nodiscard]] inline std::uint8_t verdict_of_class(Compiled& compiled, const Books& books,
+                                                   std::uint32_t number) {
   const std::uint8_t known = compiled.verdicts.of(number);
   return known != Verdicts::kUnknown ? known : find_verdict(compiled, books, number);
+}
+[[nodiscard]] inline std::uint8_t verdict_of(Compiled& compiled, const Books& books,
+                                             std::uint32_t node) {
+  return verdict_of_class(compiled, books, books.class_number(node));
 }
 [[nodiscard]] inline std::uint8_t verdict_for(std::size_t plan) {
   return static_cast<std::uint8_t>(Verdicts::kFirstPlan + plan);
@@ -184,7 +196,7 @@ std::uint8_t find_verdict(Compiled& compiled, const Books& books, std::uint32_t 
 [[nodiscard]] inline bool passes_beside_offers(Compiled& compiled, std::size_t plan,
                                                const Books& books, std::uint32_t node) {
   return verdict_of(compiled, books, node) == verdict_for(plan) &&
-         (compiled.floors[plan].is_all || passes_the_rest(compiled, plan, books, node));
+         (compiled.floors(plan).is_all || passes_the_rest(compiled, plan, books, node));
 }
 // Only devices and expressions over tasks.
 [[nodiscard]] bool passes_one_by_one(const Compiled& compiled, const OwnerPlan& plan,

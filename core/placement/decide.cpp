@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "core/placement/dice.hpp"
@@ -11,26 +12,42 @@ namespace berth::placement {
 namespace {
 
 constexpr std::size_t kMostTies = 4096;
-// Up to so many nodes a scan is faster than keeping their order up to date.
-constexpr std::size_t kFewNodes = 1536;
+// So many nodes are looked at one block after the other before a tree is asked: a tree that is
+// asked seldom has much to catch up with.
+constexpr std::uint32_t kNodesInARow = 8192;
+// Of these, those that offer enough and fail another check.
+constexpr std::uint32_t kMissesInARow = 64;
 // Where the indexes did not help they most likely do not help the next times either.
-constexpr std::uint32_t kScansAfterOne = 15;
+constexpr std::uint8_t kScansAfterOne = 15;
 
 }  // namespace
 
 std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t dice) {
   if (books_.node_end() == 0) return std::nullopt;
   ++statistics_.decisions;
+  books_.prefetch_booking(compiled.first_plan.kind, compiled.group);
   refresh_verdicts(compiled, books_);
   if (compiled.route.kind == Route::Kind::Scored) {
     if (compiled.route.rest > 0) ++statistics_.scans;
     return scored_.decide(compiled, indexes_.columns(), dice);
   }
   if (compiled.route.probes) {
+    // Seldom needed, and then all at once, were it not kept up here.
+    static_cast<void>(indexes_.columns());
     if (const auto node = probe(compiled, dice)) return node;
+    if (const auto node = next_in_a_row(compiled, roll(dice, kProbes, books_.node_end())))
+      return node;
   }
-  const bool few = books_.node_end() <= kFewNodes && compiled.route.is_plain_binpack;
-  if (compiled.route.kind == Route::Kind::Indexed && !(few && passes_all(compiled))) {
+  if (compiled.route.one_pass && books_.node_end() <= options_.scan_up_to_nodes) {
+    const Scan::Decision decision = scan_.decide_in_one_pass(
+        compiled, books_, indexes_.columns(), {.dice = dice, .passes_all = passes_all(compiled)});
+    if (decision.is_made) {
+      ++statistics_.scans;
+      ++statistics_.one_pass;
+      return decision.node;
+    }
+  }
+  if (compiled.route.kind == Route::Kind::Indexed) {
     if (compiled.scans_next > 0) {
       --compiled.scans_next;
     } else {
@@ -51,7 +68,7 @@ std::optional<std::uint32_t> Decider::decide(Compiled& compiled, std::uint64_t d
 bool Decider::passes_all(Compiled& compiled) const {
   if (compiled.all_seen_classes == compiled.seen_classes) return compiled.passes_all;
   compiled.all_seen_classes = compiled.seen_classes;
-  compiled.passes_all = compiled.floors.size() == 1 && compiled.floors.front().is_all;
+  compiled.passes_all = compiled.plan_count == 1 && compiled.first_plan.is_all;
   const NodeClasses& classes = books_.classes();
   for (std::uint32_t number = 0; number < classes.end() && compiled.passes_all; ++number) {
     if (classes.nodes_of(number) == 0) continue;
@@ -67,12 +84,40 @@ bool Decider::passes_all(Compiled& compiled) const {
 std::optional<std::uint32_t> Decider::probe(Compiled& compiled, std::uint64_t dice) {
   for (std::uint32_t i = 0; i < kProbes; ++i) {
     const std::uint32_t node = roll(dice, i, books_.node_end());
-    for (std::size_t p = 0; p < compiled.floors.size(); ++p) {
-      const PlanFloors& plan = compiled.floors[p];
+    for (std::size_t p = 0; p < compiled.plan_count; ++p) {
+      const PlanFloors& plan = compiled.floors(p);
       if (books_.cpu_offer(node) >= plan.cpu && books_.memory_offer(node) >= plan.memory &&
           passes_beside_offers(compiled, p, books_, node))
         return node;
     }
+  }
+  return std::nullopt;
+}
+
+// The first at or after `start` that passes, if it is one of the next few thousand nodes.
+std::optional<std::uint32_t> Decider::next_in_a_row(Compiled& compiled, std::uint32_t start) {
+  const NodeColumns& columns = indexes_.columns();
+  const std::uint32_t end = std::min(start + kNodesInARow, books_.node_end());
+  std::uint32_t misses = 0;
+  for (std::uint32_t block = start / lanes::kWidth; block * lanes::kWidth < end; ++block) {
+    const std::uint32_t base = block * lanes::kWidth;
+    std::uint32_t found = UINT32_MAX;
+    for (std::size_t p = 0; p < compiled.plan_count; ++p) {
+      const PlanFloors& plan = compiled.floors(p);
+      std::uint32_t hints =
+          lanes::at_least(columns.cpu() + base, plan.cpu, columns.memory() + base, plan.memory);
+      if (base < start) hints &= ~0U << (start - base);
+      for (; hints != 0; hints &= hints - 1) {
+        const std::uint32_t node = base + static_cast<std::uint32_t>(std::countr_zero(hints));
+        if (node >= found) break;
+        if (passes_beside_offers(compiled, p, books_, node)) {
+          found = node;
+        } else if (++misses > kMissesInARow) {
+          return std::nullopt;
+        }
+      }
+    }
+    if (found != UINT32_MAX) return found;
   }
   return std::nullopt;
 }
@@ -86,23 +131,39 @@ bool Decider::keep_counts(const Compiled& compiled) {
   const Tally& tally = books_.tally();
   if (tally.counts(compiled.counted) != nullptr) return true;
   const std::size_t bytes = books_.padded() * 9 / 2;
-  if (tally.counts_bytes() + bytes > counts_cap_bytes_) return false;
+  if (tally.counts_bytes() + bytes > options_.counts_cap_bytes) return false;
   books_.keep_counts(compiled.counted_kind, compiled.counted);
   return true;
 }
 
-// A parted tree of offers still has the nodes of all parts as its leaves.
-bool Decider::is_of(Parting parting, std::uint8_t part, const NodeColumns& columns,
-                    std::uint32_t node) const {
-  if (!parting) return true;
-  const auto node_class = static_cast<std::uint32_t>(columns.node_class()[node]);
-  return books_.tally().values(*parting).of_class(node_class) == part;
+FitQuestion Decider::fit_question(const Compiled& compiled, std::size_t plan, const FitIndex& index,
+                                  std::uint8_t part) {
+  const NodeColumns& columns = indexes_.columns();
+  const PlanFloors& floors = compiled.floors(plan);
+  return {.cpu = columns.cpu(),
+          .memory = columns.memory(),
+          .least_cpu = floors.cpu,
+          .least_memory = floors.memory,
+          .part_of = index.part_of(),
+          .part = part};
 }
 
-bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field, std::uint32_t node) {
-  if (!passes_beside_offers(compiled, plan, books_, node)) return false;
+// Its class is asked first: the index has it at hand, the rest of the node is far.
+bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field, std::uint32_t node,
+                     std::uint32_t node_class) {
+  if (verdict_of_class(compiled, books_, node_class) != verdict_for(plan)) return false;
+  books_.prefetch(node);
+  if (!compiled.floors(plan).is_all && !passes_the_rest(compiled, plan, books_, node)) return false;
   return field.only_count < 0 || books_.count(compiled.counted_kind, compiled.counted, node) ==
                                      static_cast<std::uint32_t>(field.only_count);
+}
+
+bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field,
+                     const OrderSearch& search) {
+  const std::uint32_t node = search.node();
+  const std::uint8_t label = search.label();
+  return passes(compiled, plan, field, node,
+                label == OrderIndex::kLaterClass ? books_.class_number(node) : label);
 }
 
 // Value by value from the least tasks on, those with as many together.
@@ -156,19 +217,19 @@ Decider::Outcome Decider::search_field(Compiled& compiled, Field field, std::uin
 // The first node at or after `start`, going round.
 Decider::Outcome Decider::first_fit(Compiled& compiled, const Field& field, std::uint32_t start) {
   const FitIndex& index = indexes_.fit(field.parting);
-  const NodeColumns& columns = indexes_.columns();
+  const std::int32_t* classes = indexes_.columns().node_class();
+  const auto class_of = [&](std::uint32_t node) {
+    return static_cast<std::uint32_t>(classes[node]);
+  };
   found_ = kNone;
   std::uint32_t from = start;
   std::uint32_t end = books_.node_end();
   while (true) {
     for (const std::uint8_t part : field.parts) {
-      for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
-        const PlanFloors& plan = compiled.floors[p];
-        FitSearch search(index.tree(part), {columns.cpu(), columns.memory(), plan.cpu, plan.memory},
-                         from);
+      for (std::size_t p = 0; part < index.parts() && p < compiled.plan_count; ++p) {
+        FitSearch search(index.tree(part), fit_question(compiled, p, index, part), from);
         std::uint32_t node = search.next();
-        for (; node < std::min(found_, end) &&
-               !(is_of(field.parting, part, columns, node) && passes(compiled, p, field, node));
+        for (; node < std::min(found_, end) && !passes(compiled, p, field, node, class_of(node));
              node = search.next()) {
           if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
         }
@@ -208,21 +269,22 @@ Decider::Outcome Decider::least_count(Compiled& compiled, Field field, std::int3
 Decider::Outcome Decider::least_kept_count(Compiled& compiled, const Field& field,
                                            std::int32_t& count, std::int32_t end) {
   const FitIndex& index = indexes_.fit(field.parting);
-  const NodeColumns& columns = indexes_.columns();
+  const std::int32_t* classes = indexes_.columns().node_class();
+  const auto class_of = [&](std::uint32_t node) {
+    return static_cast<std::uint32_t>(classes[node]);
+  };
   const CountTree& counts = *books_.tally().counts(compiled.counted);
   found_ = kNone;
   count = end;
   for (const std::uint8_t part : field.parts) {
-    for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
-      const PlanFloors& plan = compiled.floors[p];
+    for (std::size_t p = 0; part < index.parts() && p < compiled.plan_count; ++p) {
       // As many as the best so far will do on a node before it.
-      FitSearch search(index.tree(part), {columns.cpu(), columns.memory(), plan.cpu, plan.memory},
-                       0, &counts, found_ == kNone ? count : count + 1);
+      FitSearch search(index.tree(part), fit_question(compiled, p, index, part), 0, &counts,
+                       found_ == kNone ? count : count + 1);
       for (std::uint32_t node = search.next(); node != FitSearch::kNone; node = search.next()) {
         if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
         const std::int32_t here = counts.of(node);
-        if (!is_of(field.parting, part, columns, node) || !passes(compiled, p, field, node))
-          continue;
+        if (!passes(compiled, p, field, node, class_of(node))) continue;
         if (std::pair(here, node) < std::pair(count, found_)) {
           count = here;
           found_ = node;
@@ -242,13 +304,13 @@ Decider::Outcome Decider::binpack(Compiled& compiled, const Field& field, std::u
   found_ = kNone;
   std::int32_t least = INT32_MAX;
   for (const std::uint8_t part : field.parts) {
-    for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
-      const PlanFloors& plan = compiled.floors[p];
+    for (std::size_t p = 0; part < index.parts() && p < compiled.plan_count; ++p) {
+      const PlanFloors& plan = compiled.floors(p);
       const bool by_cpu = key == kCpuColumn;
       OrderSearch search(index.tree(part), {.least_key = by_cpu ? plan.cpu : plan.memory,
                                             .least_other = by_cpu ? plan.memory : plan.cpu});
       while (search.next() && std::pair(search.key(), search.node()) < std::pair(least, found_)) {
-        if (passes(compiled, p, field, search.node())) {
+        if (passes(compiled, p, field, search)) {
           least = search.key();
           found_ = search.node();
           break;
@@ -259,7 +321,7 @@ Decider::Outcome Decider::binpack(Compiled& compiled, const Field& field, std::u
     }
   }
   if (found_ == kNone) return Outcome::None;
-  if (compiled.route.rest == compiled.strategies.size()) return Outcome::Found;
+  if (!compiled.route.breaks_ties) return Outcome::Found;
   return among_ties(compiled, field, least, dice);
 }
 
@@ -269,13 +331,13 @@ Decider::Outcome Decider::among_ties(Compiled& compiled, const Field& field, std
   const OrderIndex& index = indexes_.order(compiled.route.key, field.parting);
   ties_.clear();
   for (const std::uint8_t part : field.parts) {
-    for (std::size_t p = 0; part < index.parts() && p < compiled.floors.size(); ++p) {
-      const PlanFloors& plan = compiled.floors[p];
+    for (std::size_t p = 0; part < index.parts() && p < compiled.plan_count; ++p) {
+      const PlanFloors& plan = compiled.floors(p);
       if (key < (by_cpu ? plan.cpu : plan.memory)) continue;
       OrderSearch search(index.tree(part),
                          {.least_key = key, .least_other = by_cpu ? plan.memory : plan.cpu});
       while (search.next() && search.key() == key) {
-        if (passes(compiled, p, field, search.node())) ties_.push_back(search.node());
+        if (passes(compiled, p, field, search)) ties_.push_back(search.node());
         if (ties_.size() > kMostTies || budget_ < search.steps() || !spend(1))
           return Outcome::Exhausted;
       }

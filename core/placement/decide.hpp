@@ -21,18 +21,32 @@
 
 namespace berth::placement {
 
+struct DeciderOptions {  // as EngineOptions
+  std::size_t counts_cap_bytes = 0;
+  std::uint32_t scan_up_to_nodes = 0;
+};
+
 class Decider {
  public:
-  Decider(const Kernels& kernels, Books& books, std::size_t counts_cap_bytes, ScoredOptions scored)
+  Decider(const Kernels& kernels, Books& books, DeciderOptions options, ScoredOptions scored)
       : books_(books),
         indexes_(books),
         scan_(kernels),
         scored_(books, scan_, std::move(scored)),
-        counts_cap_bytes_(counts_cap_bytes) {}
+        options_(options) {}
 
   // The node, or nothing where none passes every check.
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, std::uint64_t dice);
 
+  // A request came, before its first decision, or went.
+  void came(const Compiled& compiled) {
+    for (std::size_t p = 0; p < compiled.plan_count; ++p)
+      indexes_.steps().came(compiled.floors(p).cpu);
+  }
+  void went(const Compiled& compiled) {
+    for (std::size_t p = 0; p < compiled.plan_count; ++p)
+      indexes_.steps().went(compiled.floors(p).cpu);
+  }
   // The tally's slot is free now.
   void forget(Tally::Slot slot) { indexes_.forget(slot); }
   // Strategies beyond ECS's.
@@ -40,7 +54,8 @@ class Decider {
   [[nodiscard]] std::size_t index_bytes() const { return indexes_.bytes(); }
   struct Statistics {
     std::uint64_t decisions = 0;
-    std::uint64_t scans = 0;  // of these, the indexes did not decide
+    std::uint64_t scans = 0;     // of these, the indexes did not decide
+    std::uint64_t one_pass = 0;  // of the scans, on few nodes
   };
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
@@ -58,6 +73,7 @@ class Decider {
 
   [[nodiscard]] bool passes_all(Compiled& compiled) const;
   [[nodiscard]] std::optional<std::uint32_t> probe(Compiled& compiled, std::uint64_t dice);
+  [[nodiscard]] std::optional<std::uint32_t> next_in_a_row(Compiled& compiled, std::uint32_t start);
   [[nodiscard]] Outcome search(Compiled& compiled, std::uint64_t dice);
   [[nodiscard]] Outcome search_field(Compiled& compiled, Field field, std::uint64_t dice);
   [[nodiscard]] Outcome first_fit(Compiled& compiled, const Field& field, std::uint32_t start);
@@ -67,10 +83,12 @@ class Decider {
   [[nodiscard]] Outcome binpack(Compiled& compiled, const Field& field, std::uint64_t dice);
   [[nodiscard]] Outcome among_ties(Compiled& compiled, const Field& field, std::int32_t key,
                                    std::uint64_t dice);
-  [[nodiscard]] bool is_of(Parting parting, std::uint8_t part, const NodeColumns& columns,
-                           std::uint32_t node) const;
+  [[nodiscard]] FitQuestion fit_question(const Compiled& compiled, std::size_t plan,
+                                         const FitIndex& index, std::uint8_t part);
   [[nodiscard]] bool passes(Compiled& compiled, std::size_t plan, const Field& field,
-                            std::uint32_t node);
+                            std::uint32_t node, std::uint32_t node_class);
+  [[nodiscard]] bool passes(Compiled& compiled, std::size_t plan, const Field& field,
+                            const OrderSearch& search);
   [[nodiscard]] bool spend(std::uint32_t steps);
   // Keeps counts of the request's set by node. False: they would go beyond the cap.
   bool keep_counts(const Compiled& compiled);
@@ -79,7 +97,7 @@ class Decider {
   NodeIndexes indexes_;
   Scan scan_;
   Scored scored_;
-  std::size_t counts_cap_bytes_;
+  DeciderOptions options_;
   Statistics statistics_{};
   // Of the decision at hand.
   std::uint32_t found_ = kNone;

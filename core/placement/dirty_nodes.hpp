@@ -14,13 +14,20 @@ namespace berth::placement {
 
 class DirtyNodes {
  public:
+  // Told of each node that is marked while they are few, so that it fetches what looking at the
+  // node will need.
+  using Ahead = void (*)(const void* whose, std::uint32_t node);
+  DirtyNodes() = default;
+  DirtyNodes(Ahead ahead, const void* whose) : ahead_(ahead), whose_(whose) {}
+
   void mark(std::uint32_t node) {
-    if (all_) return;
+    if (all_ || (count_ > 0 && nodes_[count_ - 1] == node)) return;
     if (count_ == nodes_.size()) {
       mark_all();
       return;
     }
     nodes_[count_++] = node;
+    if (ahead_ != nullptr) ahead_(whose_, node);
   }
   void mark_all() {
     all_ = true;
@@ -41,6 +48,8 @@ class DirtyNodes {
   bool all_ = true;
   std::size_t count_ = 0;
   std::vector<std::uint32_t> nodes_;
+  Ahead ahead_ = nullptr;
+  const void* whose_ = nullptr;
 };
 
 }  // namespace berth::placement

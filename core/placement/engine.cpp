@@ -38,35 +38,30 @@ Error no_such_node() {
 class Engine::Impl {
  public:
   explicit Impl(EngineOptions options)
-      : decider(pick(options.simd), books, options.cache_bytes,
-                {.cache_bytes = options.score_cache_bytes,
-                 .device_type = std::move(options.scored_device_type)}) {}
+      : decider(
+            pick(options.simd), books,
+            {.counts_cap_bytes = options.cache_bytes, .scan_up_to_nodes = options.scan_up_to_nodes},
+            {.cache_bytes = options.score_cache_bytes,
+             .device_type = std::move(options.scored_device_type)}) {}
 
   Compiled* find(RequestId id) {
     const auto at = static_cast<std::size_t>(id);
     return at < requests.size() ? requests[at].get() : nullptr;
   }
 
-  // Reserves for a request on a node that passes every check.
-  Placement reserve(const Compiled& compiled, const OwnerPlan& plan, std::uint32_t node) {
+  // Reserves for a request on a node that passes every check of this plan.
+  Placement reserve(const Compiled& compiled, std::size_t plan, std::uint32_t node) {
     Placement out{.node = static_cast<NodeIndex>(node)};
-    if (!plan.needs.devices.empty()) {
-      const auto index = static_cast<std::size_t>(&plan - compiled.owners.data());
-      out.devices = decider.scored().scorer().devices(compiled, index, node);
-    }
-    out.reservation = books.book({.node = node,
-                                  .group = compiled.group,
-                                  .service = compiled.service,
-                                  .holding = plan.holding,
-                                  .devices = out.devices});
+    const PlanFloors& floors = compiled.floors(plan);
+    if (floors.has_devices) out.devices = decider.scored().scorer().devices(compiled, plan, node);
+    out.reservation = books.book({.node = node, .kind = floors.kind, .devices = out.devices});
     return out;
   }
 
   std::optional<Placement> place(Compiled& compiled, std::uint64_t dice) {
     const auto node = decider.decide(compiled, dice);
     if (!node) return std::nullopt;
-    const std::size_t plan = verdict_of(compiled, books, *node) - Verdicts::kFirstPlan;
-    return reserve(compiled, compiled.owners[plan], *node);
+    return reserve(compiled, verdict_of(compiled, books, *node) - Verdicts::kFirstPlan, *node);
   }
 
   std::uint32_t count(Tally::Kind kind, NodeIndex node, std::string_view name) const {
@@ -162,6 +157,7 @@ Result<RequestId> Engine::compile(const Request& request) {
     impl_->free_requests.pop_back();
   }
   slots[slot] = std::make_unique<Compiled>(*std::move(compiled));
+  impl_->decider.came(*slots[slot]);
   return static_cast<RequestId>(slot);
 }
 
@@ -173,6 +169,7 @@ bool Engine::drop(RequestId request) {
   Compiled* compiled = impl_->find(request);
   if (compiled == nullptr) return false;
   impl_->decider.scored().drop(*compiled);
+  impl_->decider.went(*compiled);
   drop_request(*compiled, impl_->books);
   for (const Tally::Slot slot : compiled->slots) {
     if (impl_->books.tally().values_at(slot) == nullptr) impl_->decider.forget(slot);
@@ -207,7 +204,9 @@ Result<Placement, Refusal> Engine::place_on(RequestId request, NodeIndex node) {
   if (const auto finding = check(*compiled, impl_->books, raw(node))) {
     return refusal_of(*compiled, impl_->books, raw(node), *finding);
   }
-  return impl_->reserve(*compiled, *plan_for(*compiled, impl_->books, raw(node)), raw(node));
+  const OwnerPlan* plan = plan_for(*compiled, impl_->books, raw(node));
+  return impl_->reserve(*compiled, static_cast<std::size_t>(plan - compiled->owners.data()),
+                        raw(node));
 }
 
 Result<ReservationId> Engine::adopt(const Adoption& adoption) {
@@ -216,18 +215,17 @@ Result<ReservationId> Engine::adopt(const Adoption& adoption) {
   const auto holding = compile_holding(adoption.needs, "needs.", books);
   if (!holding) return holding.error();
   const Tally::Set group = books.tally().acquire(Tally::Kind::Group, adoption.group);
-  std::optional<Tally::Set> service;
+  Tally::Set service = Tally::kNoSet;
   if (!adoption.service.empty())
     service = books.tally().acquire(Tally::Kind::Service, adoption.service);
-  const ReservationId out = books.book({.node = raw(adoption.node),
-                                        .group = group,
-                                        .service = service,
-                                        .holding = *holding,
-                                        .devices = adoption.devices});
+  const std::uint32_t kind = books.acquire_kind(group, service, *holding);
+  const ReservationId out =
+      books.book({.node = raw(adoption.node), .kind = kind, .devices = adoption.devices});
   // The task shares them now.
+  books.release_kind(kind);
   books.holdings().release(*holding);
   books.tally().release(group);
-  if (service) books.tally().release(*service);
+  if (service != Tally::kNoSet) books.tally().release(service);
   return out;
 }
 
@@ -313,7 +311,9 @@ MemoryUse Engine::memory() const {
 
 DecisionCounts Engine::decision_counts() const {
   const auto& statistics = impl_->decider.statistics();
-  return {.decisions = statistics.decisions, .scans = statistics.scans};
+  return {.decisions = statistics.decisions,
+          .scans = statistics.scans,
+          .one_pass = statistics.one_pass};
 }
 
 }  // namespace berth::placement

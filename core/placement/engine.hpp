@@ -37,6 +37,9 @@ struct EngineOptions {
   // answers.
   enum class Simd : std::uint8_t { Auto, Scalar, Avx2, Avx512 };
   Simd simd = Simd::Auto;
+  // Up to so many nodes a scan decides what it can decide in one pass: it is about as fast there,
+  // and indexes that nobody asks cost nothing.
+  std::uint32_t scan_up_to_nodes = 1536;
   // What counts of tasks by node may take, for groups and services that run on very many nodes and
   // are spread over instances; beyond it such a decision costs a scan.
   std::size_t cache_bytes = std::size_t{256} << 20;
@@ -66,7 +69,8 @@ struct MemoryUse {
 
 struct DecisionCounts {
   std::uint64_t decisions = 0;
-  std::uint64_t scans = 0;  // of these, those that no index and no table of scores decided
+  std::uint64_t scans = 0;     // of these, those that no index and no table of scores decided
+  std::uint64_t one_pass = 0;  // of the scans, those of EngineOptions::scan_up_to_nodes
 };
 
 class Engine {

@@ -24,8 +24,8 @@ struct Holding {
     std::int64_t amount = 0;
     auto operator<=>(const Part&) const = default;
   };
-  std::int64_t cpu = 0;
-  std::int64_t memory_mib = 0;
+  std::int32_t cpu = 0;
+  std::int32_t memory_mib = 0;
   std::vector<Part> parts{};           // of other columns
   std::vector<std::uint32_t> ports{};  // see port_key
 };
@@ -48,7 +48,7 @@ class Holdings {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  struct Entry {
+  struct alignas(64) Entry {  // one line of the cache
     Holding what;
     std::uint32_t sharers = 0;
   };

@@ -18,6 +18,7 @@ struct Floor {
   const std::int32_t* column = nullptr;
   std::int32_t least = 0;
   const std::int32_t* table = nullptr;
+  std::uint32_t table_entries = 0;  // as Key's
 
   [[nodiscard]] bool passes(std::size_t node) const {
     const std::int32_t value = column[node];
@@ -49,8 +50,10 @@ struct Kernels {
   // out |= the nodes of `in` that pass every floor.
   void (*filter)(std::span<const std::uint64_t> in, std::span<const Floor> floors,
                  std::uint64_t* out);
+  // The first node of `in` that passes every floor, or Best::kNone. Looks no further.
+  std::size_t (*first)(std::span<const std::uint64_t> in, std::span<const Floor> floors);
   // The first node with the least key among the nodes of `in` that pass every floor. Fastest with
-  // up to two floors without a table.
+  // up to two floors without a table, and a third one with a small table.
   Best (*first_least)(std::span<const std::uint64_t> in, std::span<const Floor> floors, Key key);
   // Keeps the nodes whose key is the least.
   void (*keep_least)(std::span<std::uint64_t> nodes, Key key);

@@ -44,6 +44,12 @@ BERTH_AVX2_INLINE __m256i inverse(__m256i lanes) {
   return _mm256_andnot_si256(lanes, _mm256_set1_epi32(-1));
 }
 
+BERTH_AVX2_INLINE __m256i entries_of(const std::int32_t* table, std::uint32_t count) {
+  alignas(32) std::int32_t entries[kLanes] = {};
+  for (std::uint32_t i = 0; i < count; ++i) entries[i] = table[i];
+  return load(entries);
+}
+
 enum class Lookup { None, Register, Gather };
 
 struct Keys {
@@ -58,11 +64,8 @@ BERTH_AVX2_INLINE Lookup lookup_of(Key key) {
 }
 
 BERTH_AVX2_INLINE Keys keys_of(Key key) {
-  alignas(32) std::int32_t entries[kLanes] = {};
-  if (lookup_of(key) == Lookup::Register) {
-    for (std::uint32_t i = 0; i < key.table_entries; ++i) entries[i] = key.table[i];
-  }
-  return Keys{key.column, key.table, load(entries)};
+  const std::uint32_t entries = lookup_of(key) == Lookup::Register ? key.table_entries : 0;
+  return Keys{key.column, key.table, entries_of(key.table, entries)};
 }
 
 // Keys of eight nodes, INT32_MAX where failing.
@@ -79,21 +82,37 @@ BERTH_AVX2_INLINE __m256i read(const Keys& keys, std::size_t node, __m256i faili
   }
 }
 
-// Floors: how many there are, none with a table; kAnyFloors: any number, with tables or without.
+// Floors: how many there are, none with a table; kTwoAndTable: two without and one with a table of
+// up to eight entries; kAnyFloors: any number, with tables or without.
+constexpr int kTwoAndTable = 3;
 constexpr int kAnyFloors = -1;
 
+struct Floors {
+  std::span<const Floor> all;
+  __m256i entries;  // of kTwoAndTable
+};
+
 template <int count>
-BERTH_AVX2_INLINE __m256i below(std::span<const Floor> floors, std::size_t node, __m256i failing) {
-  if constexpr (count >= 1) {
-    failing = _mm256_or_si256(failing, _mm256_cmpgt_epi32(_mm256_set1_epi32(floors[0].least),
-                                                          load(floors[0].column + node)));
-  }
-  if constexpr (count == 2) {
-    failing = _mm256_or_si256(failing, _mm256_cmpgt_epi32(_mm256_set1_epi32(floors[1].least),
-                                                          load(floors[1].column + node)));
+BERTH_AVX2_INLINE Floors floors_of(std::span<const Floor> floors) {
+  if constexpr (count == kTwoAndTable)
+    return {floors, entries_of(floors[2].table, floors[2].table_entries)};
+  return {floors, _mm256_setzero_si256()};
+}
+
+template <int count>
+BERTH_AVX2_INLINE __m256i below(const Floors& floors, std::size_t node, __m256i failing) {
+  const auto fail = [&](const Floor& floor, __m256i value) BERTH_AVX2 {
+    failing = _mm256_or_si256(failing, _mm256_cmpgt_epi32(_mm256_set1_epi32(floor.least), value));
+  };
+  const std::span<const Floor> all = floors.all;
+  if constexpr (count >= 1) fail(all[0], load(all[0].column + node));
+  if constexpr (count >= 2) fail(all[1], load(all[1].column + node));
+  if constexpr (count == kTwoAndTable) {
+    const __m256i column = load(all[2].column + node);
+    fail(all[2], _mm256_permutevar8x32_epi32(floors.entries, column));
   }
   if constexpr (count == kAnyFloors) {
-    for (const Floor& floor : floors) {
+    for (const Floor& floor : all) {
       const __m256i least = _mm256_set1_epi32(floor.least);
       __m256i value = load(floor.column + node);
       if (floor.table != nullptr) {
@@ -108,8 +127,8 @@ BERTH_AVX2_INLINE __m256i below(std::span<const Floor> floors, std::size_t node,
 
 // All of a word's keys that count, in `out`; the least in each lane is returned.
 template <int floor_count, bool whole, Lookup lookup>
-BERTH_AVX2_INLINE __m256i read_word(std::uint64_t word, std::span<const Floor> floors,
-                                    const Keys& keys, std::size_t node, __m256i* out) {
+BERTH_AVX2_INLINE __m256i read_word(std::uint64_t word, const Floors& floors, const Keys& keys,
+                                    std::size_t node, __m256i* out) {
   __m256i least = _mm256_set1_epi32(INT32_MAX);
 #pragma GCC unroll 8
   for (unsigned i = 0; i < kVectors; ++i) {
@@ -123,8 +142,8 @@ BERTH_AVX2_INLINE __m256i read_word(std::uint64_t word, std::span<const Floor> f
 }
 
 template <int floor_count, Lookup lookup>
-BERTH_AVX2_INLINE __m256i read_any_word(std::uint64_t word, std::span<const Floor> floors,
-                                        const Keys& keys, std::size_t node, __m256i* out) {
+BERTH_AVX2_INLINE __m256i read_any_word(std::uint64_t word, const Floors& floors, const Keys& keys,
+                                        std::size_t node, __m256i* out) {
   if (word == ~std::uint64_t{0})
     return read_word<floor_count, true, lookup>(word, floors, keys, node, out);
   return read_word<floor_count, false, lookup>(word, floors, keys, node, out);
@@ -147,26 +166,45 @@ BERTH_AVX2_INLINE std::uint64_t equal_to(__m256i key, const __m256i* keys) {
   return bits;
 }
 
+// The nodes of a word that pass.
 template <int floor_count>
-BERTH_AVX2 void filter_with(std::span<const std::uint64_t> in, std::span<const Floor> floors,
-                            std::uint64_t* out) {
-  for (std::size_t w = 0; w < in.size(); ++w) {
-    if (in[w] == 0) continue;
-    std::uint64_t failing = 0;
+BERTH_AVX2_INLINE std::uint64_t passing(std::uint64_t word, const Floors& floors,
+                                        std::size_t node) {
+  std::uint64_t failing = 0;
 #pragma GCC unroll 8
-    for (unsigned i = 0; i < kVectors; ++i) {
-      const __m256i outside = floor_count == kAnyFloors ? absent(in[w], i) : _mm256_setzero_si256();
-      const __m256i lanes = below<floor_count>(floors, w * 64 + i * kLanes, outside);
-      failing |= static_cast<std::uint64_t>(signs_of(lanes)) << i * kLanes;
-    }
-    out[w] |= in[w] & ~failing;
+  for (unsigned i = 0; i < kVectors; ++i) {
+    const __m256i outside = floor_count == kAnyFloors ? absent(word, i) : _mm256_setzero_si256();
+    const __m256i lanes = below<floor_count>(floors, node + i * kLanes, outside);
+    failing |= static_cast<std::uint64_t>(signs_of(lanes)) << i * kLanes;
+  }
+  return word & ~failing;
+}
+
+template <int floor_count>
+BERTH_AVX2 void filter_with(std::span<const std::uint64_t> in, std::span<const Floor> all,
+                            std::uint64_t* out) {
+  const Floors floors = floors_of<floor_count>(all);
+  for (std::size_t w = 0; w < in.size(); ++w) {
+    if (in[w] != 0) out[w] |= passing<floor_count>(in[w], floors, w * 64);
   }
 }
 
+template <int floor_count>
+BERTH_AVX2 std::size_t first_with(std::span<const std::uint64_t> in, std::span<const Floor> all) {
+  const Floors floors = floors_of<floor_count>(all);
+  for (std::size_t w = 0; w < in.size(); ++w) {
+    if (in[w] == 0) continue;
+    const std::uint64_t found = passing<floor_count>(in[w], floors, w * 64);
+    if (found != 0) return w * 64 + static_cast<std::size_t>(std::countr_zero(found));
+  }
+  return Best::kNone;
+}
+
 template <int floor_count, Lookup lookup>
-BERTH_AVX2 Best least_with(std::span<const std::uint64_t> in, std::span<const Floor> floors,
+BERTH_AVX2 Best least_with(std::span<const std::uint64_t> in, std::span<const Floor> all_floors,
                            Key key) {
   const Keys keys = keys_of(key);
+  const Floors floors = floors_of<floor_count>(all_floors);
   Best best;
   __m256i least = _mm256_set1_epi32(INT32_MAX);
   for (std::size_t w = 0; w < in.size(); ++w) {
@@ -186,12 +224,14 @@ BERTH_AVX2 Best least_with(std::span<const std::uint64_t> in, std::span<const Fl
 template <Lookup lookup>
 BERTH_AVX2 void keep_with(std::span<std::uint64_t> nodes, Key key) {
   const Keys keys = keys_of(key);
+  const Floors none{};
   std::int32_t best = INT32_MAX;
   std::size_t first = 0;  // words before it held the best of their time, which has fallen since
   for (std::size_t w = 0; w < nodes.size(); ++w) {
     if (nodes[w] == 0) continue;
     __m256i all[kVectors];
-    const std::int32_t least = least_of(read_any_word<0, lookup>(nodes[w], {}, keys, w * 64, all));
+    const std::int32_t least =
+        least_of(read_any_word<0, lookup>(nodes[w], none, keys, w * 64, all));
     if (least < best) {
       best = least;
       first = w;
@@ -202,11 +242,14 @@ BERTH_AVX2 void keep_with(std::span<std::uint64_t> nodes, Key key) {
 }
 
 BERTH_AVX2_INLINE int plain_floors(std::span<const Floor> floors) {
-  if (floors.size() > 2) return kAnyFloors;
-  for (const Floor& floor : floors) {
-    if (floor.table != nullptr) return kAnyFloors;
+  if (floors.size() > 3) return kAnyFloors;
+  for (std::size_t i = 0; i < floors.size() && i < 2; ++i) {
+    if (floors[i].table != nullptr) return kAnyFloors;
   }
-  return static_cast<int>(floors.size());
+  if (floors.size() < 3) return static_cast<int>(floors.size());
+  const Floor& last = floors[2];
+  const bool is_small = last.table != nullptr && last.table_entries - 1 < kLanes;
+  return is_small ? kTwoAndTable : kAnyFloors;
 }
 
 BERTH_AVX2 void filter(std::span<const std::uint64_t> in, std::span<const Floor> floors,
@@ -216,8 +259,21 @@ BERTH_AVX2 void filter(std::span<const std::uint64_t> in, std::span<const Floor>
       return filter_with<1>(in, floors, out);
     case 2:
       return filter_with<2>(in, floors, out);
+    case kTwoAndTable:
+      return filter_with<kTwoAndTable>(in, floors, out);
     default:
       return filter_with<kAnyFloors>(in, floors, out);
+  }
+}
+
+BERTH_AVX2 std::size_t first(std::span<const std::uint64_t> in, std::span<const Floor> floors) {
+  switch (plain_floors(floors)) {
+    case 2:
+      return first_with<2>(in, floors);
+    case kTwoAndTable:
+      return first_with<kTwoAndTable>(in, floors);
+    default:
+      return first_with<kAnyFloors>(in, floors);
   }
 }
 
@@ -244,6 +300,8 @@ BERTH_AVX2 Best first_least(std::span<const std::uint64_t> in, std::span<const F
       return first_least_with<1>(in, floors, key);
     case 2:
       return first_least_with<2>(in, floors, key);
+    case kTwoAndTable:
+      return first_least_with<kTwoAndTable>(in, floors, key);
     default:
       return first_least_with<kAnyFloors>(in, floors, key);
   }
@@ -263,7 +321,7 @@ BERTH_AVX2 void keep_least(std::span<std::uint64_t> nodes, Key key) {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kKernels{filter, first_least, keep_least};
+  static constexpr Kernels kKernels{filter, first, first_least, keep_least};
   return __builtin_cpu_supports("avx2") ? &kKernels : nullptr;
 }
 

@@ -29,6 +29,16 @@ void filter(std::span<const std::uint64_t> in, std::span<const Floor> floors, st
   }
 }
 
+std::size_t first(std::span<const std::uint64_t> in, std::span<const Floor> floors) {
+  for (std::size_t w = 0; w < in.size(); ++w) {
+    for (std::uint64_t word = in[w]; word != 0; word &= word - 1) {
+      const std::size_t node = w * 64 + static_cast<std::size_t>(std::countr_zero(word));
+      if (passes(floors, node)) return node;
+    }
+  }
+  return Best::kNone;
+}
+
 Best first_least(std::span<const std::uint64_t> in, std::span<const Floor> floors, Key key) {
   Best best;
   for (std::size_t w = 0; w < in.size(); ++w) {
@@ -54,7 +64,7 @@ void keep_least(std::span<std::uint64_t> nodes, Key key) {
 }  // namespace
 
 const Kernels& scalar_kernels() {
-  static constexpr Kernels kKernels{filter, first_least, keep_least};
+  static constexpr Kernels kKernels{filter, first, first_least, keep_least};
   return kKernels;
 }
 

@@ -2,7 +2,8 @@
 // Sixteen neighbouring 32-bit integers at once: the steps that the trees are made of.
 //
 // SSE2, which every x86-64 has, so that nothing needs to be chosen at run time; plain loops
-// elsewhere. Masks have bit i for the i-th integer. Threads: any.
+// elsewhere. Masks have bit i for the i-th integer. Some are of 16 bits: half a line of the cache.
+// Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,15 @@ namespace berth::placement::lanes {
 inline constexpr std::uint32_t kWidth = 16;
 // Below every amount that a node can offer: "not there".
 inline constexpr std::int32_t kNothing = INT32_MIN;
+
+// Has the line of the cache at hand that will be written soon.
+inline void prefetch(const void* at) {
+#if defined(__GNUC__)
+  __builtin_prefetch(at, 1);
+#else
+  static_cast<void>(at);
+#endif
+}
 
 #if defined(__SSE2__)
 
@@ -66,6 +76,28 @@ inline std::int32_t greatest(const std::int32_t* a) {
   return _mm_cvtsi128_si32(out);
 }
 
+inline std::uint32_t at_least(const std::int16_t* a, std::int16_t least) {
+  const __m128i wanted = _mm_set1_epi16(least);
+  // least > a, by the sign bits of bytes.
+  const __m128i low = _mm_cmpgt_epi16(wanted, _mm_loadu_si128(reinterpret_cast<const __m128i*>(a)));
+  const __m128i high =
+      _mm_cmpgt_epi16(wanted, _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + 8)));
+  return ~static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high))) & 0xFFFFu;
+}
+inline std::int16_t greatest(const std::int16_t* a) {
+  __m128i out = _mm_max_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)),
+                              _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + 8)));
+  out = _mm_max_epi16(out, _mm_shuffle_epi32(out, 0x4E));
+  out = _mm_max_epi16(out, _mm_shuffle_epi32(out, 0xB1));
+  out = _mm_max_epi16(out, _mm_shufflelo_epi16(out, 0xB1));
+  return static_cast<std::int16_t>(_mm_extract_epi16(out, 0));
+}
+inline std::uint32_t equal(const std::uint8_t* a, std::uint8_t wanted) {
+  return static_cast<std::uint32_t>(
+      _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)),
+                                       _mm_set1_epi8(static_cast<char>(wanted)))));
+}
+
 #else
 
 inline std::uint32_t at_least(const std::int32_t* a, std::int32_t least) {
@@ -85,6 +117,21 @@ inline std::uint32_t equal(const std::int32_t* a, std::int32_t wanted) {
 inline std::int32_t greatest(const std::int32_t* a) {
   std::int32_t out = a[0];
   for (std::uint32_t i = 1; i < kWidth; ++i) out = a[i] > out ? a[i] : out;
+  return out;
+}
+inline std::uint32_t at_least(const std::int16_t* a, std::int16_t least) {
+  std::uint32_t out = 0;
+  for (std::uint32_t i = 0; i < kWidth; ++i) out |= std::uint32_t{a[i] >= least} << i;
+  return out;
+}
+inline std::int16_t greatest(const std::int16_t* a) {
+  std::int16_t out = a[0];
+  for (std::uint32_t i = 1; i < kWidth; ++i) out = a[i] > out ? a[i] : out;
+  return out;
+}
+inline std::uint32_t equal(const std::uint8_t* a, std::uint8_t wanted) {
+  std::uint32_t out = 0;
+  for (std::uint32_t i = 0; i < kWidth; ++i) out |= std::uint32_t{a[i] == wanted} << i;
   return out;
 }
 

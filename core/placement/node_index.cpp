@@ -26,6 +26,14 @@ std::uint32_t part_of(const Books& books, Parting parting, std::uint32_t node) {
 
 // ---- NodeColumns
 
+void NodeColumns::fetch(const void* whose, std::uint32_t node) {
+  const auto& columns = *static_cast<const NodeColumns*>(whose);
+  if (node >= columns.cpu_.size()) return;
+  lanes::prefetch(&columns.cpu_[node]);
+  lanes::prefetch(&columns.memory_[node]);
+  lanes::prefetch(&columns.class_[node]);
+}
+
 void NodeColumns::refresh_node(std::uint32_t node) {
   cpu_[node] = books_.cpu_offer(node);
   memory_[node] = books_.memory_offer(node);
@@ -54,72 +62,85 @@ std::size_t NodeColumns::bytes() const {
 
 // ---- FitIndex
 
-FitIndex::FitIndex(Books& books, const NodeColumns& columns, Parting parting)
-    : books_(books), columns_(columns), parting_(parting) {
+FitIndex::FitIndex(Books& books, const NodeColumns& columns, const FitSteps& steps, Parting parting)
+    : books_(books), columns_(columns), steps_(steps), parting_(parting), dirty_(fetch, this) {
   books_.watch(&dirty_);
 }
 FitIndex::~FitIndex() {
   books_.unwatch(&dirty_);
 }
 
-void FitIndex::refresh_block(std::uint32_t block) {
-  const std::uint32_t first = block * lanes::kWidth;
-  const std::int32_t* cpu = columns_.cpu() + first;
-  const std::int32_t* memory = columns_.memory() + first;
-  if (!parting_) {
-    trees_[0].set(block, lanes::greatest(cpu), lanes::greatest(memory));
-    return;
-  }
-  struct Most {
-    std::int32_t cpu = lanes::kNothing;
-    std::int32_t memory = lanes::kNothing;
-  };
-  const ValueNumbers& values = books_.tally().values(*parting_);
-  Most most[kMostParts];
-  std::uint32_t touched = 0;
-  for (std::uint32_t i = 0; i < lanes::kWidth && first + i < books_.node_end(); ++i) {
-    touched |= 1u << part_of_[first + i];
-    // Of a node that is gone, the class may be unknown to the attribute.
-    if (cpu[i] == lanes::kNothing) continue;
-    const std::uint32_t part =
-        values.of_class(static_cast<std::uint32_t>(columns_.node_class()[first + i]));
-    part_of_[first + i] = static_cast<std::uint8_t>(part);
-    touched |= 1u << part;
-    most[part].cpu = std::max(most[part].cpu, cpu[i]);
-    most[part].memory = std::max(most[part].memory, memory[i]);
-  }
-  for (std::uint32_t part = 0; touched != 0; ++part, touched >>= 1) {
-    if ((touched & 1) != 0) trees_[part].set(block, most[part].cpu, most[part].memory);
-  }
+void FitIndex::fetch(const void* whose, std::uint32_t node) {
+  const auto& index = *static_cast<const FitIndex*>(whose);
+  if (node >= index.codes_.size()) return;
+  lanes::prefetch(&index.codes_[node]);
+  const std::uint8_t part = index.parting_ ? index.part_of_[node] : 0;
+  if (part < index.trees_.size()) index.trees_[part].prefetch(node / lanes::kWidth);
+}
+
+void FitIndex::make_room() {
+  const std::size_t parts = parts_of(books_, parting_);
+  while (trees_.size() < parts) trees_.emplace_back(steps_);
+  for (FitTree& tree : trees_) tree.resize(books_.node_end());
+  codes_.resize(books_.padded());
+  if (parting_) part_of_.resize(books_.padded());
+}
+
+void FitIndex::look_at(std::uint32_t node) {
+  codes_[node] = {code_of(columns_.cpu()[node]), code_of(columns_.memory()[node])};
+  // Where a node offers nothing it does not matter of which part it is, and its class may be
+  // unknown.
+  if (parting_ && codes_[node].cpu != 0)
+    part_of_[node] = static_cast<std::uint8_t>(placement::part_of(books_, parting_, node));
+}
+
+std::uint32_t FitIndex::members(std::uint32_t block, std::uint8_t part) const {
+  if (!parting_) return 0xFFFFu;
+  return lanes::equal(part_of_.data() + std::size_t{block} * lanes::kWidth, part);
 }
 
 void FitIndex::build() {
   trees_.clear();
-  trees_.resize(parts_of(books_, parting_));
-  for (FitTree& tree : trees_) tree.resize(books_.node_end());
-  if (parting_) part_of_.assign(books_.padded(), 0);
+  steps_version_ = steps_.version();
+  make_room();
+  for (std::uint32_t node = 0; node < books_.node_end(); ++node) look_at(node);
   for (std::uint32_t node = 0; node < books_.node_end(); node += lanes::kWidth) {
-    refresh_block(node / lanes::kWidth);
+    const std::uint32_t block = node / lanes::kWidth;
+    for (std::size_t part = 0; part < trees_.size(); ++part)
+      trees_[part].set(block, codes_.data() + node,
+                       members(block, static_cast<std::uint8_t>(part)));
   }
   dirty_.clear(most_dirty(books_));
 }
 
+void FitIndex::refresh_node(std::uint32_t node) {
+  const std::uint32_t block = node / lanes::kWidth;
+  const FitCode* codes = codes_.data() + std::size_t{block} * lanes::kWidth;
+  const FitCode before = codes_[node];
+  const std::uint8_t part_before = parting_ ? part_of_[node] : 0;
+  look_at(node);
+  const std::uint8_t part = parting_ ? part_of_[node] : 0;
+  if (part == part_before) {
+    trees_[part].change(block, before, codes_[node], codes, members(block, part));
+  } else {
+    trees_[part_before].set(block, codes, members(block, part_before));
+    trees_[part].set(block, codes, members(block, part));
+  }
+}
+
 void FitIndex::refresh() {
-  if (dirty_.all()) {
+  if (dirty_.all() || steps_version_ != steps_.version()) {
     build();
     return;
   }
   if (dirty_.nodes().empty()) return;
-  const std::size_t parts = parts_of(books_, parting_);
-  while (trees_.size() < parts) trees_.emplace_back();
-  for (FitTree& tree : trees_) tree.resize(books_.node_end());
-  if (parting_) part_of_.resize(books_.padded());
-  for (const std::uint32_t node : dirty_.nodes()) refresh_block(node / lanes::kWidth);
+  make_room();
+  for (const std::uint32_t node : dirty_.nodes()) refresh_node(node);
   dirty_.clear(most_dirty(books_));
 }
 
 std::size_t FitIndex::bytes() const {
-  std::size_t out = dirty_.bytes() + part_of_.capacity();
+  std::size_t out = dirty_.bytes() + part_of_.capacity() + codes_.capacity() * sizeof(FitCode);
   for (const FitTree& tree : trees_) out += tree.bytes();
   return out;
 }
@@ -127,11 +148,16 @@ std::size_t FitIndex::bytes() const {
 // ---- OrderIndex
 
 OrderIndex::OrderIndex(Books& books, ColumnId key, Parting parting)
-    : books_(books), key_(key), parting_(parting) {
+    : books_(books), key_(key), parting_(parting), dirty_(fetch, this) {
   books_.watch(&dirty_);
 }
 OrderIndex::~OrderIndex() {
   books_.unwatch(&dirty_);
+}
+
+void OrderIndex::fetch(const void* whose, std::uint32_t node) {
+  const auto& index = *static_cast<const OrderIndex*>(whose);
+  if (index.pool_ != nullptr) index.pool_->prefetch(node);
 }
 
 void OrderIndex::insert(std::uint32_t node) {
@@ -140,8 +166,9 @@ void OrderIndex::insert(std::uint32_t node) {
   const std::int32_t cpu = books_.cpu_offer(node);
   if (cpu == lanes::kNothing) return;
   const std::int32_t memory = books_.memory_offer(node);
+  const std::uint32_t label = std::min<std::uint32_t>(books_.class_number(node), kLaterClass);
   trees_[part_of(books_, parting_, node)].insert(
-      {by_cpu ? cpu : memory, by_cpu ? memory : cpu, node});
+      {by_cpu ? cpu : memory, by_cpu ? memory : cpu, node, static_cast<std::uint8_t>(label)});
 }
 
 void OrderIndex::build() {
@@ -162,8 +189,6 @@ void OrderIndex::refresh() {
   const std::size_t parts = parts_of(books_, parting_);
   while (trees_.size() < parts) trees_.emplace_back(*pool_);
   pool_->resize(books_.node_end());
-  // Each step of all of them before the next, so that they wait for memory together.
-  for (const std::uint32_t node : dirty_.nodes()) pool_->prefetch(node);
   for (const std::uint32_t node : dirty_.nodes()) {
     if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
   }
@@ -184,7 +209,7 @@ const FitIndex& NodeIndexes::fit(Parting parting) {
   auto at = std::find_if(fits_.begin(), fits_.end(),
                          [&](const auto& one) { return one->parting() == parting; });
   if (at == fits_.end()) {
-    fits_.push_back(std::make_unique<FitIndex>(books_, columns_, parting));
+    fits_.push_back(std::make_unique<FitIndex>(books_, columns_, steps_, parting));
     at = fits_.end() - 1;
   }
   (*at)->refresh();

@@ -31,7 +31,7 @@ inline constexpr std::uint32_t kMostParts = 16;
 // asked.
 class NodeColumns {
  public:
-  explicit NodeColumns(Books& books) : books_(books) { books_.watch(&dirty_); }
+  explicit NodeColumns(Books& books) : books_(books), dirty_(fetch, this) { books_.watch(&dirty_); }
   ~NodeColumns() { books_.unwatch(&dirty_); }
   NodeColumns(const NodeColumns&) = delete;
   NodeColumns& operator=(const NodeColumns&) = delete;
@@ -48,6 +48,7 @@ class NodeColumns {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  static void fetch(const void* whose, std::uint32_t node);
   void refresh_node(std::uint32_t node);
 
   Books& books_;
@@ -60,7 +61,7 @@ class NodeColumns {
 class FitIndex {
  public:
   // `columns` is up to date whenever this is refreshed.
-  FitIndex(Books& books, const NodeColumns& columns, Parting parting);
+  FitIndex(Books& books, const NodeColumns& columns, const FitSteps& steps, Parting parting);
   ~FitIndex();
   FitIndex(const FitIndex&) = delete;
   FitIndex& operator=(const FitIndex&) = delete;
@@ -70,22 +71,35 @@ class FitIndex {
   // One tree for each value by number, or one for all. Valid until the next refresh.
   [[nodiscard]] std::size_t parts() const { return trees_.size(); }
   [[nodiscard]] const FitTree& tree(std::size_t part) const { return trees_[part]; }
+  // Of each node its tree, up to `padded()`; null where there is one for all.
+  [[nodiscard]] const std::uint8_t* part_of() const { return parting_ ? part_of_.data() : nullptr; }
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  void refresh_block(std::uint32_t block);
+  static void fetch(const void* whose, std::uint32_t node);
+  void make_room();
+  void look_at(std::uint32_t node);
+  [[nodiscard]] std::uint32_t members(std::uint32_t block, std::uint8_t part) const;
+  void refresh_node(std::uint32_t node);
   void build();
 
   Books& books_;
   const NodeColumns& columns_;
+  const FitSteps& steps_;
+  std::uint64_t steps_version_ = 0;
   Parting parting_;
   DirtyNodes dirty_;
   std::deque<FitTree> trees_;
-  std::vector<std::uint8_t> part_of_;  // of nodes, when they were last looked at; parted ones only
+  // Of nodes, when they were last looked at, up to `padded()`.
+  std::vector<FitCode> codes_;
+  std::vector<std::uint8_t> part_of_;  // parted ones only
 };
 
 class OrderIndex {
  public:
+  // The label of a node in the trees is its class; of classes from this number on, this.
+  static constexpr std::uint8_t kLaterClass = UINT8_MAX;
+
   // `key` is kCpuColumn or kMemoryColumn; the other one is the other.
   OrderIndex(Books& books, ColumnId key, Parting parting);
   ~OrderIndex();
@@ -100,6 +114,7 @@ class OrderIndex {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  static void fetch(const void* whose, std::uint32_t node);
   void insert(std::uint32_t node);
   void build();
 
@@ -123,6 +138,8 @@ class NodeIndexes {
   }
   [[nodiscard]] const FitIndex& fit(Parting parting);
   [[nodiscard]] const OrderIndex& order(ColumnId key, Parting parting);
+  // What requests ask for, before their first search.
+  [[nodiscard]] FitSteps& steps() { return steps_; }
   // The attribute's slot may come to mean another attribute.
   void forget(Tally::Slot slot);
   [[nodiscard]] std::size_t bytes() const;
@@ -130,6 +147,7 @@ class NodeIndexes {
  private:
   Books& books_;
   NodeColumns columns_;
+  FitSteps steps_;
   std::vector<std::unique_ptr<FitIndex>> fits_;
   std::vector<std::unique_ptr<OrderIndex>> orders_;
 };

@@ -13,13 +13,6 @@ std::int64_t order_of(std::int32_t key, std::uint32_t node) {
   return static_cast<std::int64_t>(key) * (std::int64_t{1} << 32) + node;
 }
 
-inline std::uint32_t at_least32(const std::int32_t* a, std::int32_t least) {
-  return lanes::at_least(a, least) | lanes::at_least(a + lanes::kWidth, least) << lanes::kWidth;
-}
-std::int32_t greatest32(const std::int32_t* a) {
-  return std::max(lanes::greatest(a), lanes::greatest(a + lanes::kWidth));
-}
-
 // Opens a gap at `at`, or closes it.
 template <typename T>
 void open(T* array, std::uint32_t at, std::uint32_t count) {
@@ -40,7 +33,13 @@ void put(OrderBlock& block, const OrderEntry& entry) {
   block.key[block.count] = entry.key;
   block.other[block.count] = entry.other;
   block.node[block.count] = static_cast<std::int32_t>(entry.node);
+  block.label[block.count] = entry.label;
   ++block.count;
+}
+
+OrderEntry entry_of(const OrderBlock& block, std::uint32_t at) {
+  return {block.key[at], block.other[at], static_cast<std::uint32_t>(block.node[at]),
+          block.label[at]};
 }
 
 void set_first(OrderGroup& group, std::uint32_t slot, std::int64_t order) {
@@ -104,13 +103,10 @@ std::uint32_t OrderPool::make_group(OrderTree* tree) {
 }
 
 void OrderPool::prefetch(std::uint32_t node) const {
-#if defined(__GNUC__)
-  const std::uint32_t at = where_[node];
+  const std::uint32_t at = node < where_.size() ? where_[node] : kNowhere;
   if (at == kNowhere) return;
   const auto* lines = reinterpret_cast<const char*>(&block(at));
-  for (std::size_t line = 0; line < sizeof(OrderBlock); line += 64)
-    __builtin_prefetch(lines + line, 1);
-#endif
+  for (std::size_t line = 0; line < sizeof(OrderBlock); line += 64) lanes::prefetch(lines + line);
 }
 
 std::size_t OrderPool::bytes() const {
@@ -126,13 +122,14 @@ OrderTree::Place OrderTree::locate(std::int64_t order) const {
   Place out{last_not_above(first_.data(), first_.size(), order), 0};
   const OrderGroup& group = pool_.group(groups_[out.group]);
   const auto key = static_cast<std::int32_t>(order >> 32);
-  const std::uint32_t used = group.count == OrderGroup::kSize ? ~0u : (1u << group.count) - 1;
-  std::uint32_t not_above = used & (key == INT32_MAX ? ~0u : ~at_least32(group.first_key, key + 1));
+  const std::uint32_t used = (1u << group.count) - 1;
+  std::uint32_t not_above =
+      used & (key == INT32_MAX ? ~0u : ~lanes::at_least(group.first_key, key + 1));
   // Many blocks may begin with the same key: then the node decides.
-  const std::uint32_t same = not_above & at_least32(group.first_key, key);
+  const std::uint32_t same = not_above & lanes::at_least(group.first_key, key);
   if (same != 0) {
     const auto node = static_cast<std::int32_t>(order & 0x7FFFFFFF);
-    not_above &= ~same | ~at_least32(group.first_node, node + 1);
+    not_above &= ~same | ~lanes::at_least(group.first_node, node + 1);
   }
   out.slot = not_above == 0 ? 0 : 31u - static_cast<std::uint32_t>(std::countl_zero(not_above));
   return out;
@@ -203,7 +200,7 @@ void OrderTree::split_block(Place at) {
   constexpr std::uint32_t kHalf = OrderBlock::kSize / 2;
   std::array<OrderEntry, OrderBlock::kSize> entries;
   for (std::uint32_t i = 0; i < OrderBlock::kSize; ++i) {
-    entries[i] = {lower.key[i], lower.other[i], static_cast<std::uint32_t>(lower.node[i])};
+    entries[i] = entry_of(lower, i);
   }
   std::nth_element(entries.begin(), entries.begin() + kHalf, entries.end(),
                    [](const OrderEntry& a, const OrderEntry& b) {
@@ -247,8 +244,8 @@ void OrderTree::split_group(std::size_t at) {
   const auto after = static_cast<std::ptrdiff_t>(at) + 1;
   first_.insert(first_.begin() + after, upper.first(0));
   groups_.insert(groups_.begin() + after, upper_at);
-  most_[at] = greatest32(lower.most);
-  most_.insert(most_.begin() + after, greatest32(upper.most));
+  most_[at] = lanes::greatest(lower.most);
+  most_.insert(most_.begin() + after, lanes::greatest(upper.most));
 }
 
 void OrderTree::remove(std::uint32_t node) {
@@ -262,6 +259,7 @@ void OrderTree::remove(std::uint32_t node) {
   block.key[at] = block.key[last];
   block.other[at] = block.other[last];
   block.node[at] = block.node[last];
+  block.label[at] = block.label[last];
   block.other[block.count] = lanes::kNothing;
   block.node[block.count] = -1;
   pool_.set_where(node, OrderPool::kNowhere);
@@ -280,7 +278,7 @@ void OrderTree::lower_most(OrderGroup& group, std::uint32_t slot, std::int32_t g
   if (most == gone) return;
   group.most[slot] = most;
   const std::size_t at = position_of(group);
-  if (gone == most_[at]) most_[at] = greatest32(group.most);
+  if (gone == most_[at]) most_[at] = lanes::greatest(group.most);
 }
 
 void OrderTree::remove_block(std::size_t group_at, OrderGroup& group, std::uint32_t slot) {
@@ -313,7 +311,7 @@ void OrderTree::merge_with_next(OrderGroup& group, std::uint32_t slot) {
   OrderBlock& next = pool_.block(static_cast<std::uint32_t>(group.block[slot + 1]));
   if (block.count + next.count > OrderBlock::kSize * 3 / 4) return;
   for (std::uint32_t i = 0; i < next.count; ++i) {
-    put(block, {next.key[i], next.other[i], static_cast<std::uint32_t>(next.node[i])});
+    put(block, entry_of(next, i));
     pool_.set_where(static_cast<std::uint32_t>(next.node[i]), block_at);
   }
   group.most[slot] = std::max(group.most[slot], group.most[slot + 1]);
@@ -335,8 +333,8 @@ OrderSearch::OrderSearch(const OrderTree& tree, Question question)
   block_ = &pool_.block(static_cast<std::uint32_t>(group.block[at.slot]));
   entries_ = OrderBlock::kAll &
              lanes::at_least(block_->key, question.least_key, block_->other, question.least_other);
-  const std::uint32_t later = at.slot + 1 == OrderGroup::kSize ? 0 : ~0u << (at.slot + 1);
-  blocks_ = at_least32(group.most, question.least_other) & later;
+  const std::uint32_t later = ~0u << (at.slot + 1);
+  blocks_ = lanes::at_least(group.most, question.least_other) & later;
   steps_ = 1;
 }
 
@@ -346,7 +344,7 @@ bool OrderSearch::next_block() {
     while (group_ < tree_.groups_.size() && tree_.most_[group_] < question_.least_other) ++group_;
     if (group_ >= tree_.groups_.size()) return false;
     ++steps_;
-    blocks_ = at_least32(pool_.group(tree_.groups_[group_]).most, question_.least_other);
+    blocks_ = lanes::at_least(pool_.group(tree_.groups_[group_]).most, question_.least_other);
   }
   const auto slot = static_cast<std::uint32_t>(std::countr_zero(blocks_));
   blocks_ &= blocks_ - 1;

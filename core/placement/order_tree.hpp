@@ -2,7 +2,7 @@
 // OrderTree: nodes in ascending order of one offer (the key), then of node order, each with its
 // other offer; finds the first with at least so much of both.
 //
-// Nodes stand in blocks of up to 14, in any order within one, blocks in groups of up to 32, groups
+// Nodes stand in blocks of up to 14, in any order within one, blocks in groups of up to 16, groups
 // in one list. Each block and group knows the most of the other offer within it, so that a search
 // goes past what cannot do. Several trees share a pool of blocks. Costs: a change moves one node,
 // about 50 ns; a search finds its place by halving and then looks at one block for each hint.
@@ -31,12 +31,13 @@ struct alignas(64) OrderBlock {
   std::uint32_t group;
   std::uint16_t slot;  // of the group
   std::uint16_t count;
-  std::uint32_t unused[4];
+  std::uint8_t label[kSize];
+  std::uint8_t unused[2];
 };
 static_assert(sizeof(OrderBlock) == 192);
 
 struct alignas(64) OrderGroup {
-  static constexpr std::uint32_t kSize = 2 * lanes::kWidth;
+  static constexpr std::uint32_t kSize = lanes::kWidth;
   // The lower bound of each block's entries, and of no entry before it: key, then node.
   std::int32_t first_key[kSize];  // INT32_MAX beyond `count`
   std::int32_t first_node[kSize];
@@ -76,7 +77,7 @@ class OrderPool {
   // The node's block, or kNowhere.
   [[nodiscard]] std::uint32_t where(std::uint32_t node) const { return where_[node]; }
   void set_where(std::uint32_t node, std::uint32_t block) { where_[node] = block; }
-  // Has the lines at hand that `remove` and `insert` will ask for.
+  // Has the lines at hand that `remove` will ask for.
   void prefetch(std::uint32_t node) const;
   // The tree the node is in. Requires: it is in one.
   [[nodiscard]] OrderTree& tree_of(std::uint32_t node) {
@@ -99,6 +100,7 @@ struct OrderEntry {
   std::int32_t key = 0;
   std::int32_t other = 0;
   std::uint32_t node = 0;
+  std::uint8_t label = 0;  // whatever the search shall know of the node at once
 };
 
 class OrderTree {
@@ -152,6 +154,7 @@ class OrderSearch {
   [[nodiscard]] std::uint32_t node() const {
     return static_cast<std::uint32_t>(block_->node[entry_]);
   }
+  [[nodiscard]] std::uint8_t label() const { return block_->label[entry_]; }
   // Blocks looked at, so far.
   [[nodiscard]] std::uint32_t steps() const { return steps_; }
 

@@ -230,8 +230,13 @@ class Parser {
                              known.subject == Subject::RegisteredAt;
       return true;
     }
-    fail(begin, name.empty() ? "expected a subject such as attribute:<name>"
-                             : "'" + std::string(name) + "' is no subject");
+    if (name.empty()) {
+      fail(begin, "expected a subject such as attribute:<name>");
+    } else {
+      std::string known = "attribute:<name>";
+      for (const SubjectName& one : kSubjects) known += ", " + std::string(one.text);
+      fail(begin, "'" + std::string(name) + "' is no subject: it is one of " + known);
+    }
     return false;
   }
 

@@ -93,8 +93,9 @@ class ScaleIn {
     const TaskRecord* task = books_.find(id);
     if (task == nullptr || task->counted == 0 || !known_.insert(id).second) return;
     const bool by_group = compiled_.counted_kind == Tally::Kind::Group;
-    if ((by_group ? task->group : task->service) != compiled_.counted) return;
-    const Holding& held = books_.holdings().at(task->holding);
+    const TaskKind& kind = books_.kind_of(*task);
+    if ((by_group ? kind.group : kind.service) != compiled_.counted) return;
+    const Holding& held = books_.holdings().at(kind.holding);
     const std::uint32_t place = place_of(Books::node_of(id));
     places_[place].candidates.push_back(static_cast<std::uint32_t>(candidates_.size()));
     candidates_.push_back(

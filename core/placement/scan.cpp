@@ -23,8 +23,9 @@ void keep_if(Bitmap& nodes, const Keep& keep) {
   }
 }
 
-// The first at or after `start`, going round.
-std::optional<std::uint32_t> first_from(const Bitmap& nodes, std::uint32_t start) {
+}  // namespace
+
+std::optional<std::uint32_t> first_from(std::span<const std::uint64_t> nodes, std::uint32_t start) {
   const std::size_t home = start / 64;
   for (std::size_t i = 0; i <= nodes.size(); ++i) {
     const std::size_t w = (home + i) % nodes.size();
@@ -37,8 +38,6 @@ std::optional<std::uint32_t> first_from(const Bitmap& nodes, std::uint32_t start
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 void Scan::strike_out(Compiled& compiled, std::size_t plan_index, const Books& books,
                       Bitmap& nodes) {
@@ -66,8 +65,8 @@ void Scan::gather(Compiled& compiled, const Books& books, const NodeColumns& col
   for (std::size_t i = 0; i < compiled.owners.size(); ++i) {
     const OwnerPlan& plan = compiled.owners[i];
     // Nodes that take no tasks offer less than any floor.
-    floors_ = {{columns.cpu(), compiled.floors[i].cpu},
-               {columns.memory(), compiled.floors[i].memory}};
+    floors_ = {{columns.cpu(), compiled.floors(i).cpu},
+               {columns.memory(), compiled.floors(i).memory}};
     for (const OwnerPlan::LeastOffer& floor : plan.floors) {
       floors_.push_back({books.offers(floor.column), floor.least});
     }
@@ -78,7 +77,8 @@ void Scan::gather(Compiled& compiled, const Books& books, const NodeColumns& col
       if (verdict == Verdicts::kUnknown) verdict = find_verdict(compiled, books, number);
       by_class_[number] = verdict == verdict_for(i) ? 1 : 0;
     }
-    floors_.push_back({columns.node_class(), 1, by_class_.data()});
+    floors_.push_back(
+        {columns.node_class(), 1, by_class_.data(), static_cast<std::uint32_t>(by_class_.size())});
     part_.assign(candidates_.size(), 0);
     kernels_.filter(all(columns), floors_, part_.data());
     strike_out(compiled, i, books, part_);
@@ -133,7 +133,7 @@ std::optional<std::uint32_t> Scan::decide(Compiled& compiled, const Books& books
   };
   const auto& strategies = compiled.strategies;
   if (question.passes_all) {
-    const PlanFloors& plan = compiled.floors.front();
+    const PlanFloors& plan = compiled.first_plan;
     const std::array<Floor, 2> floors = {
         {{columns.cpu(), plan.cpu}, {columns.memory(), plan.memory}}};
     if (strategies.size() == 1 && strategies.front().kind != Strategy::Kind::Random)

@@ -28,6 +28,14 @@ class Scan {
   // Requires: refresh_verdicts, and a node.
   [[nodiscard]] std::optional<std::uint32_t> decide(Compiled& compiled, const Books& books,
                                                     const NodeColumns& columns, Question question);
+  // The same for routes that are `one_pass`, at about the price of looking at two columns. Not
+  // made: it takes more than that. Requires: as decide.
+  struct Decision {
+    bool is_made = false;
+    std::optional<std::uint32_t> node{};
+  };
+  [[nodiscard]] Decision decide_in_one_pass(Compiled& compiled, const Books& books,
+                                            const NodeColumns& columns, Question question);
   // The nodes that the first `count` strategies leave, ascending. Requires: as decide; none of them
   // is Random or scored.
   [[nodiscard]] std::vector<std::uint32_t> leave(Compiled& compiled, std::size_t count,
@@ -37,6 +45,9 @@ class Scan {
   using Bitmap = std::vector<std::uint64_t>;
 
   void gather(Compiled& compiled, const Books& books, const NodeColumns& columns);
+  [[nodiscard]] Decision decide_among(const Compiled& compiled, const Books& books,
+                                      const NodeColumns& columns, std::span<const Floor> floors,
+                                      std::uint64_t dice);
   // All nodes, as a bitmap.
   [[nodiscard]] const Bitmap& all(const NodeColumns& columns);
   void strike_out(Compiled& compiled, std::size_t plan, const Books& books, Bitmap& nodes);
@@ -53,6 +64,9 @@ class Scan {
   std::vector<std::int32_t> by_node_;
 };
 
+// The first node of a bitmap at or after `start`, going round. Requires: start is below its end.
+[[nodiscard]] std::optional<std::uint32_t> first_from(std::span<const std::uint64_t> nodes,
+                                                      std::uint32_t start);
 // Keeps of few nodes those that one strategy, which is not scored, leaves. Requires: nodes
 // ascending, not empty.
 void narrow_by(std::vector<std::uint32_t>& nodes, const Compiled& compiled, std::size_t strategy,

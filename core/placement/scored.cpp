@@ -60,7 +60,7 @@ ScoreTable::ScoreOf Scored::score_of(Compiled& compiled, std::size_t strategy) c
     const std::uint8_t verdict = verdict_of(compiled, books_, node);
     if (verdict < Verdicts::kFirstPlan) return ScoreTable::kNever;
     const std::size_t plan = verdict - Verdicts::kFirstPlan;
-    const PlanFloors& floors = compiled.floors[plan];
+    const PlanFloors& floors = compiled.floors(plan);
     const bool passes = cpu >= floors.cpu && books_.memory_offer(node) >= floors.memory &&
                         (floors.is_all || passes_the_rest(compiled, plan, books_, node));
     return passes ? scorer_.score(compiled, strategy, plan, node) : ScoreTable::kNever;

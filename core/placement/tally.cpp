@@ -15,12 +15,15 @@ Tally::Set Tally::acquire(Kind kind, std::string_view name) {
   if (free_.empty()) {
     set = end();
     sets_.emplace_back();
+    names_.emplace_back();
+    many_.emplace_back();
   } else {
     set = free_.back();
     free_.pop_back();
   }
-  sets_[set] = Entry{.references = 1, .kind = kind, .name = std::string(name)};
-  sets_[set].by_value.resize(width());
+  sets_[set].references = 1;
+  names_[set] = {kind, std::string(name)};
+  if (width_ > kFewValues) many_[set].resize(width_);
   by_name_[static_cast<std::size_t>(kind)].emplace(std::string(name), set);
   return set;
 }
@@ -28,9 +31,11 @@ Tally::Set Tally::acquire(Kind kind, std::string_view name) {
 void Tally::release(Set set) {
   Entry& entry = sets_[set];
   if (--entry.references > 0) return;
-  by_name_[static_cast<std::size_t>(entry.kind)].erase(entry.name);
+  by_name_[static_cast<std::size_t>(names_[set].kind)].erase(names_[set].name);
   drop_counts(set);
   entry = Entry{};
+  names_[set] = Name{};
+  many_[set] = {};
   free_.push_back(set);
 }
 
@@ -68,35 +73,37 @@ void Tally::untrack(Slot slot) {
   Attribute& attribute = attributes_[slot];
   if (--attribute.users > 0) return;
   attribute.values.reset();
-  for (Entry& entry : sets_) {
-    if (entry.references == 0) continue;
-    std::fill_n(entry.by_value.begin() + attribute.begin, attribute.room, 0);
+  for (Set set = 0; set < end(); ++set) {
+    if (sets_[set].references > 0) std::fill_n(by_value(set) + attribute.begin, attribute.room, 0);
   }
 }
 
 // Lays all sets out anew where the attribute has more values than fit.
 void Tally::make_room(Slot slot) {
-  if (attributes_[slot].values->end() <= attributes_[slot].room) return;
-  const std::uint32_t room = attributes_[slot].values->end() * 2 + 2;
-  const std::uint32_t more = room - attributes_[slot].room;
-  if (attributes_[slot].room == 0) attributes_[slot].begin = width();
-  const std::uint32_t end = attributes_[slot].begin + attributes_[slot].room;
+  Attribute& grown = attributes_[slot];
+  if (grown.values->end() <= grown.room) return;
+  const std::uint32_t room = grown.values->end() * 2 + 2;
+  const std::uint32_t more = room - grown.room;
+  if (grown.room == 0) grown.begin = width_;
+  const std::uint32_t end = grown.begin + grown.room;
   for (Attribute& attribute : attributes_) {
     if (attribute.room > 0 && attribute.begin >= end) attribute.begin += more;
   }
-  attributes_[slot].room = room;
-  for (Entry& entry : sets_) {
-    if (entry.references > 0)
-      entry.by_value.insert(entry.by_value.begin() + static_cast<std::ptrdiff_t>(end), more, 0);
+  grown.room = room;
+  const std::uint32_t before = width_;
+  width_ += more;
+  std::vector<std::int32_t> tasks;
+  for (Set set = 0; set < this->end(); ++set) {
+    if (sets_[set].references == 0) continue;
+    const std::int32_t* old = before <= kFewValues ? sets_[set].few.data() : many_[set].data();
+    tasks.assign(old, old + before);
+    tasks.insert(tasks.begin() + static_cast<std::ptrdiff_t>(end), more, 0);
+    if (width_ > kFewValues) {
+      many_[set] = tasks;
+    } else {
+      std::copy(tasks.begin(), tasks.end(), sets_[set].few.begin());
+    }
   }
-}
-
-std::uint32_t Tally::width() const {
-  std::uint32_t out = 0;
-  for (const Attribute& attribute : attributes_) {
-    out = std::max(out, attribute.begin + attribute.room);
-  }
-  return out;
 }
 
 void Tally::class_came(std::uint32_t number, const NodeClass& what) {
@@ -111,30 +118,6 @@ void Tally::class_goes(std::uint32_t number) {
   for (Attribute& attribute : attributes_) {
     if (attribute.values != nullptr) attribute.values->remove(number);
   }
-}
-
-// ---- Tasks
-
-void Tally::add_value(Set set, Slot slot, std::uint32_t node_class, std::int32_t more) {
-  const Attribute& attribute = attributes_[slot];
-  sets_[set].by_value[attribute.begin + attribute.values->of_class(node_class)] += more;
-}
-
-void Tally::count(Set set, std::uint32_t node, std::uint32_t node_class, std::int32_t more) {
-  Entry& entry = sets_[set];
-  entry.tasks += static_cast<std::uint32_t>(more);
-  for (Slot slot = 0; slot < attributes_.size(); ++slot) {
-    if (attributes_[slot].values != nullptr) add_value(set, slot, node_class, more);
-  }
-  if (entry.counts != nullptr) entry.counts->add(node, more);
-}
-
-void Tally::add(Set set, std::uint32_t node, std::uint32_t node_class) {
-  count(set, node, node_class, 1);
-}
-
-void Tally::remove(Set set, std::uint32_t node, std::uint32_t node_class) {
-  count(set, node, node_class, -1);
 }
 
 // ---- Counts for each node
@@ -161,10 +144,11 @@ std::size_t Tally::counts_bytes() const {
 }
 
 std::size_t Tally::bytes() const {
-  std::size_t out = sets_.capacity() * sizeof(Entry);
-  for (const Entry& entry : sets_) {
-    out += 2 * entry.name.size() + sizeof(std::string) + 4 * sizeof(void*);
-    out += entry.by_value.capacity() * sizeof(std::int32_t);
+  std::size_t out = sets_.capacity() * sizeof(Entry) + names_.capacity() * sizeof(Name) +
+                    many_.capacity() * sizeof(many_[0]);
+  for (Set set = 0; set < end(); ++set) {
+    out += 2 * names_[set].name.size() + sizeof(std::string) + 4 * sizeof(void*);
+    out += many_[set].capacity() * sizeof(std::int32_t);
   }
   for (const Attribute& attribute : attributes_) {
     if (attribute.values != nullptr) out += attribute.values->bytes();

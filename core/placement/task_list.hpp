@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TaskList: the tasks of one node, sixteen bytes each, in one piece of memory.
+// TaskList: the tasks of one node, eight bytes each, in one piece of memory.
 //
 // Order means nothing. A task is known by a serial number that its node never gives again (until
 // 2^32 tasks have come and gone). Threads: one at a time.
@@ -13,15 +13,11 @@
 namespace berth::placement {
 
 struct TaskRecord {
-  static constexpr std::uint32_t kNoSet = UINT32_MAX;
-
   std::uint32_t serial = 0;
-  std::uint32_t group = 0;         // Tally::Set
-  std::uint32_t service = kNoSet;  // Tally::Set
-  std::uint32_t holding : 31 = 0;
+  std::uint32_t kind : 31 = 0;    // of TaskKinds
   std::uint32_t counted : 1 = 1;  // not retired
 };
-static_assert(sizeof(TaskRecord) == 16);
+static_assert(sizeof(TaskRecord) == 8);
 
 class TaskList {
  public:

@@ -119,7 +119,8 @@ std::vector<std::weak_ptr<Peer>> Broker::routes_for(const std::string& host) con
 // What a question asks, and of whom.
 Result<void> Broker::read(Question& question, const PluginName& asker, v1::Ask& ask) const {
   const auto unreadable = fail(Errc::Invalid, "the question's request cannot be read");
-  const auto of_registry = [&](auto request, std::string& bytes, v1::Method method) -> Result<void> {
+  const auto of_registry = [&](auto request, std::string& bytes,
+                               v1::Method method) -> Result<void> {
     question.request = std::move(bytes);
     if (!request.ParseFromString(question.request)) return unreadable;
     question.method = method;
@@ -133,6 +134,13 @@ Result<void> Broker::read(Question& question, const PluginName& asker, v1::Ask& 
                        v1::METHOD_REGISTRY_MIRRORS);
   }
   if (ask.has_authorize()) {
+    v1::AuthorizeRequest request;
+    if (!request.ParseFromString(ask.authorize().request())) return unreadable;
+    if (!request.execution_role_arn().empty() || !request.credentials().empty()) {
+      auto may = options_.may_pull ? options_.may_pull(asker, request)
+                                   : Result<void>(fail(Errc::Denied, "tasks have no roles here"));
+      if (!may) return may;
+    }
     return of_registry(v1::AuthorizeRequest(), *ask.mutable_authorize()->mutable_request(),
                        v1::METHOD_REGISTRY_AUTHORIZE);
   }
@@ -150,7 +158,8 @@ Result<void> Broker::read(Question& question, const PluginName& asker, v1::Ask& 
   }
   if (ask.has_assume_role()) {
     // Registry plugins are part of the control plane; what runs tasks must name a task.
-    if (!routes_.contains(asker)) return fail(Errc::Denied, "only registry plugins may name a role");
+    if (!routes_.contains(asker))
+      return fail(Errc::Denied, "only registry plugins may name a role");
     v1::AssumeRoleRequest role;
     if (!role.ParseFromString(ask.assume_role().request())) return unreadable;
     return read_role(question, role);

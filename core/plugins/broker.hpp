@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Carries plugins' questions to the plugins that can answer them, and the answers back: about images
-// to the registry plugin that serves the image's host, about roles to those of berth.credentials/1.
+// Carries plugins' questions to the plugins that can answer them, and the answers back: about
+// images to the registry plugin that serves the image's host, about roles to those of
+// berth.credentials/1.
 //
-// Of registry plugins the most specific matching pattern (most characters that are not '*') is asked first, then by
-// plugin name; the next one where a plugin answers NotFound or Unimplemented. Bytes of requests and
-// answers are passed on unread, but for the registry's name. A launch type plugin never names a role:
-// it names a task, and the core says which role that has. Threads: loop.
+// Of registry plugins the most specific matching pattern (most characters that are not '*') is
+// asked first, then by plugin name; the next one where a plugin answers NotFound or Unimplemented.
+// Bytes of requests and answers are passed on unread, but for the registry's name. A launch type
+// plugin never names a role: it names a task, and the core says which role that has. Threads: loop.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,7 @@
 
 #include "berth/v1/credentials.pb.h"
 #include "berth/v1/plugin.pb.h"
+#include "berth/v1/registry.pb.h"
 #include "core/plugins/peer.hpp"
 
 namespace berth::plugins {
@@ -28,10 +30,15 @@ class Broker {
   // The ARN of a task's role. Errors: NotFound where the asker runs no such task on that node.
   using RoleOf = std::function<Result<std::string>(const PluginName& asker,
                                                    const v1::TaskCredentialsRequest& request)>;
+  // Whether the asker's node may pull as a task's execution role, or with a container's
+  // credentials. Errors: Denied where no task there has them.
+  using MayPull =
+      std::function<Result<void>(const PluginName& asker, const v1::AuthorizeRequest& request)>;
   struct Options {
     milliseconds timeout = std::chrono::seconds(30);  // for each plugin asked
     std::size_t open_asks = 1024;  // of one asking plugin; more are answered Unavailable
     RoleOf role_of{};              // none: tasks have no roles
+    MayPull may_pull{};            // none: nobody may
   };
   Broker();
   explicit Broker(Options options);
@@ -56,7 +63,8 @@ class Broker {
 
   [[nodiscard]] std::vector<std::weak_ptr<Peer>> routes_for(const std::string& host) const;
   [[nodiscard]] Result<void> read(Question& question, const PluginName& asker, v1::Ask& ask) const;
-  [[nodiscard]] Result<void> read_role(Question& question, const v1::AssumeRoleRequest& request) const;
+  [[nodiscard]] Result<void> read_role(Question& question,
+                                       const v1::AssumeRoleRequest& request) const;
   void next(const QuestionPtr& question);
   void answer(const Question& question, std::int32_t status, std::string response);
 

@@ -470,29 +470,40 @@ void HostSide::resync_if_due(Instant now) {
     last_resync_ = now;
   }
   snapshot_.clear();
-  call(v1::METHOD_LAUNCH_LIST_OWNED, v1::ListOwnedRequest().SerializeAsString(),
+  ask_owned({});
+}
+
+void HostSide::ask_owned(const std::string& after) {
+  v1::ListOwnedRequest request;
+  request.set_after(after);
+  call(v1::METHOD_LAUNCH_LIST_OWNED, request.SerializeAsString(),
        {.timeout = std::chrono::seconds(30)},
-       [weak = weak_from_this()](const Result<std::string>& owned) {
-         if (const auto self = weak.lock()) self->on_owned(owned);
+       [weak = weak_from_this(), after](const Result<std::string>& owned) {
+         if (const auto self = weak.lock()) self->on_owned(owned, after);
        });
 }
 
-void HostSide::on_owned(const Result<std::string>& answer) {
+void HostSide::on_owned(const Result<std::string>& answer, const std::string& after) {
+  v1::ListOwnedResponse owned;
+  std::string last;
+  bool readable = answer && owned.ParseFromString(*answer);
+  if (readable && owned.more()) {
+    if (!owned.tasks().empty()) last = owned.tasks().rbegin()->task_id();
+    readable = last > after;
+  }
   {
     const std::lock_guard lock(mutex_);
-    resyncing_ = false;
+    resyncing_ = readable && owned.more() && !ending_;
     if (ending_) return;
     // A plugin without tasks has nothing to mend.
     if (!answer && is_retryable(answer.error().code)) missed_ = true;
   }
   if (!answer) return;
-  v1::ListOwnedResponse owned;
-  if (!owned.ParseFromString(*answer)) {
-    return fault(&Faults::unreadable, "an answer to list-owned that cannot be read");
-  }
+  if (!readable) return fault(&Faults::unreadable, "an answer to list-owned that cannot be read");
   for (const v1::TaskReport& report : owned.tasks()) {
     if (options_.on_event) options_.on_event(v1::EVENT_LAUNCH_TASK, report.SerializeAsString());
   }
+  if (owned.more()) ask_owned(last);
 }
 
 }  // namespace berth::plugins

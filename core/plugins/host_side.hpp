@@ -74,7 +74,8 @@ class HostSide : public std::enable_shared_from_this<HostSide> {
   void deliver(Event event);
   void deliver_inventory(std::string payload);
   void resync_if_due(Instant now);
-  void on_owned(const Result<std::string>& answer);
+  void ask_owned(const std::string& after);
+  void on_owned(const Result<std::string>& answer, const std::string& after);
   void answer(Peer::Done done, Result<std::string> result);
   void answer_in_order(Peer::Done done, Result<std::string> result);
   [[nodiscard]] Error error_of(berth_status status, std::string_view payload) const;

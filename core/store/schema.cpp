@@ -208,6 +208,9 @@ Result<void> check_header(const fs::path& file) {
                                  << 8 |
                              static_cast<unsigned char>(header[17]);
   std::error_code error;
+  // A checkpoint that was cut short leaves a file that its log makes whole again, page by page.
+  if (const auto log = fs::file_size(fs::path(file) += "-wal", error); !error && log > 0) return {};
+  error.clear();
   const auto size = fs::file_size(file, error);
   const std::uint64_t page_size = page == 1 ? 65536 : page;
   if (error || page_size < 512 || size % page_size != 0 ||

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "berth/owned_page.hpp"
 #include "berth/plugin.hpp"
 #include "plugins/ec2/plan.hpp"
 #include "sdk/fleet/durable_file.hpp"
@@ -40,6 +41,13 @@ std::uint16_t port_of_last_time(const std::string& file) {
   unsigned port = 0;
   if (text) std::from_chars(text->data(), text->data() + text->size(), port);
   return port <= 65535 ? static_cast<std::uint16_t>(port) : 0;
+}
+
+fleet::InterfaceGrant grant_of(const std::string& task_id, const std::string& node_id, const v1::TaskInterface& given) {
+  fleet::InterfaceGrant grant{task_id, node_id, {}};
+  grant.interface.set_address(given.address());
+  for (const auto& group : given.groups()) grant.interface.add_groups(group.id());
+  return grant;
 }
 
 }  // namespace
@@ -158,7 +166,14 @@ void Ec2::answer(fleet::AskHandle to, const v1::Ask& question) {
     door->server->answer(to, response.error().status, failure_bytes(response.error()));
   };
   if (question.has_mirrors()) return host().mirrors_bytes(question.mirrors().request(), pass_on);
-  if (question.has_authorize()) return host().authorize_bytes(question.authorize().request(), pass_on);
+  if (question.has_authorize()) {
+    v1::AuthorizeRequest request;
+    if (!request.ParseFromString(question.authorize().request())) {
+      return pass_on(sdk::fail(BERTH_INVALID, "the question cannot be read"));
+    }
+    request.set_node_id(to.node_id);  // whatever it says
+    return host().authorize_bytes(request.SerializeAsString(), pass_on);
+  }
   if (question.has_task_credentials()) {
     v1::TaskCredentialsRequest request;
     if (!request.ParseFromString(question.task_credentials().request())) {
@@ -190,6 +205,9 @@ void Ec2::route(const std::string& node_id, v1::Method method, const std::string
 
 void Ec2::start(v1::StartTaskRequest request, sdk::Completion<v1::Empty> done) {
   learn(request.task_id(), request.node_id());
+  if (request.has_task_interface()) {
+    grant({grant_of(request.task_id(), request.node_id(), request.task_interface())});
+  }
   route(request.node_id(), v1::METHOD_LAUNCH_START, request.SerializeAsString(), done);
 }
 
@@ -198,47 +216,21 @@ void Ec2::stop(v1::StopTaskRequest request, sdk::Completion<v1::Empty> done) {
 }
 
 void Ec2::list(const std::vector<std::string>& node_ids, std::chrono::milliseconds timeout,
-               std::function<void(Lists)> done) {
-  struct Gathering {
-    std::mutex mutex;
-    std::size_t open = 0;
-    Lists lists;
-    std::function<void(Lists)> done;
-  };
-  auto gathering = std::make_shared<Gathering>();
-  gathering->done = std::move(done);
-  gathering->open = node_ids.size();
-  fleet::Server* const fleet = server();
-  if (node_ids.empty() || !fleet) {
-    for (const auto& id : node_ids) gathering->lists[id];
-    return gathering->done(std::move(gathering->lists));
-  }
+               std::function<void(TaskLists)> done) {
   const auto patience = timeout.count() > 0 ? std::min(timeout * 4 / 5, kListTimeout) : kListTimeout;
-  for (const auto& id : node_ids) {
-    fleet->call(id, v1::METHOD_LAUNCH_LIST_OWNED, {}, {.timeout = patience},
-                [gathering, id](berth_status status, const std::string& payload) {
-                  std::unique_lock lock(gathering->mutex);
-                  ListedNode& node = gathering->lists[id];
-                  v1::ListOwnedResponse response;
-                  node.reachable = status == BERTH_OK && response.ParseFromString(payload);
-                  for (auto& report : *response.mutable_tasks()) {
-                    if (!node.reachable) break;
-                    report.set_node_id(id);  // whatever it says
-                    node.tasks.push_back(std::move(report));
-                  }
-                  if (--gathering->open > 0) return;
-                  lock.unlock();
-                  gathering->done(std::move(gathering->lists));
-                });
-  }
+  if (fleet::Server* const fleet = server()) return list_tasks(*fleet, node_ids, patience, std::move(done));
+  TaskLists lists;
+  for (const auto& id : node_ids) lists[id];
+  done(std::move(lists));
 }
 
-void Ec2::list_owned(v1::ListOwnedRequest, sdk::Completion<v1::ListOwnedResponse> done) {
+void Ec2::list_owned(v1::ListOwnedRequest request, sdk::Completion<v1::ListOwnedResponse> done) {
   std::vector<std::string> ids;
   if (fleet::Server* fleet = server()) {
+    fleet->grants_are_known();  // the core asks for recovery before it asks for this
     for (const auto& node : fleet->nodes()) ids.push_back(node.id());
   }
-  list(ids, done.timeout(), [this, done](const Lists& lists) {
+  list(ids, done.timeout(), [this, done, after = request.after()](const TaskLists& lists) {
     v1::ListOwnedResponse response;
     for (const auto& [id, node] : lists) {
       if (!node.reachable) response.add_unreachable_nodes(id);
@@ -247,28 +239,33 @@ void Ec2::list_owned(v1::ListOwnedRequest, sdk::Completion<v1::ListOwnedResponse
         *response.add_tasks() = report;
       }
     }
-    done.ok(response);
+    done.ok(sdk::owned_page(std::move(response), after));
   });
 }
 
 void Ec2::recover(v1::RecoverRequest request, sdk::Completion<v1::RecoverResponse> done) {
   std::set<std::string> ids;
+  std::vector<fleet::InterfaceGrant> grants;
   for (const auto& task : request.tasks()) {
     ids.insert(task.node_id());
     learn(task.task_id(), task.node_id());
+    if (task.has_task_interface()) grants.push_back(grant_of(task.task_id(), task.node_id(), task.task_interface()));
   }
-  list({ids.begin(), ids.end()}, done.timeout(), [request = std::move(request), done](const Lists& lists) {
+  grant(std::move(grants));
+  list({ids.begin(), ids.end()}, done.timeout(), [request = std::move(request), done](const TaskLists& lists) {
+    std::map<std::pair<std::string, std::string>, const v1::TaskReport*> known;
+    for (const auto& [id, node] : lists) {
+      for (const auto& report : node.tasks) known[{id, report.task_id()}] = &report;
+    }
     v1::RecoverResponse response;
     for (const auto& task : request.tasks()) {
-      const ListedNode& node = lists.at(task.node_id());
-      const auto report = std::find_if(node.tasks.begin(), node.tasks.end(),
-                                       [&](const v1::TaskReport& r) { return r.task_id() == task.task_id(); });
-      if (!node.reachable) {
+      const auto report = known.find({task.node_id(), task.task_id()});
+      if (!lists.at(task.node_id()).reachable) {
         response.add_unreachable(task.task_id());
-      } else if (report == node.tasks.end()) {
+      } else if (report == known.end()) {
         response.add_unknown(task.task_id());
       } else {
-        *response.add_known() = *report;
+        *response.add_known() = *report->second;
       }
     }
     done.ok(response);
@@ -284,6 +281,10 @@ void Ec2::forget(v1::ForgetTasksRequest request, sdk::Completion<v1::Empty> done
   {
     const std::lock_guard lock(mutex_);
     for (const auto& id : request.task_ids()) {
+      if (const auto address = address_of_task_.find(id); address != address_of_task_.end()) {
+        fleet->revoke_interface(address->second, id);
+        address_of_task_.erase(address);
+      }
       const auto at = node_of_task_.find(id);
       if (at == node_of_task_.end()) {
         homeless.push_back(id);
@@ -348,14 +349,33 @@ void Ec2::logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::
   route_stream(v1::METHOD_LAUNCH_LOGS, request, stream, done);
 }
 
-void Ec2::stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) {
+// One question to one agent, whose answer is the caller's.
+template <typename Request, typename Response>
+void Ec2::route(v1::Method method, const Request& request, const sdk::Completion<Response>& done) {
   fleet::Server* const fleet = server();
   if (!fleet) return done.fail(sdk::fail(BERTH_UNAVAILABLE, "the launch type EC2 is not ready yet"));
-  fleet->call(request.node_id(), v1::METHOD_LAUNCH_STATS, request.SerializeAsString(), {.timeout = done.timeout()},
+  fleet->call(request.node_id(), method, request.SerializeAsString(), {.timeout = done.timeout()},
               [done](berth_status status, const std::string& payload) {
                 if (status == BERTH_OK) return done.ok_bytes(payload);
                 done.fail(error_of(status, payload));
               });
+}
+
+void Ec2::stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) {
+  route(v1::METHOD_LAUNCH_STATS, request, done);
+}
+
+void Ec2::list_images(v1::ListImagesRequest request, sdk::Completion<v1::ListImagesResponse> done) {
+  route(v1::METHOD_LAUNCH_LIST_IMAGES, request, done);
+}
+
+void Ec2::pull_image(v1::PullImageRequest request, sdk::Completion<v1::PullImageResponse> done) {
+  route(v1::METHOD_LAUNCH_PULL_IMAGE, request, done);
+}
+
+void Ec2::prune_images(v1::PruneImagesRequest request,
+                       sdk::Completion<v1::PruneImagesResponse> done) {
+  route(v1::METHOD_LAUNCH_PRUNE_IMAGES, request, done);
 }
 
 // Draining is the host's affair: nothing more is placed on such a node.
@@ -367,6 +387,16 @@ void Ec2::update_node(v1::UpdateNodeRequest request, sdk::Completion<v1::Empty> 
     }
     done.ok();
   });
+}
+
+void Ec2::grant(std::vector<fleet::InterfaceGrant> grants) {
+  fleet::Server* const fleet = server();
+  if (!fleet || grants.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& grant : grants) address_of_task_[grant.task_id] = grant.interface.address();
+  }
+  fleet->grant_interfaces(std::move(grants));
 }
 
 void Ec2::learn(const std::string& task_id, const std::string& node_id) {

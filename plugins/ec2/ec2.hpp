@@ -14,6 +14,7 @@
 
 #include "berth/launch_type.hpp"
 #include "berth/worker.hpp"
+#include "plugins/ec2/task_lists.hpp"
 #include "sdk/fleet/server.hpp"
 
 namespace berth::ec2 {
@@ -35,6 +36,12 @@ class Ec2 final : public sdk::LaunchType {
   void logs(v1::LogsRequest request, sdk::Stream stream, sdk::Completion<v1::LogsResponse> done) override;
   void stats(v1::StatsRequest request, sdk::Completion<v1::StatsResponse> done) override;
   void update_node(v1::UpdateNodeRequest request, sdk::Completion<v1::Empty> done) override;
+  void list_images(v1::ListImagesRequest request,
+                   sdk::Completion<v1::ListImagesResponse> done) override;
+  void pull_image(v1::PullImageRequest request,
+                  sdk::Completion<v1::PullImageResponse> done) override;
+  void prune_images(v1::PruneImagesRequest request,
+                    sdk::Completion<v1::PruneImagesResponse> done) override;
 
  private:
   // What callbacks of the host may still use when this object is gone.
@@ -42,11 +49,6 @@ class Ec2 final : public sdk::LaunchType {
     std::mutex mutex;
     fleet::Server* server = nullptr;
   };
-  struct ListedNode {
-    std::vector<v1::TaskReport> tasks;
-    bool reachable = false;
-  };
-  using Lists = std::map<std::string, ListedNode>;  // by node id
 
   [[nodiscard]] sdk::Result<void> open();
   [[nodiscard]] fleet::ServerEvents events();
@@ -57,20 +59,25 @@ class Ec2 final : public sdk::LaunchType {
   template <typename Response>
   void route(const std::string& node_id, v1::Method method, const std::string& request,
              const sdk::Completion<Response>& done);
+  // Hands a call to its node's agent, and the agent's answer back.
+  template <typename Request, typename Response>
+  void route(v1::Method method, const Request& request, const sdk::Completion<Response>& done);
   // The same for a call that streams: chunks, input and credit of both ways go through.
   template <typename Request, typename Response>
   void route_stream(v1::Method method, const Request& request, const sdk::Stream& stream,
                     const sdk::Completion<Response>& done);
   // Asks these nodes for their tasks, and calls `done` with all answers.
   void list(const std::vector<std::string>& node_ids, std::chrono::milliseconds timeout,
-            std::function<void(Lists)> done);
+            std::function<void(TaskLists)> done);
   void learn(const std::string& task_id, const std::string& node_id);
+  void grant(std::vector<fleet::InterfaceGrant> grants);
 
   fleet::ServerConfig config_;
   bool named_ = false;  // the operator said where to listen
   const std::shared_ptr<Door> door_ = std::make_shared<Door>();
   std::mutex mutex_;
   std::map<std::string, std::string> node_of_task_;
+  std::map<std::string, std::string> address_of_task_;
   std::unique_ptr<fleet::Server> server_;
   sdk::Worker worker_;
 };

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "plugins/ec2/quantity.hpp"
 #include "plugins/ec2/refusals.hpp"
+#include "sdk/runtime/options/quantity.hpp"
 
 namespace berth::ec2 {
 namespace {
@@ -108,8 +108,8 @@ class Planner {
       cpu_sum += units;
       memory_sum += reserved > 0 ? reserved : limit;
     }
-    const auto units = cpu.empty() ? cpu_sum : read_cpu(cpu).value_or(-1);
-    const auto mib = memory.empty() ? memory_sum : read_memory_mib(memory).value_or(-1);
+    const auto units = cpu.empty() ? cpu_sum : runtime::options::read_cpu(cpu).value_or(-1);
+    const auto mib = memory.empty() ? memory_sum : runtime::options::read_memory_mib(memory).value_or(-1);
     if (units < 0 && !cpu.empty()) refuse("cpu", "'" + cpu + "' is not an amount of CPU.");
     if (mib < 0 && !memory.empty()) refuse("memory", "'" + memory + "' is not an amount of memory.");
     if (!memory.empty() && mib >= 0) check_memory_of_task(mib);

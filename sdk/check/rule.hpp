@@ -16,16 +16,22 @@ enum class Verdict { Passed, Failed, Skipped };
 struct Outcome {
   Verdict verdict = Verdict::Passed;
   std::string words;  // what is wrong, or why it was not tried
+  // Failed by completions that do not match its calls: where the rule of that fails as well, it is
+  // the same defect.
+  bool miscounted = false;
 };
 
 [[nodiscard]] inline Outcome pass() {
   return {};
 }
 [[nodiscard]] inline Outcome failed(std::string words) {
-  return {Verdict::Failed, std::move(words)};
+  return {Verdict::Failed, std::move(words), false};
+}
+[[nodiscard]] inline Outcome miscounted(std::string words) {
+  return {Verdict::Failed, std::move(words), true};
 }
 [[nodiscard]] inline Outcome skipped(std::string words) {
-  return {Verdict::Skipped, std::move(words)};
+  return {Verdict::Skipped, std::move(words), false};
 }
 
 // What a rule is tried on.

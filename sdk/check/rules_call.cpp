@@ -88,7 +88,7 @@ struct Active {
   [[nodiscard]] Outcome end() {
     instance->destroy();
     const std::string wrong = instance->count_ends();
-    return wrong.empty() ? pass() : failed(wrong);
+    return wrong.empty() ? pass() : miscounted(wrong);
   }
 
   Host host;

@@ -136,7 +136,7 @@ Outcome life_two(const Subject& subject) {
   if (!manifest) return failed("after the other's end: " + manifest.error().message);
   second.destroy();
   for (const auto* instance : {&first, &second}) {
-    if (const std::string wrong = instance->count_ends(); !wrong.empty()) return failed(wrong);
+    if (const std::string wrong = instance->count_ends(); !wrong.empty()) return miscounted(wrong);
   }
   return pass();
 }
@@ -156,7 +156,7 @@ Outcome life_destroy(const Subject& subject) {
     for (const std::uint32_t method : methods_of(*manifest)) instance.begin(method, {});
   }
   instance.destroy();
-  if (const std::string wrong = instance.count_ends(); !wrong.empty()) return failed(wrong);
+  if (const std::string wrong = instance.count_ends(); !wrong.empty()) return miscounted(wrong);
   const auto events = host.events().size();
   const bool more = host.wait(std::chrono::milliseconds(200), [&](const Host& now) {
     return now.events().size() > events || !instance.count_ends().empty();

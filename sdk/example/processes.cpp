@@ -92,8 +92,8 @@ class Processes final : public sdk::LaunchType {
     });
   }
 
-  void list_owned(v1::ListOwnedRequest, Completion<v1::ListOwnedResponse> done) override {
-    done.ok(book_.list());
+  void list_owned(v1::ListOwnedRequest request, Completion<v1::ListOwnedResponse> done) override {
+    done.ok(book_.list(request));
   }
   void recover(v1::RecoverRequest request, Completion<v1::RecoverResponse> done) override {
     done.ok(book_.recover(request));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sdk/fleet/client_impl.hpp"
+#include "sdk/fleet/frame_name.hpp"
 
 namespace berth::fleet {
 namespace {

@@ -144,8 +144,8 @@ void Client::Impl::goodbye(const v1::Goodbye& goodbye) {
 void Client::Impl::let_go() {
   log(BERTH_LOG_ERROR, "this host was removed from the fleet at " + config_.server.text() +
                            ", where it was node " + identity_.node_id() +
-                           "; to join anew, stop this agent, remove " +
-                           config_.identity_file.string() + " and start it with a join token");
+                           "; to join anew, remove " + config_.identity_file.string() +
+                           " and start the agent again with a join token");
   if (events_.removed) events_.removed(identity_.node_id());
 }
 

@@ -2,6 +2,7 @@
 #include "sdk/fleet/node_store.hpp"
 
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "sdk/fleet/durable_file.hpp"
@@ -68,7 +69,7 @@ sdk::Result<void> check_resource(const berth::v1::Resource& resource) {
 
 }  // namespace
 
-sdk::Result<NodeStore> NodeStore::open(const std::filesystem::path& directory, std::int64_t now_ms) {
+sdk::Result<NodeStore> NodeStore::open(const std::filesystem::path& directory, std::int64_t now_ms, NodeWriter::Failed failed) {
   NodeStore store;
   store.directory_ = directory;
   if (auto made = make_private_directory(directory); !made) return made.error();
@@ -94,13 +95,19 @@ sdk::Result<NodeStore> NodeStore::open(const std::filesystem::path& directory, s
   for (const auto& id : expired) {
     if (auto erased = store.erase(id); !erased) return erased.error();
   }
+  store.writer_ = std::make_unique<NodeWriter>(directory, std::move(failed));
   return store;
 }
 
 sdk::Result<void> NodeStore::put(const v1::StoredNode& node) {
-  if (auto written = write_durably(directory_ / node.id(), node.SerializeAsString(), 0600); !written) return written;
+  if (auto written = writer_->write(node.id(), node.SerializeAsString()); !written) return written;
   nodes_[node.id()] = node;
   return {};
+}
+
+void NodeStore::put_later(const v1::StoredNode& node) {
+  writer_->write_later(node.id(), node.SerializeAsString());
+  nodes_[node.id()] = node;
 }
 
 sdk::Result<void> NodeStore::remove(const std::string& id, std::int64_t now_ms) {
@@ -109,7 +116,7 @@ sdk::Result<void> NodeStore::remove(const std::string& id, std::int64_t now_ms) 
   tomb.set_id(id);
   tomb.set_removed_at_ms(now_ms);
   tomb.set_certificate_expires_ms(nodes_.at(id).certificate_expires_ms());
-  if (auto written = write_durably(directory_ / id, tomb.SerializeAsString(), 0600); !written) return written;
+  if (auto written = writer_->write(id, tomb.SerializeAsString()); !written) return written;
   nodes_.erase(id);
   removed_.insert(id);
   return {};

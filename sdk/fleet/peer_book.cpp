@@ -39,10 +39,44 @@ std::string reachable_address(const std::string& peer) {
   return is_ipv4(host) && !host.starts_with("127.") ? host : std::string();
 }
 
-void PeerBook::drop(const std::string& node, Host& host, const std::string& address) {
-  if (host.interfaces.erase(address) == 0) return;
-  owner_.erase(address);
-  changed_[node].addresses.insert(address);
+bool PeerBook::is_granted(const std::string& node, const v1::Interface& claim) const {
+  const auto at = grants_.find(claim.address());
+  if (at == grants_.end() || at->second.node_id != node) return false;
+  const auto& groups = at->second.interface.groups();
+  return std::is_permutation(groups.begin(), groups.end(), claim.groups().begin(),
+                             claim.groups().end());
+}
+
+bool PeerBook::settle(const std::string& node, const std::string& address) {
+  const auto known = hosts_.find(node);
+  if (known == hosts_.end()) return false;
+  Host& host = known->second;
+  const auto claim = host.claimed.find(address);
+  if (claim == host.claimed.end() || !is_granted(node, claim->second)) {
+    if (host.interfaces.erase(address) > 0) changed_[node].addresses.insert(address);
+    return false;
+  }
+  v1::Interface& mine = host.interfaces[address];
+  if (mine.SerializeAsString() != claim->second.SerializeAsString()) {
+    mine = claim->second;
+    changed_[node].addresses.insert(address);
+  }
+  return true;
+}
+
+void PeerBook::grant(const InterfaceGrant& grant) {
+  InterfaceGrant& mine = grants_[grant.interface.address()];
+  const std::string before = std::exchange(mine, grant).node_id;
+  if (before != grant.node_id) settle(before, grant.interface.address());
+  settle(grant.node_id, grant.interface.address());
+}
+
+void PeerBook::revoke(const std::string& address, const std::string& task_id) {
+  const auto at = grants_.find(address);
+  if (at == grants_.end() || at->second.task_id != task_id) return;
+  const std::string node = at->second.node_id;
+  grants_.erase(at);
+  settle(node, address);
 }
 
 sdk::Result<std::vector<std::string>> PeerBook::take(const std::string& node,
@@ -53,7 +87,7 @@ sdk::Result<std::vector<std::string>> PeerBook::take(const std::string& node,
   if (!good) return sdk::fail(BERTH_INVALID, "interfaces that are none");
   const auto known = hosts_.find(node);
   const std::size_t before =
-      known == hosts_.end() || news.snapshot() ? 0 : known->second.interfaces.size();
+      known == hosts_.end() || news.snapshot() ? 0 : known->second.claimed.size();
   if (before + static_cast<std::size_t>(news.added_size()) > kMostInterfaces) {
     return sdk::fail(BERTH_INVALID, "more interfaces than one host may have");
   }
@@ -63,34 +97,25 @@ sdk::Result<std::vector<std::string>> PeerBook::take(const std::string& node,
       news.host_address().empty() ? reachable_address(seen_at) : news.host_address();
   if (is_new || host.address != address) changed_[node].whole = true;
   host.address = address;
+  std::set<std::string> touched(news.removed().begin(), news.removed().end());
   if (news.snapshot()) {
-    std::set<std::string> there;
-    for (const auto& one : news.added()) there.insert(one.address());
-    std::vector<std::string> gone;
-    for (const auto& [at, one] : host.interfaces) {
-      if (!there.contains(at)) gone.push_back(at);
-    }
-    for (const std::string& at : gone) drop(node, host, at);
+    for (const auto& [at, one] : host.claimed) touched.insert(at);
+    host.claimed.clear();
   }
-  for (const std::string& at : news.removed()) drop(node, host, at);
+  for (const std::string& at : news.removed()) host.claimed.erase(at);
   std::vector<std::string> refused;
   for (const v1::Interface& one : news.added()) {
-    if (owner_.try_emplace(one.address(), node).first->second != node) {
-      refused.push_back(one.address());
-      continue;
-    }
-    v1::Interface& mine = host.interfaces[one.address()];
-    if (mine.SerializeAsString() == one.SerializeAsString()) continue;
-    mine = one;
-    changed_[node].addresses.insert(one.address());
+    host.claimed[one.address()] = one;
+    touched.erase(one.address());
+    if (!settle(node, one.address())) refused.push_back(one.address());
   }
+  for (const std::string& at : touched) settle(node, at);
   return refused;
 }
 
 void PeerBook::forget(const std::string& node) {
   const auto at = hosts_.find(node);
   if (at == hosts_.end()) return;
-  for (const auto& [address, one] : at->second.interfaces) owner_.erase(address);
   hosts_.erase(at);
   changed_[node].whole = true;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which task interfaces are behind which agent, as the agents say; and what of that has changed
-// since others were told.
+// Which task interfaces are behind which agent, as the agents say and the plugin grants; and what of
+// that has changed since others were told.
 //
-// Invariants: 1. An address is behind one agent: who claims it first keeps it until they give it up
-// or are forgotten.
-// 2. What a disconnected agent has stays: its host's tasks run on. Pure. Threads: one at a time.
+// Invariants: 1. Others hear of an interface that its agent claims, with the groups that it was
+// granted there, and of no other: an agent cannot take an address nor a group that no task of its
+// has. 2. What a disconnected agent has stays: its host's tasks run on. Pure. Threads: one at a time.
 #pragma once
 
 #include <map>
@@ -18,10 +18,22 @@
 
 namespace berth::fleet {
 
+// What a task was given by the core. An address is granted to one task at a time: the latest.
+struct InterfaceGrant {
+  std::string task_id;
+  std::string node_id;
+  v1::Interface interface;
+};
+
 class PeerBook {
  public:
+  void grant(const InterfaceGrant& grant);
+  // Of no effect where the address has been granted to another task meanwhile.
+  void revoke(const std::string& address, const std::string& task_id);
+
   // News of one agent, whose connection comes from `seen_at` ("ADDRESS:PORT"). Gives the addresses
-  // that another has. Errors: INVALID for what is no address, or too much; then nothing is taken.
+  // that are not granted to it so; they count once they are.
+  // Errors: INVALID for what is no address, or too much; then nothing is taken.
   sdk::Result<std::vector<std::string>> take(const std::string& node, const v1::Interfaces& news,
                                              const std::string& seen_at);
   void forget(const std::string& node);
@@ -36,16 +48,19 @@ class PeerBook {
  private:
   struct Host {
     std::string address;
-    std::map<std::string, v1::Interface> interfaces;
+    std::map<std::string, v1::Interface> claimed;
+    std::map<std::string, v1::Interface> interfaces;  // of these, what is granted
   };
   struct Changed {
     bool whole = false;
     std::set<std::string> addresses;
   };
-  void drop(const std::string& node, Host& host, const std::string& address);
+  [[nodiscard]] bool is_granted(const std::string& node, const v1::Interface& claim) const;
+  // Whether the claim counts now. False: not, or there is none.
+  bool settle(const std::string& node, const std::string& address);
 
   std::map<std::string, Host> hosts_;
-  std::map<std::string, std::string> owner_;  // address to node
+  std::map<std::string, InterfaceGrant> grants_;  // by address
   std::map<std::string, Changed> changed_;
 };
 

@@ -5,12 +5,14 @@
 #include <utility>
 
 #include "sdk/fleet/durable_file.hpp"
+#include "sdk/fleet/frame_name.hpp"
 #include "sdk/fleet/server_impl.hpp"
 
 namespace berth::fleet {
 namespace {
 
 constexpr int kStrangerLinesAMinute = 60;
+constexpr std::chrono::milliseconds kBetweenRegistrations{1'000};
 
 // "192.0.2.7:3456", "fe80::1:3456" without the port.
 std::string host_of(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
@@ -30,6 +32,7 @@ Server::Impl::~Impl() {
     for (auto& [serial, session] : sessions_) {
       session.timer.reset();
       session.probe.reset();
+      session.registration_timer.reset();
       v1::Frame bye;
       bye.mutable_goodbye()->set_code(v1::Goodbye::CODE_LEAVING);
       session.connection->send(bye);
@@ -52,7 +55,11 @@ sdk::Result<void> Server::Impl::open() {
   if (!authority) return authority.error();
   authority_.emplace(std::move(*authority));
   if (auto read = read_token(); !read) return read;
-  auto store = NodeStore::open(config_.data_dir / "nodes", config_.now_ms());
+  auto store = NodeStore::open(config_.data_dir / "nodes", config_.now_ms(), [this](const std::string& id, const sdk::Error& error) {
+    loop_.post([this, id, error] {
+      log(BERTH_LOG_ERROR, "the registration of node " + id + " cannot be stored yet: " + error.message);
+    });
+  });
   if (!store) return store.error();
   store_ = std::move(*store);
   auto listener = Listener::open(loop_,
@@ -166,7 +173,9 @@ void Server::Impl::frame(Session& session, v1::Frame&& frame) {
       return interfaces(session, frame.interfaces());
     case v1::Frame::kRegistration: return registration(session, frame.registration());
     case v1::Frame::kRenewal: return renewal(session, frame.renewal());
-    case v1::Frame::kGoodbye: return session.connection->close("the agent leaves: " + frame.goodbye().message());
+    case v1::Frame::kGoodbye: return session.connection->close(
+          "the agent leaves" +
+          (frame.goodbye().message().empty() ? "" : ": " + frame.goodbye().message()));
     case v1::Frame::BODY_NOT_SET: return;  // of a newer agent
     default: return refuse(session, v1::Goodbye::CODE_BROKEN, "a " + frame_name(frame) + " frame is not an agent's to send now");
   }
@@ -227,9 +236,13 @@ sdk::Result<void> Server::Impl::remember(const std::string& id, const v1::Regist
   clean.mutable_node()->clear_address();
   if (clean.node().cluster().empty()) clean.mutable_node()->set_cluster(config_.cluster);
   if (stored.registered_at_ms() != 0 && stored.registration().SerializeAsString() == clean.SerializeAsString()) return {};
-  if (stored.registered_at_ms() == 0) stored.set_registered_at_ms(config_.now_ms());
+  const bool first = stored.registered_at_ms() == 0;
+  if (first) stored.set_registered_at_ms(config_.now_ms());
   *stored.mutable_registration() = std::move(clean);
-  return store_.put(stored);
+  if (first) return store_.put(stored);
+  // A whole fleet that was upgraded says something new at once, and no heartbeat may wait for that many disk writes.
+  store_.put_later(stored);
+  return {};
 }
 
 void Server::Impl::heartbeat(Session& session) {
@@ -278,6 +291,20 @@ void Server::Impl::registration(Session& session, const v1::Registration& regist
   if (auto checked = check_registration(registration); !checked) {
     return refuse(session, v1::Goodbye::CODE_INVALID_REGISTRATION, checked.error().message);
   }
+  // One that says something else all the time must not keep everyone busy: the newest counts, each second.
+  session.next_registration = registration;
+  if (!session.registered_lately) take_registration(session);
+}
+
+void Server::Impl::take_registration(Session& session) {
+  const v1::Registration registration = *std::exchange(session.next_registration, std::nullopt);
+  session.registered_lately = true;
+  session.registration_timer = loop_.after(kBetweenRegistrations, [this, serial = session.serial] {
+    Session* s = find(serial);
+    if (s == nullptr) return;
+    s->registered_lately = false;
+    if (s->next_registration) take_registration(*s);
+  });
   if (auto stored = remember(session.node_id, registration); !stored) {
     return log(BERTH_LOG_ERROR, "the new registration of node " + session.node_id + " cannot be stored: " + stored.error().message);
   }
@@ -290,12 +317,14 @@ void Server::Impl::closed(std::uint64_t serial, const std::string& why) {
   const std::string node_id = at->second.node_id;
   const std::uint64_t challenger = at->second.challenger;
   const bool was_live = at->second.live;
+  const bool has_joined = at->second.joined;
   const std::string peer = at->second.connection->peer();
   {
     const std::lock_guard lock(mutex_);
     sessions_.erase(at);
     if (ending_ && sessions_.empty()) all_closed_.notify_all();
   }
+  if (has_joined) return;  // as it should, and logged
   if (!was_live) return log_stranger("connection from " + peer + ": " + why);
   const auto owner = live_.find(node_id);
   if (owner == live_.end() || owner->second != serial) return;  // replaced, or removed
@@ -383,6 +412,11 @@ void Server::credit(std::uint64_t call, std::uint32_t bytes) { impl_->credit(cal
 void Server::write(std::uint64_t call, berth::v1::StreamWrite input) { impl_->write(call, std::move(input)); }
 void Server::answer(AskHandle to, berth_status status, std::string response) {
   impl_->answer(to, status, std::move(response));
+}
+void Server::grant_interfaces(std::vector<InterfaceGrant> grants) { impl_->grant_interfaces(std::move(grants)); }
+void Server::grants_are_known() { impl_->grants_are_known(); }
+void Server::revoke_interface(const std::string& address, const std::string& task_id) {
+  impl_->revoke_interface(address, task_id);
 }
 sdk::Result<void> Server::remove(const std::string& node_id) { return impl_->remove(node_id); }
 

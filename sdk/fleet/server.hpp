@@ -23,6 +23,7 @@
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
 #include "berth/v1/plugin.pb.h"
+#include "sdk/fleet/peer_book.hpp"
 #include "sdk/fleet/transport.hpp"
 
 namespace berth::fleet {
@@ -108,6 +109,12 @@ class Server {
   void write(std::uint64_t call, berth::v1::StreamWrite input);
 
   void answer(AskHandle to, berth_status status, std::string response);
+
+  // Which interfaces tasks have been given (before they are started), and no longer have. Agents' claims of others are told nobody.
+  void grant_interfaces(std::vector<InterfaceGrant> grants);
+  // What was granted before this server began has been granted again. Until then agents keep what they know of each other.
+  void grants_are_known();
+  void revoke_interface(const std::string& address, const std::string& task_id);
 
   // Deregisters: revokes the node's certificates, now and for ever, and closes its connection. Errors: NOT_FOUND.
   sdk::Result<void> remove(const std::string& node_id);

@@ -63,6 +63,7 @@ void Server::Impl::join(Session& session, const v1::Join& join) {
   answer.mutable_joined()->set_node_id(stored.id());
   answer.mutable_joined()->set_certificate(issued->certificate);
   log(BERTH_LOG_INFO, "node " + stored.id() + " joined from " + session.connection->peer());
+  session.joined = true;
   session.connection->send(answer);
   session.connection->close("it has joined, and comes back with its certificate");
 }

@@ -31,6 +31,9 @@ class Server::Impl {
   std::uint16_t port() const { return listener_->port(); }
   std::string join_token() const { return token_.text(); }
   std::vector<berth::v1::Node> nodes() const;
+  void grants_are_known();
+  void grant_interfaces(std::vector<InterfaceGrant> grants);
+  void revoke_interface(const std::string& address, const std::string& task_id);
   sdk::Result<void> remove(const std::string& node_id);
 
   // server_calls.cpp
@@ -57,6 +60,7 @@ class Server::Impl {
     std::string node_id;      // once it has said a valid Hello
     std::string incarnation;
     bool live = false;        // is the node's
+    bool joined = false;      // has got its certificate, with which it comes back
     std::int64_t certificate_expires_ms = 0;  // of the newest that this connection's agent has
     std::int64_t renew_at_ms = 0;             // when it is asked to take a new one
     bool asked_to_renew = false;
@@ -68,6 +72,10 @@ class Server::Impl {
     std::uint64_t challenger = 0;  // serial of the one that waits for it
     Loop::Timer probe;
     v1::Registration waiting_registration;
+    // Of a live one: the newest that was not taken yet, since one was a moment ago.
+    std::optional<v1::Registration> next_registration;
+    bool registered_lately = false;
+    Loop::Timer registration_timer;
   };
   struct OpenCall {
     NewCall wish;
@@ -89,6 +97,7 @@ class Server::Impl {
   void report(Session& session, berth::v1::TaskReport&& report);
   void ask(Session& session, const berth::v1::Ask& question);
   void registration(Session& session, const v1::Registration& registration);
+  void take_registration(Session& session);
   void closed(std::uint64_t serial, const std::string& why);
   void refuse(Session& session, v1::Goodbye::Code code, const std::string& why);
   void log(int level, const std::string& message);
@@ -136,6 +145,7 @@ class Server::Impl {
   std::map<std::uint64_t, OpenCall> calls_;
   std::map<std::string, std::set<std::uint64_t>> calls_of_;  // node id -> its open calls
   PeerBook peers_;
+  bool grants_known_ = false;
   Loop::Timer peers_timer_;
   bool peers_due_ = false;
   std::uint64_t next_session_ = 1;

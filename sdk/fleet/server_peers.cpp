@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
 #include "sdk/fleet/server_impl.hpp"
 
 namespace berth::fleet {
@@ -11,9 +13,10 @@ constexpr std::chrono::milliseconds kGather{20};
 
 void Server::Impl::greet(Session& session) {
   v1::Frame frame;
-  *frame.mutable_peers() = peers_.all_but(session.node_id);
+  frame.mutable_peers()->set_snapshot(true);
+  if (grants_known_) *frame.mutable_peers() = peers_.all_but(session.node_id);
   for (const auto& [id, stored] : store_.nodes()) {
-    if (id != session.node_id && stored.registered_at_ms() != 0 && !peers_.knows(id))
+    if (id != session.node_id && stored.registered_at_ms() != 0 && !(grants_known_ && peers_.knows(id)))
       frame.mutable_peers()->add_silent(id);
   }
   session.connection->send(frame);
@@ -23,10 +26,35 @@ void Server::Impl::interfaces(Session& session, const v1::Interfaces& news) {
   auto taken = peers_.take(session.node_id, news, session.connection->peer());
   if (!taken) return refuse(session, v1::Goodbye::CODE_BROKEN, taken.error().message);
   for (const std::string& address : *taken) {
-    log(BERTH_LOG_WARN, "node " + session.node_id + " says that " + address +
-                            " is on its host, which another has: not taken");
+    // After a restart of this side grants may come later than claims.
+    log(BERTH_LOG_INFO, "node " + session.node_id + " says that " + address +
+                            " is on its host, which no task there is known to have: not taken yet");
   }
   tell_peers_later();
+}
+
+void Server::Impl::grant_interfaces(std::vector<InterfaceGrant> grants) {
+  loop_.post([this, grants = std::move(grants)] {
+    for (const InterfaceGrant& grant : grants) peers_.grant(grant);
+    tell_peers_later();
+  });
+}
+
+void Server::Impl::grants_are_known() {
+  loop_.post([this] {
+    if (std::exchange(grants_known_, true)) return;
+    static_cast<void>(peers_.changes());  // everybody hears of everything now
+    for (const auto& [node, serial] : live_) {
+      if (Session* const session = find(serial)) greet(*session);
+    }
+  });
+}
+
+void Server::Impl::revoke_interface(const std::string& address, const std::string& task_id) {
+  loop_.post([this, address, task_id] {
+    peers_.revoke(address, task_id);
+    tell_peers_later();
+  });
 }
 
 void Server::Impl::forget_peer(const std::string& node_id) {
@@ -35,7 +63,7 @@ void Server::Impl::forget_peer(const std::string& node_id) {
 }
 
 void Server::Impl::tell_peers_later() {
-  if (peers_due_ || ending_) return;
+  if (peers_due_ || ending_ || !grants_known_) return;
   peers_due_ = true;
   peers_timer_ = loop_.after(kGather, [this] {
     peers_due_ = false;

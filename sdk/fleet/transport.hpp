@@ -17,19 +17,10 @@
 #include "berth/fleet/v1/fleet.pb.h"
 #include "berth/result.hpp"
 #include "sdk/fleet/agent_certificate.hpp"
+#include "sdk/fleet/endpoint.hpp"
 #include "sdk/fleet/loop.hpp"
 
 namespace berth::fleet {
-
-struct Endpoint {
-  std::string host;
-  std::uint16_t port = 0;
-
-  [[nodiscard]] std::string text() const;
-
-  // "HOST:PORT", "[V6]:PORT", ":PORT" for every address. Errors: INVALID.
-  static sdk::Result<Endpoint> parse(const std::string& text);
-};
 
 inline constexpr std::size_t kFrameLimit = BERTH_PAYLOAD_MAX + 64 * 1024;
 inline constexpr std::size_t kStrangerFrameLimit = 256 * 1024;  // before the peer has said who it is
@@ -101,8 +92,5 @@ struct DialOptions {
 // Resolves, connects, shakes hands, checks the fingerprint, then calls `done` once. Dropping the returned handle gives up.
 using Dialled = std::function<void(sdk::Result<std::shared_ptr<Connection>>)>;
 [[nodiscard]] std::shared_ptr<void> dial(Loop& loop, const DialOptions& options, Dialled done);
-
-// A short name of what a frame carries: "report", "call-start".
-[[nodiscard]] std::string frame_name(const v1::Frame& frame);
 
 }  // namespace berth::fleet

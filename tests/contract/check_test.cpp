@@ -104,6 +104,15 @@ TEST(Check, SkipsTheRestWithTheReasonOnceTheLibraryDoesNotLoad) {
   EXPECT_EQ(report.findings.back().outcome.words, "load.opens failed");
 }
 
+TEST(Check, NamesOneDefectOnce) {
+  const Report report = run({.path = BERTH_BROKEN_DIR "/libcompletes_twice.so"});
+  EXPECT_EQ(report.count(Verdict::Failed), 1) << lines(report);
+  for (const Finding& finding : report.findings) {
+    if (finding.outcome.verdict != Verdict::Failed) continue;
+    EXPECT_EQ(std::string(finding.id), "call.once");
+  }
+}
+
 TEST(Check, RefusesAFileThatIsNoLibrary) {
   EXPECT_FALSE(exported_symbols("/proc/self/status"));
   EXPECT_FALSE(exported_symbols("/nonexistent"));

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pty
+import resource
 import signal
 import struct
 import subprocess
@@ -24,6 +25,10 @@ secret = "exec-secret"
 class Exec(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        # As from a login: the agent has to raise what it may open itself.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+        cls.addClassCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         cls.scene = Scene()
         cls.addClassCleanup(cls.scene.check_closed)
         cls.registry = cls.scene.registry()
@@ -31,7 +36,7 @@ class Exec(unittest.TestCase):
         cls.image = f"{cls.registry.host}/box:1"
         cls.stack = cls.scene.start(KEYS)
         cls.stack.env.update(AWS_ACCESS_KEY_ID="AKIDEXEC", AWS_SECRET_ACCESS_KEY="exec-secret")
-        box = {"image": cls.image, "memory": 64, "command": ["sleep", "1000"]}
+        box = {"image": cls.image, "memory": 64, "stopTimeout": 2, "command": ["sleep", "1000"]}
         cls.stack.register("one", [{"name": "main", "user": "app", "workingDirectory": "/tmp",
                                     "environment": [{"name": "COLOUR", "value": "green"}], **box}])
         cls.stack.register("two", [{"name": "left", **box}, {"name": "right", **box}])
@@ -94,6 +99,19 @@ class Exec(unittest.TestCase):
             done = subprocess.run(self.argv("-i", self.task, "--", "cat"), stdin=file, capture_output=True, timeout=60, env=self.stack.env)
         self.assertEqual((done.returncode, done.stdout), (0, b"from a file\n"))
         self.assertEqual(self.exec(self.task, "--", "cat", stdin=b"unasked").stdout, b"")
+
+    def test_a_command_that_ends_before_its_input_leaves_the_agent_alive(self):
+        agent = self.stack.pid("agent")
+        # More than the pipe holds, several times: some write meets a pipe that nobody reads any more.
+        for _ in range(3):
+            done = self.exec("-i", self.task, "--", "head", "-c1", stdin=b"x" * 5_000_000)
+            self.assertEqual((done.returncode, done.stdout), (0, b"x"))
+            self.assertTrue(os.path.exists(f"/proc/{agent}/fd/0"), self.stack.tail())
+
+    def test_the_agent_may_open_as_many_files_as_the_machine_lets_it(self):
+        with open(f"/proc/{self.stack.pid('agent')}/limits", encoding="ascii") as limits:
+            soft, hard = next(line.split()[3:5] for line in limits if line.startswith("Max open files"))
+        self.assertEqual(soft, hard)
 
     def test_a_reader_that_is_slow_or_gone_stops_the_command(self):
         slow = self.spawn(self.task, "--", "sh", "-c", "yes slowmark", stdout=subprocess.PIPE)

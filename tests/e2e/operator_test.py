@@ -29,6 +29,47 @@ class Operator(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout)["stopped_tasks"], 0)
         self.assertFalse(os.path.exists(self.scene.directory + "/none"))
 
+    def test_the_command_that_up_prints_works_as_it_stands(self):
+        stack = self.stack("first")
+        said = stack.up().stdout
+        command = next(line.removeprefix("try").strip() for line in said.splitlines() if line.startswith("try"))
+        env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        done = run(["sh", "-c", command], env={**env, "HOME": self.scene.directory, "AWS_EC2_METADATA_DISABLED": "true"})
+        self.assertEqual(len(json.loads(done.stdout)["containerInstanceArns"]), 1)
+        stack.down()
+        again = run([BIN + "/berth", "down", "--data-dir", stack.data, "--config", stack.config_file])
+        self.assertEqual(again.stdout, f"nothing ran in {stack.data}\n")
+
+    def test_a_mistake_in_the_agents_table_is_told_of_the_file_it_stands_in(self):
+        stack = self.stack("agent", '[agent]\nsubnett = "x"\n')
+        up = stack.up(check=False)
+        self.assertEqual(up.returncode, 1)
+        self.assertIn(f"{stack.config_file}: [agent]: unknown key 'subnett'", up.stderr)
+        self.assertFalse(os.path.exists(stack.data + "/berthd.pid"))
+        with open(stack.config_file, "w", encoding="utf-8") as out:
+            out.write("")
+
+    def test_the_api_may_be_named_by_localhost(self):
+        stack = self.stack("named", 'api = "localhost:0"\n')
+        run([BIN + "/berth", "up", "--detach", "--data-dir", stack.data, "--config", stack.config_file])
+        self.assertEqual(len(stack.aws("list-clusters")["clusterArns"]), 1)
+
+    def test_without_root_it_starts_nothing(self):
+        as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        directory = self.scene.directory + "/none"
+        up = run(as_nobody + [BIN + "/berth", "up", "-d", "--data-dir", directory], check=False)
+        self.assertEqual((up.returncode, up.stderr), (1, "berth: run it as root: the agent makes namespaces, mounts and networks\n"))
+
+    def test_wrong_usage_ends_every_program_alike(self):
+        for program in ("berth", "berthd", "berth-agent"):
+            self.assertEqual(run([f"{BIN}/{program}", "--no-such"], check=False).returncode, 2, program)
+        for arguments in (["run", "x", "--cpu", "-5"], ["logs", "x", "--tail", "-1"], ["plan", "--cpu", "-1"]):
+            refused = run([BIN + "/berth", *arguments], check=False)
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("must not be negative", refused.stderr)
+        refused = run([BIN + "/berth", "run", "--task-definition", "web", "--", "echo"], check=False)
+        self.assertIn("neither an IMAGE nor a command", refused.stderr)
+
     def test_two_stacks_know_nothing_of_each_other(self):
         one, other = self.stack("one"), self.stack("other")
         one.up()

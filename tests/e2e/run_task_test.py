@@ -33,7 +33,7 @@ secret_access_key = "secret"
 ''')
 
     def sh(self, script, name="main", **members):
-        return {"name": name, "image": self.image, "memory": 32, "command": ["/bin/sh", "-c", script], **members}
+        return {"name": name, "image": self.image, "memory": 32, "stopTimeout": 2, "command": ["/bin/sh", "-c", script], **members}
 
     def run_one(self, family, containers, status="STOPPED", overrides=None, **members):
         self.stack.register(family, containers, **members)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Roles, secrets and metadata, from the AWS CLI to what a container sees, and the search for a secret in all that was written."""
-import hashlib
-import hmac
 import http.server
 import json
 import os
+import subprocess
 import threading
 import unittest
 
-from stack import Scene
+from signature import signed
+from stack import BIN, Scene, until
 
 ROLE = "arn:aws:iam::000000000000:role/app"
 ASSUMED = "arn:aws:iam::111122223333:role/assumed"
@@ -16,26 +16,7 @@ EXECUTION = "arn:aws:iam::000000000000:role/execution"
 SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf"
 # Of no other text, so that a search for one finds nothing but itself.
 VALUES = {"role": "kR7-role-secret-zz", "assumed": "kS3-assumed-secret-zz", "file": "kF9-file-secret-zz", "ssm": "kP2-ssm-secret-zz",
-          "asm": "kM5-asm-secret-zz", "execution": "kE4-execution-secret-zz"}
-
-
-def signed(request, body, key_id, secret, service):
-    """Whether a request carries AWS's signature, version 4, of this key."""
-    header, date = request.headers.get("Authorization", ""), request.headers.get("X-Amz-Date", "")
-    scope = f"{date[:8]}/us-east-1/{service}/aws4_request"
-    if f"Credential={key_id}/{scope}," not in header:
-        return False
-    names = header.split("SignedHeaders=")[1].split(",")[0]
-    canonical = f"{request.command}\n{request.path}\n\n"
-    if any(name not in request.headers for name in names.split(";")):
-        return False
-    canonical += "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names.split(";"))
-    canonical += f"\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = ("AWS4" + secret).encode()
-    for part in scope.split("/"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() == header.split("Signature=")[1]
+          "asm": "kM5-asm-secret-zz", "execution": "kE4-execution-secret-zz", "envfile": "kN6-envfile-secret-zz"}
 
 
 class Aws:
@@ -103,7 +84,7 @@ class Secrets(unittest.TestCase):
         cls.keep(kept + "/role-secret", VALUES["role"])
         cls.keep(kept + "/execution-secret", VALUES["execution"])
         cls.keep(kept + "/secrets/app/local", VALUES["file"])
-        cls.keep(kept + "/env/bucket/app.env", "FROM_FILE=yes\n")
+        cls.keep(kept + "/env/bucket/app.env", f"FROM_FILE={VALUES['envfile']}\n")
         cls.stack = cls.scene.start(f'''
 [plugins.roles]
 assume = ["arn:aws:iam::111122223333:role/*"]
@@ -178,9 +159,18 @@ secretsmanager_endpoint = "{cls.aws.url}"
         secrets = [{"name": "LOCAL", "valueFrom": "/app/local"}, {"name": "SSM", "valueFrom": "/app/remote"},
                    {"name": "ASM", "valueFrom": SECRET + ":password::"}]
         task = self.run_one("secrets", 'echo "$LOCAL $SSM $ASM $FROM_FILE"; exec sleep 1000', status="RUNNING", executionRoleArn=EXECUTION,
-                            taskRoleArn=ROLE, container={"secrets": secrets, "environmentFiles": [
-                                {"type": "s3", "value": "arn:aws:s3:::bucket/app.env"}]})
-        self.assertEqual(self.logs(task), f"{VALUES['file']} {VALUES['ssm']} {VALUES['asm']} yes\n")
+                            taskRoleArn=ROLE, container={
+                                "secrets": secrets, "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::bucket/app.env"}],
+                                "healthCheck": {"command": ["CMD-SHELL", '[ -n "$LOCAL$FROM_FILE" ]'], "interval": 5}})
+        self.assertEqual(self.logs(task), f"{VALUES['file']} {VALUES['ssm']} {VALUES['asm']} {VALUES['envfile']}\n")
+        # A check has run, and a command runs: each has the container's variables.
+        until("the container is healthy", lambda: self.stack.task(task["taskArn"])["healthStatus"] == "HEALTHY", 60)
+        command = subprocess.Popen([BIN + "/berth", "--api", self.stack.url, "exec", task["taskArn"].rsplit("/", 1)[1], "--", "/bin/sh", "-c",
+                                    'echo "$LOCAL $FROM_FILE"; exec sleep 1000'], env=self.stack.env, stdout=subprocess.PIPE)
+        self.addCleanup(command.stdout.close)
+        self.addCleanup(command.wait)
+        self.addCleanup(command.kill)
+        self.assertEqual(command.stdout.readline().decode(), f"{VALUES['file']} {VALUES['envfile']}\n")
         for value in VALUES.values():
             self.assertEqual(self.written(value), [])
         self.stack.aws("stop-task", "--task", task["taskArn"])

@@ -20,7 +20,7 @@ class Services(unittest.TestCase):
         self.api = Api(self.stack.port())
 
     def define(self, family, script="exec sleep 1000", **members):
-        return self.stack.register(family, [{"name": "main", "image": self.image, "memory": 16, "cpu": 8,
+        return self.stack.register(family, [{"name": "main", "image": self.image, "memory": 16, "cpu": 8, "stopTimeout": 2,
                                              "command": ["/bin/sh", "-c", script], **members}], networkMode="host")
 
     def service(self, name):

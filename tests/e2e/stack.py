@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole Berth on this host for one test: registries on loopback, control plane, agent, AWS CLI.
 
-Everything lives in one temporary directory and ends with the test; `Footprint` shows that nothing of it stays.
+Everything lives in one temporary directory and ends with the test, also with one that SIGTERM ends; `Footprint` shows that
+nothing of it stays.
 """
 import http.server
 import json
@@ -14,11 +15,25 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 import images
 from api import Api
 
 BIN = os.environ["BERTH_BIN"]
+
+
+class Ended(Exception):
+    """Somebody has ended the test: it fails, its clean-up runs, and no other test begins."""
+
+
+def _end(*_):
+    for result in list(unittest.signals._results):
+        result.stop()
+    raise Ended("SIGTERM")
+
+
+signal.signal(signal.SIGTERM, _end)
 
 
 def free_port():

@@ -45,8 +45,8 @@ class PaperHosts final : public sdk::LaunchType {
       book_.container_exited(request.task_id(), container.name(), 0);
     }
   }
-  void list_owned(v1::ListOwnedRequest, Completion<v1::ListOwnedResponse> done) override {
-    done.ok(book_.list());
+  void list_owned(v1::ListOwnedRequest request, Completion<v1::ListOwnedResponse> done) override {
+    done.ok(book_.list(request));
   }
   void recover(v1::RecoverRequest request, Completion<v1::RecoverResponse> done) override {
     done.ok(book_.recover(request));

@@ -103,12 +103,16 @@ class PlacementTest(api_cli_test.Scene, unittest.TestCase):
         self.assertIn("RunTask placed it by spread(instanceId).", said, "it is kept over a kill")
         self.assertIn("zone-b", said)
         self.assertIn("no task begins with", self.berth("explain", "ffff").stderr)
-        self.assertIn("PlanTask tells", self.berth("explain", "--group", "family:web").stderr)
+        self.assertIn("`berth plan` tells", self.berth("explain", "--group", "family:web").stderr)
         self.aws("run-task", "--task-definition", "web", "--count", "10")
         self.aws("run-task", "--task-definition", "web", "--count", "2")
         said = self.berth("explain", "--group", "family:web").stdout
         self.assertIn("RunTask found places for 0 of 2 tasks of the group family:web.", said)
-        self.assertIn("berth plan web:1 --count 2", said)
+        self.assertIn("berth plan web:1 --count 2\n", said)
+        self.aws("run-task", "--task-definition", "web", "--count", "2", "--placement-constraints", "type=memberOf,expression=attribute:none == x",
+                 "--group", "mine", "--launch-type", "EC2")
+        said = self.berth("explain", "--group", "mine").stdout
+        self.assertIn("berth plan web:1 --count 2 --launch-type EC2 --group mine --constraint 'attribute:none == x'\n", said)
         self.assertEqual(self.berth("explain").returncode, 2)
 
 

@@ -37,7 +37,7 @@ THIRD_PARTY = {
     "cli11": ("CLI/",),
     "prometheus": ("prometheus/",),
     "archive": ("archive.h", "archive_entry.h"),
-    "compress": ("zlib.h", "zstd.h", "libdeflate.h"),
+    "compress": ("zlib.h", "zstd.h", "libdeflate.h", "isa-l/"),
     "netlink": ("netlink/",),
     "nftables": ("nftables/",),
     "seccomp": ("seccomp.h",),

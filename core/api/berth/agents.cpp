@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "berth/model/berth_operations.pb.h"
 #include "core/api/ecs/operations.hpp"
 #include "core/api/ecs/pages.hpp"
 #include "core/api/ecs/show.hpp"
+#include "core/model/host_name.hpp"
 
 namespace berth::api {
 namespace {
 
 constexpr int kPageSize = 1000;
+
+void show_host(const v1::Node& node, model::AgentDescription& shown) {
+  if (!node.address().empty()) shown.set_address(node.address());
+  if (auto name = host_name_of(node); !name.empty()) shown.set_hostname(std::move(name));
+  if (!node.agent_version().empty()) shown.set_agent_version(node.agent_version());
+  if (node.has_certificate_expires_at()) {
+    *shown.mutable_certificate_expires_at() = node.certificate_expires_at();
+  }
+}
 
 model::AgentDescription describe(const ContainerInstance& instance, int running,
                                  const Realm& realm) {
@@ -19,13 +31,22 @@ model::AgentDescription describe(const ContainerInstance& instance, int running,
   shown.set_plugin(instance.plugin.str());
   shown.set_status(instance.status == InstanceStatus::Draining ? "DRAINING" : "ACTIVE");
   shown.set_connected(node.connected());
-  if (!node.address().empty()) shown.set_address(node.address());
-  if (!node.agent_version().empty()) shown.set_agent_version(node.agent_version());
-  if (node.has_certificate_expires_at()) {
-    *shown.mutable_certificate_expires_at() = node.certificate_expires_at();
-  }
+  show_host(node, shown);
   shown.mutable_registered_at()->set_ms(instance.registered_at.time_since_epoch().count());
   shown.set_running_tasks(running);
+  return shown;
+}
+
+model::AgentDescription describe(const NodeId& id, const control::WaitingNode& waiting) {
+  const v1::Node& node = waiting.node;
+  model::AgentDescription shown;
+  shown.set_id(id.str());
+  shown.set_cluster(node.cluster());
+  shown.set_plugin(waiting.plugin.str());
+  shown.set_status("WAITING");
+  shown.set_connected(node.connected());
+  show_host(node, shown);
+  shown.set_running_tasks(0);
   return shown;
 }
 
@@ -33,22 +54,42 @@ model::AgentDescription describe(const ContainerInstance& instance, int running,
 Result<model::ListAgentsResponse> list(const control::State& state, const ClusterName& cluster,
                                        const NodeId& after, const Realm& realm,
                                        const model::ListAgentsRequest& request) {
-  if (!cluster.str().empty()) {
+  const auto is_asked = [&](const std::string& of) {
+    return cluster.str().empty() || cluster.str() == of;
+  };
+  const auto& waiting = state.waiting_nodes();
+  if (!cluster.str().empty() && std::none_of(waiting.begin(), waiting.end(), [&](const auto& one) {
+        return is_asked(one.second.node.cluster());
+      })) {
     if (auto known = active_cluster(state, cluster); !known) return tl::unexpected(known.error());
   }
   const int size = request.has_max_results() ? request.max_results() : kPageSize;
   model::ListAgentsResponse response;
   NodeId last;
-  for (auto it = state.instances().upper_bound(after); it != state.instances().end(); ++it) {
-    const ContainerInstance& instance = *it->second;
-    if (instance.status == InstanceStatus::Inactive) continue;
-    if (!cluster.str().empty() && instance.cluster != cluster) continue;
-    if (response.agents_size() == size) {
-      response.set_next_token(make_token(page_binding(request), last.str()));
-      break;
+  auto it = state.instances().upper_bound(after);
+  auto waits = waiting.upper_bound(after);
+  const auto instances_end = state.instances().end();
+  while (it != instances_end || waits != waiting.end()) {
+    const bool of_instance =
+        waits == waiting.end() || (it != instances_end && it->first < waits->first);
+    const bool shown = of_instance ? it->second->status != InstanceStatus::Inactive &&
+                                         is_asked(it->second->cluster.str())
+                                   : is_asked(waits->second.node.cluster());
+    if (shown) {
+      if (response.agents_size() == size) {
+        response.set_next_token(make_token(page_binding(request), last.str()));
+        break;
+      }
+      last = of_instance ? it->first : waits->first;
+      *response.add_agents() = of_instance
+                                   ? describe(*it->second, state.counts_on(last).running, realm)
+                                   : describe(last, waits->second);
     }
-    *response.add_agents() = describe(instance, state.counts_on(it->first).running, realm);
-    last = it->first;
+    if (of_instance) {
+      ++it;
+    } else {
+      ++waits;
+    }
   }
   return response;
 }
@@ -88,6 +129,14 @@ void remove_agent(const Call& call) {
                 response.set_id(std::get<control::RemoveAgentAnswer>(answer).id.str());
                 answered.reply(response);
               });
+}
+
+void rest_services(const Call& call) {
+  model::RestServicesRequest request;
+  if (!call.read(request)) return;
+  call.submit(control::RestServices{}, [](const Call& answered, const control::Answer&) {
+    answered.reply(model::RestServicesResponse());
+  });
 }
 
 }  // namespace berth::api

@@ -2,6 +2,7 @@
 #include "core/api/berth/show_placement.hpp"
 #include "core/api/ecs/operations.hpp"
 #include "core/api/ecs/show.hpp"
+#include "core/model/host_name.hpp"
 
 namespace berth::api {
 namespace {
@@ -9,7 +10,8 @@ namespace {
 std::string place_text(const control::ExplainTaskAnswer& why) {
   const Task& task = *why.task;
   if (why.instance == nullptr) return "a node of the plugin " + task.plugin.str();
-  const std::string& host = why.instance->node.ec2_instance_id();
+  const std::string& ec2 = why.instance->node.ec2_instance_id();
+  const std::string host = ec2.empty() ? host_name_of(why.instance->node) : ec2;
   const std::string name = "the container instance " + task.node.str();
   return host.empty() ? name : name + " (" + host + ")";
 }
@@ -20,9 +22,13 @@ std::string chooser_text(const control::ExplainTaskAnswer& why) {
   if (why.task->launch->placed_by != "RunTask" && !by_service) {
     return "The record does not tell how its place was found.";
   }
+  const std::string who = by_service ? "Its service" : "RunTask";
+  if (why.strategies.size() == 1 && why.strategies.front().type() == "random") {
+    return who + " chose its place at random among those that fitted.";
+  }
   std::string list;
   for (const auto& one : why.strategies) list += (list.empty() ? "" : ", ") + strategy_text(one);
-  return (by_service ? "Its service placed it by " : "RunTask placed it by ") + list + ".";
+  return who + " placed it by " + list + ".";
 }
 
 std::string life_text(const control::ExplainTaskAnswer& why) {
@@ -30,8 +36,12 @@ std::string life_text(const control::ExplainTaskAnswer& why) {
   const std::string place = place_text(why);
   if (task.last_status == TaskStatus::Stopped) {
     std::string text = "The task has stopped; it was on " + place + ".";
-    if (task.stop_code) text += " " + std::string(to_string(*task.stop_code)) + ":";
-    return task.stopped_reason.empty() ? text : text + " " + task.stopped_reason;
+    if (task.stop_code) {
+      text += " " + std::string(to_string(*task.stop_code));
+      if (!task.stopped_reason.empty()) text += ":";
+    }
+    if (!task.stopped_reason.empty()) text += " " + task.stopped_reason;
+    return text.ends_with('.') ? text : text + ".";
   }
   if (task.desired_status == DesiredStatus::Stopped) {
     return "The task is stopping on " + place + " and holds its resources until it has stopped.";
@@ -48,7 +58,9 @@ std::string terms_text(const control::ExplainTaskAnswer& why) {
     return " Its node is gone, so nothing can be compared.";
   }
   if (why.place_refuses) {
-    return " Placed again now it would go elsewhere. " + why.place_refuses->detail;
+    return (why.others_that_fit > 0 ? " Placed again now it would go elsewhere. "
+                                    : " Placed again now it would find no place. ") +
+           why.place_refuses->detail;
   }
   for (const auto& term : why.terms) {
     if (term.measured && term.value > term.best) {
@@ -56,7 +68,9 @@ std::string terms_text(const control::ExplainTaskAnswer& why) {
              " its place has " + std::to_string(term.value) + ", the best has " +
              std::to_string(term.best) + ".";
     }
-    if (!term.measured) return " Random chose among those that were equal.";
+    if (!term.measured) {
+      return why.terms.size() == 1 ? "" : " Among those that were equal chance decided.";
+    }
   }
   if (why.terms.empty()) return "";
   return " Placed again now it would be among the best places still.";
@@ -86,6 +100,10 @@ void show_unplaced(const control::UnplacedTasks& unplaced, const Realm& realm,
   if (!unplaced.message.empty()) shown.set_message(unplaced.message);
   for (const auto& failure : unplaced.failures) *shown.add_failures() = show_failure(failure);
   for (const auto& one : unplaced.refusals) *shown.add_refusals() = show_refusal(one);
+  if (!unplaced.launch_type.empty()) shown.set_launch_type(unplaced.launch_type);
+  for (const auto& one : unplaced.providers) *shown.add_capacity_provider_strategy() = one;
+  for (const auto& one : unplaced.constraints) *shown.add_placement_constraints() = one;
+  for (const auto& one : unplaced.strategies) *shown.add_placement_strategy() = one;
   std::string text = unplaced.operation + " found places for " + std::to_string(unplaced.placed) +
                      " of " + std::to_string(unplaced.count) + " tasks of the group " +
                      unplaced.group + ".";

@@ -7,6 +7,7 @@ model::TaskPlace show_place(const control::TaskPlace& place) {
   model::TaskPlace shown;
   if (!place.instance_arn.empty()) shown.set_container_instance_arn(place.instance_arn);
   if (!place.ec2_instance_id.empty()) shown.set_ec2_instance_id(place.ec2_instance_id);
+  if (!place.hostname.empty()) shown.set_hostname(place.hostname);
   if (!place.zone.empty()) shown.set_availability_zone(place.zone);
   if (!place.launch_type.empty()) shown.set_launch_type(place.launch_type);
   if (!place.capacity_provider.empty()) shown.set_capacity_provider(place.capacity_provider);

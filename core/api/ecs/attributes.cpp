@@ -105,6 +105,11 @@ Place place_of(const std::string& key) {
   return {NodeId(key.substr(0, slash)), key.substr(slash + 1)};
 }
 
+// After all attributes of the instance.
+std::string behind(const NodeId& id) {
+  return id.str() + "/\x7f";
+}
+
 bool wanted(const ecs::Attribute& attribute, const model::ListAttributesRequest& request) {
   if (request.has_attribute_name() && attribute.name() != request.attribute_name()) return false;
   return !request.has_attribute_value() || attribute.value() == request.attribute_value();
@@ -126,7 +131,10 @@ Result<model::ListAttributesResponse> list(const control::State& state, const Cl
       break;
     }
     const auto instance = state.instance(*it);
-    if (instance == nullptr || instance->status == InstanceStatus::Inactive) continue;
+    if (instance == nullptr || instance->status == InstanceStatus::Inactive) {
+      last = behind(*it);
+      continue;
+    }
     auto attributes = attributes_of(*instance);
     std::ranges::sort(attributes, {}, [](const auto& each) { return each.name(); });
     for (const auto& attribute : attributes) {
@@ -139,7 +147,7 @@ Result<model::ListAttributesResponse> list(const control::State& state, const Cl
       *response.add_attributes() = shown(attribute, realm, cluster, *it);
       last = it->str() + "/" + attribute.name();
     }
-    last = it->str() + "/\x7f";  // after all names
+    last = behind(*it);
   }
   return response;
 }

@@ -62,6 +62,7 @@ void plan_task(const Call& call);
 void explain_task(const Call& call);
 void list_agents(const Call& call);
 void remove_agent(const Call& call);
+void rest_services(const Call& call);
 
 // Which operation a name stands for, of those of the pinned API model.
 struct Lookup {

@@ -35,7 +35,8 @@ class LaunchType : public Role {
   // held.
   virtual void stop(v1::StopTaskRequest request, Completion<v1::Empty> done) = 0;
 
-  // The SDK sends the inventory again when this is called.
+  // The SDK sends the inventory again when this is called without `after`. Answer with owned_page(),
+  // or whatever does not fit into a payload is lost.
   virtual void list_owned(v1::ListOwnedRequest request, Completion<v1::ListOwnedResponse> done) = 0;
   virtual void recover(v1::RecoverRequest request, Completion<v1::RecoverResponse> done) = 0;
   virtual void forget(v1::ForgetTasksRequest request, Completion<v1::Empty> done) = 0;
@@ -48,6 +49,10 @@ class LaunchType : public Role {
   virtual void provision(v1::ProvisionRequest request, Completion<v1::ProvisionResponse> done);
   virtual void deprovision(v1::DeprovisionRequest request, Completion<v1::Empty> done);
   virtual void update_node(v1::UpdateNodeRequest request, Completion<v1::Empty> done);
+  virtual void list_images(v1::ListImagesRequest request, Completion<v1::ListImagesResponse> done);
+  virtual void pull_image(v1::PullImageRequest request, Completion<v1::PullImageResponse> done);
+  virtual void prune_images(v1::PruneImagesRequest request,
+                            Completion<v1::PruneImagesResponse> done);
 
   // The nodes of this launch type.
   [[nodiscard]] Inventory& inventory() { return inventory_; }
@@ -75,6 +80,17 @@ inline void LaunchType::deprovision(v1::DeprovisionRequest, Completion<v1::Empty
 }
 inline void LaunchType::update_node(v1::UpdateNodeRequest, Completion<v1::Empty> done) {
   done.fail(fail(BERTH_UNIMPLEMENTED, "this launch type cannot drain nodes"));
+}
+inline void LaunchType::list_images(v1::ListImagesRequest,
+                                    Completion<v1::ListImagesResponse> done) {
+  done.fail(fail(BERTH_UNIMPLEMENTED, "this launch type shows no images"));
+}
+inline void LaunchType::pull_image(v1::PullImageRequest, Completion<v1::PullImageResponse> done) {
+  done.fail(fail(BERTH_UNIMPLEMENTED, "this launch type cannot pull images ahead"));
+}
+inline void LaunchType::prune_images(v1::PruneImagesRequest,
+                                     Completion<v1::PruneImagesResponse> done) {
+  done.fail(fail(BERTH_UNIMPLEMENTED, "this launch type cannot remove images"));
 }
 
 }  // namespace berth::sdk

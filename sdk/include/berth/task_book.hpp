@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "berth/host.hpp"
+#include "berth/owned_page.hpp"
 
 namespace berth::sdk {
 
@@ -101,11 +102,11 @@ class TaskBook {
     return it->second;
   }
 
-  [[nodiscard]] v1::ListOwnedResponse list() const {
+  [[nodiscard]] v1::ListOwnedResponse list(const v1::ListOwnedRequest& request = {}) const {
     const std::lock_guard lock(mutex_);
     v1::ListOwnedResponse owned;
     for (const auto& [id, report] : reports_) *owned.add_tasks() = report;
-    return owned;
+    return owned_page(std::move(owned), request.after());
   }
 
   // What is in the book is known, all else unknown.

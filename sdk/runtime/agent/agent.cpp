@@ -7,6 +7,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "berth/owned_page.hpp"
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
 #include "sdk/runtime/agent/call_errors.hpp"
@@ -21,6 +22,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kRegistryPatience{120'000};
 constexpr std::size_t kQueueMost = 100'000;
+
+bool takes_its_time(std::uint32_t method) {
+  return method == v1::METHOD_LAUNCH_LOGS || method == v1::METHOD_LAUNCH_EXEC ||
+         method == v1::METHOD_LAUNCH_LIST_IMAGES || method == v1::METHOD_LAUNCH_PULL_IMAGE ||
+         method == v1::METHOD_LAUNCH_PRUNE_IMAGES;
+}
 
 sdk::Result<std::string> read_token(const AgentConfig& config, bool has_identity) {
   if (config.join_token_file.empty()) return config.join_token;
@@ -58,7 +65,8 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                            .host_address = config.address},
                           make_registration(config, HostFacts::detect(), *version), events());
   if (!client) return client.error();
-  if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
+  const auto claimed = claim_names(config.tasks);
+  if (!claimed) return claimed.error();
   client_ = std::move(*client);
   registry_.connect(*client_);
   TasksConfig settings = config.tasks;
@@ -68,12 +76,16 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                             .registry = registry_,
                             .credentials = ask_for_roles(*client_, kRegistryPatience),
                             .interfaces = interface_listener(*client_)});
-  if (!tasks) return tasks.error();
+  if (!tasks) {
+    take_back(*claimed);
+    return tasks.error();
+  }
   tasks_ = std::move(*tasks);
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
   // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.
   const auto written = fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
   if (!written) return written;
+  pid_file_ = config.pid_file;
   worker_ = std::thread([this] { work(); });
   client_->start();
   return {};
@@ -95,6 +107,8 @@ Agent::~Agent() {
   finished_.clear();
   if (tasks_) tasks_->shutdown();
   client_.reset();  // its answers use registry_
+  // While the directory's lock is still ours: afterwards the file may be the next agent's.
+  if (!pid_file_.empty()) ::unlink(pid_file_.c_str());
   tasks_.reset();
 }
 
@@ -126,7 +140,7 @@ fleet::ClientEvents Agent::events() {
 }
 
 void Agent::call(fleet::AgentCall call) {
-  if (call.method == v1::METHOD_LAUNCH_LOGS || call.method == v1::METHOD_LAUNCH_EXEC) return begin_stream(std::move(call));
+  if (takes_its_time(call.method)) return begin_stream(std::move(call));
   std::unique_lock lock(mutex_);
   if (queue_.size() >= kQueueMost) {
     lock.unlock();
@@ -195,9 +209,11 @@ void Agent::carry_out(const fleet::AgentCall& call) {
       return answer(call.id, tasks_->stop(request));
     }
     case v1::METHOD_LAUNCH_LIST_OWNED: {
+      v1::ListOwnedRequest request;
+      if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
       v1::ListOwnedResponse response;
       for (auto& report : tasks_->list()) *response.add_tasks() = std::move(report);
-      return client_->done(call.id, BERTH_OK, response.SerializeAsString());
+      return client_->done(call.id, BERTH_OK, sdk::owned_page(std::move(response), request.after()).SerializeAsString());
     }
     case v1::METHOD_LAUNCH_FORGET: {
       v1::ForgetTasksRequest request;

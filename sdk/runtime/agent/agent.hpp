@@ -48,6 +48,7 @@ class Agent {
   void begin_stream(fleet::AgentCall call);
   void logs(const fleet::AgentCall& call, std::stop_token stop);
   void exec(const fleet::AgentCall& call, ExecInput& input, std::stop_token stop);
+  void images(const fleet::AgentCall& call, const std::stop_token& stop);
   void input(std::uint64_t call, v1::StreamWrite write);
   void cancel(std::uint64_t call);
   void answer(std::uint64_t call, const sdk::Result<void>& result);
@@ -57,6 +58,7 @@ class Agent {
     std::jthread thread;
   };
 
+  std::filesystem::path pid_file_;  // once it is written
   RegistryLink registry_;
   std::unique_ptr<fleet::Client> client_;
   std::unique_ptr<Tasks> tasks_;

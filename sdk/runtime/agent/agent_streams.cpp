@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls that stream: a thread of its own for each, so that one which waits for its reader holds
-// up no other.
+// The calls that stream or take their time: a thread of its own for each, so that one which waits
+// holds up no other.
 #include <utility>
 
 #include "sdk/runtime/agent/agent.hpp"
 #include "sdk/runtime/agent/call_errors.hpp"
+#include "sdk/runtime/task/host_images.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -31,10 +32,10 @@ void Agent::begin_stream(fleet::AgentCall call) {
   Streaming& stream = streams_[id];
   stream.input = input;
   stream.thread = std::jthread([this, call = std::move(call), input](std::stop_token stop) {
-    if (call.method == v1::METHOD_LAUNCH_EXEC) {
-      exec(call, *input, stop);
-    } else {
-      logs(call, stop);
+    switch (call.method) {
+      case v1::METHOD_LAUNCH_EXEC: exec(call, *input, stop); break;
+      case v1::METHOD_LAUNCH_LOGS: logs(call, stop); break;
+      default: images(call, stop); break;
     }
     const std::lock_guard held(mutex_);
     const auto self = streams_.find(call.id);
@@ -77,6 +78,23 @@ void Agent::exec(const fleet::AgentCall& call, ExecInput& input, std::stop_token
   v1::ExecResponse response;
   response.set_exit_code(*code);
   client_->done(call.id, BERTH_OK, response.SerializeAsString());
+}
+
+void Agent::images(const fleet::AgentCall& call, const std::stop_token& stop) {
+  if (call.method == v1::METHOD_LAUNCH_LIST_IMAGES) {
+    return client_->done(call.id, BERTH_OK, tasks_->images().list().SerializeAsString());
+  }
+  if (call.method == v1::METHOD_LAUNCH_PRUNE_IMAGES) {
+    v1::PruneImagesRequest request;
+    if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
+    const auto pruned = tasks_->images().prune(request);
+    return client_->done(call.id, BERTH_OK, pruned.SerializeAsString());
+  }
+  v1::PullImageRequest request;
+  if (!request.ParseFromString(call.request)) return answer(call.id, unreadable_request());
+  const auto pulled = tasks_->images().pull(request, stop);
+  if (!pulled) return answer(call.id, pulled.error());
+  client_->done(call.id, BERTH_OK, pulled->SerializeAsString());
 }
 
 void Agent::input(std::uint64_t call, v1::StreamWrite write) {

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <string>
 #include <system_error>
 
@@ -55,13 +57,14 @@ std::string own_name(const TasksConfig& config) {
 
 }  // namespace
 
-sdk::Result<void> claim_names(const TasksConfig& config, const fs::path& directory) {
+sdk::Result<Claimed> claim_names(const TasksConfig& config, const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   // Between the look and the writing no other agent may do the same.
   const OwnedFd lock(::open((directory / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock || ::flock(lock.get(), LOCK_EX) != 0) {
-    return sdk::fail(BERTH_INTERNAL, "cannot lock " + (directory / "lock").string());
+    return sdk::fail(BERTH_INTERNAL, "cannot lock " + (directory / "lock").string() + ": " +
+                                         std::strerror(errno));
   }
   forget_the_dead(directory);
   const std::string own = own_name(config);
@@ -74,10 +77,23 @@ sdk::Result<void> claim_names(const TasksConfig& config, const fs::path& directo
                          ": give each agent its own",
                      claim.key);
   }
+  Claimed taken;
   for (const Claim& claim : claims_of(config, directory)) {
-    if (auto written = fleet::write_durably(claim.file, own, 0600); !written) return written;
+    if (owner_of(claim) == own) continue;
+    if (auto written = fleet::write_durably(claim.file, own, 0600); !written) {
+      take_back(taken);
+      return written.error();
+    }
+    taken.push_back(claim.file);
   }
-  return {};
+  return taken;
+}
+
+void take_back(const Claimed& claimed) {
+  for (const fs::path& file : claimed) {
+    std::error_code ignored;
+    fs::remove(file, ignored);
+  }
 }
 
 void release_names(const TasksConfig& config, const fs::path& directory) {

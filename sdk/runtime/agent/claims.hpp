@@ -10,6 +10,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include "berth/result.hpp"
 #include "sdk/runtime/task/tasks.hpp"
@@ -18,9 +19,15 @@ namespace berth::runtime {
 
 inline constexpr const char* kClaimsDir = "/run/berth";
 
+// Files of claims that were nobody's before.
+using Claimed = std::vector<std::filesystem::path>;
+
 // Errors: PRECONDITION that names the key, the name and the other agent's directory; INTERNAL.
-[[nodiscard]] sdk::Result<void> claim_names(const TasksConfig& config,
-                                            const std::filesystem::path& claims = kClaimsDir);
+[[nodiscard]] sdk::Result<Claimed> claim_names(const TasksConfig& config,
+                                               const std::filesystem::path& claims = kClaimsDir);
+
+// For an agent that was refused after all. Another one of its directory keeps what it had.
+void take_back(const Claimed& claimed);
 
 // Gives back those that are this agent's.
 void release_names(const TasksConfig& config, const std::filesystem::path& claims = kClaimsDir);

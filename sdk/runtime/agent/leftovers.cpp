@@ -11,7 +11,7 @@ namespace berth::runtime {
 
 sdk::Result<void> remove_leftovers(const AgentConfig& config) {
   if (!std::filesystem::exists(config.tasks.data_dir)) return {};
-  if (auto claimed = claim_names(config.tasks); !claimed) return claimed;
+  if (auto claimed = claim_names(config.tasks); !claimed) return claimed.error();
   {
     // Opening sweeps what belongs to no task, and refuses where an agent is at work.
     RegistryLink nobody{std::chrono::milliseconds(0)};

@@ -39,6 +39,9 @@ constexpr const char* kCapabilities[] = {
     "ecs.capability.task-eni",
 };
 
+// By which the control plane shows people where tasks are.
+constexpr const char* kHostName = "berth.hostname";
+
 void add_attribute(Node& node, const std::string& name, const std::string& value = {}) {
   auto& attribute = *node.add_attributes();
   attribute.set_name(name);
@@ -90,6 +93,7 @@ HostFacts HostFacts::detect() {
   utsname name{};
   ::uname(&name);
   facts.architecture = name.machine;
+  facts.name = std::string(name.nodename).substr(0, 128);
   if (facts.architecture == "aarch64") facts.architecture = "arm64";
   facts.apparmor = first_line("/sys/module/apparmor/parameters/enabled") == "Y";
   if (first_line("/sys/class/dmi/id/sys_vendor") == "Amazon EC2") {
@@ -125,6 +129,7 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
     if (driver == "journald" && !host.has_journal) continue;
     add_attribute(node, "com.amazonaws.ecs.capability.logging-driver." + driver);
   }
+  if (!host.name.empty() && !config.attributes.contains(kHostName)) add_attribute(node, kHostName, host.name);
   for (const auto& [name, value] : config.attributes) add_attribute(node, name, value);
 
   add_counter(node, "CPU", config.cpu.value_or(host.cpus * 1024));

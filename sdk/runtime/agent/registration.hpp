@@ -20,6 +20,7 @@ struct HostFacts {
   std::string instance_type;     // on EC2 the firmware tells; else empty
   bool apparmor = false;
   bool has_journal = false;      // systemd's journal takes logs
+  std::string name{};            // what the host calls itself
 
   static HostFacts detect();
 };

@@ -246,6 +246,10 @@ sdk::Result<void> Cgroups::limit_v2(const std::string& path, const TaskLimits& l
 
 sdk::Result<void> Cgroups::remove(const std::string& path,
                                   std::chrono::milliseconds kill_timeout) const {
+  // What lacks its last name would be the cgroup of all.
+  if (path.size() < 2 || path.ends_with('/')) {
+    return sdk::fail(BERTH_INVALID, "'" + path + "' names no cgroup to be removed");
+  }
   const auto deadline =
       std::chrono::steady_clock::now() + std::max(kill_timeout, std::chrono::milliseconds(250));
   for (;;) {

@@ -83,7 +83,7 @@ class Cgroups {
 
   // Removes a cgroup and all below it in every hierarchy. Missing is fine. With `kill_timeout`
   // above zero, processes that are still in it are killed first and waited for as long; else they
-  // are a PRECONDITION error.
+  // are a PRECONDITION error. A path without a last name is INVALID.
   [[nodiscard]] sdk::Result<void> remove(const std::string& path,
                                          std::chrono::milliseconds kill_timeout = {}) const;
 

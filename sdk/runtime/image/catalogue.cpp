@@ -46,6 +46,12 @@ std::vector<std::string> record_names(int directory) {
   return out;
 }
 
+std::int64_t modified_at(int directory, const std::string& name) {
+  struct stat status {};
+  return fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 ? status.st_mtim.tv_sec
+                                                                             : 0;
+}
+
 void remove_record(int directory, const std::string& name) {
   unlinkat(directory, (name + std::string{kSuffix}).c_str(), 0);
 }
@@ -72,6 +78,7 @@ void Catalogue::load() {
         unreadable_ = unreadable_ || record.error().status != BERTH_INVALID;
         continue;
       }
+      record->used_at = std::max(record->pulled_at, modified_at(directory.get(), name));
       into.emplace(name.substr(0, name.size() - kSuffix.size()), std::move(*record));
     }
   };
@@ -85,14 +92,29 @@ sdk::Result<void> Catalogue::put(const ImageRecord& record) {
   const std::string key = key_of(record.reference, record.platform);
   const std::lock_guard lock{mutex_};
   auto written = write_file(images_dir_.get(), key + std::string{kSuffix}, encode(record));
-  if (written) images_.insert_or_assign(key, record);
+  if (!written) return written;
+  images_.insert_or_assign(key, record);
+  use(key, record.pulled_at);
   return written;
+}
+
+// Requires the lock.
+void Catalogue::use(const std::string& key, std::int64_t now) {
+  const auto it = images_.find(key);
+  if (it == images_.end()) return;
+  it->second.used_at = std::max(it->second.used_at, now);
+  const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = now, .tv_nsec = 0}};
+  // Where that fails, the next start takes the time of the pull.
+  (void)utimensat(images_dir_.get(), (key + std::string{kSuffix}).c_str(), times,
+                  AT_SYMLINK_NOFOLLOW);
 }
 
 void Catalogue::touch(const ImageRecord& record, std::int64_t now) {
   const std::lock_guard lock{mutex_};
-  const auto it = images_.find(key_of(record.reference, record.platform));
+  const std::string key = key_of(record.reference, record.platform);
+  const auto it = images_.find(key);
   if (it != images_.end()) it->second.pulled_at = now;
+  use(key, now);
 }
 
 std::optional<ImageRecord> Catalogue::find(const Reference& reference,
@@ -140,10 +162,11 @@ sdk::Result<void> Catalogue::hold(const ImageRecord& record, std::string_view ho
   return written;
 }
 
-void Catalogue::release(std::string_view holder) {
+void Catalogue::release(std::string_view holder, std::int64_t now) {
   const std::lock_guard lock{mutex_};
   const auto it = holds_.find(std::string{holder});
   if (it == holds_.end()) return;
+  use(key_of(it->second.reference, it->second.platform), now);
   remove_record(holds_dir_.get(), it->first);
   holds_.erase(it);
 }
@@ -161,24 +184,40 @@ std::optional<ImageRecord> Catalogue::held(std::string_view holder) const {
   return it == holds_.end() ? std::nullopt : std::optional{it->second};
 }
 
-std::size_t Catalogue::forget(std::int64_t before, std::size_t most) {
+std::vector<ImageRecord> Catalogue::images() const {
   const std::lock_guard lock{mutex_};
-  if (unreadable_) return 0;
+  std::vector<ImageRecord> out;
+  for (const auto& [key, record] : images_) out.push_back(record);
+  std::ranges::sort(out, {}, [](const ImageRecord& record) {
+    return std::pair{record.reference, record.platform.to_string()};
+  });
+  return out;
+}
+
+std::map<std::string, ImageRecord> Catalogue::holds() const {
+  const std::lock_guard lock{mutex_};
+  return holds_;
+}
+
+std::vector<ImageRecord> Catalogue::forget(std::int64_t before, std::size_t most) {
+  const std::lock_guard lock{mutex_};
+  if (unreadable_) return {};
   std::set<std::string> held;
   for (const auto& [holder, record] : holds_) held.insert(record.config_digest);
   std::vector<std::pair<std::int64_t, std::string>> unused;
   for (const auto& [key, record] : images_) {
-    if (record.pulled_at < before && !held.contains(record.config_digest)) {
-      unused.emplace_back(record.pulled_at, key);
+    if (record.used_at < before && !held.contains(record.config_digest)) {
+      unused.emplace_back(record.used_at, key);
     }
   }
   std::ranges::sort(unused);
   if (unused.size() > most) unused.resize(most);
+  std::vector<ImageRecord> gone;
   for (const auto& [time, key] : unused) {
     remove_record(images_dir_.get(), key);
-    images_.erase(key);
+    gone.push_back(std::move(images_.extract(key).mapped()));
   }
-  return unused.size();
+  return gone;
 }
 
 std::optional<std::set<std::string>> Catalogue::needed_layers() const {

@@ -32,7 +32,7 @@ class Catalogue {
   [[nodiscard]] static sdk::Result<std::unique_ptr<Catalogue>> open(int root);
 
   [[nodiscard]] sdk::Result<void> put(const ImageRecord& record);
-  // Notes that an image was asked for again; until the next start.
+  // Notes that an image was asked for again and found to be up to date.
   void touch(const ImageRecord& record, std::int64_t now);
   // By name; a reference with a digest finds what any name of the same repository has under it.
   [[nodiscard]] std::optional<ImageRecord> find(const Reference& reference,
@@ -41,19 +41,26 @@ class Catalogue {
                                                    std::string_view digest) const;
 
   [[nodiscard]] sdk::Result<void> hold(const ImageRecord& record, std::string_view holder);
-  void release(std::string_view holder);
+  // Notes that the image was used until `now`.
+  void release(std::string_view holder, std::int64_t now);
   [[nodiscard]] std::vector<std::string> holders() const;
   [[nodiscard]] std::optional<ImageRecord> held(std::string_view holder) const;
 
-  // Takes out up to `most` images that nobody holds and that were pulled before `before` (seconds
-  // since the epoch), oldest first; how many.
-  std::size_t forget(std::int64_t before, std::size_t most);
+  // All images, by reference and platform.
+  [[nodiscard]] std::vector<ImageRecord> images() const;
+  // The images that are held, by holder.
+  [[nodiscard]] std::map<std::string, ImageRecord> holds() const;
+
+  // Takes out up to `most` images that nobody holds and that were used last before `before`
+  // (seconds since the epoch), oldest first, and gives them.
+  std::vector<ImageRecord> forget(std::int64_t before, std::size_t most);
   // All layers that an image or a holder needs, or nothing where that cannot be told.
   [[nodiscard]] std::optional<std::set<std::string>> needed_layers() const;
 
  private:
   Catalogue(Fd images, Fd holds) : images_dir_(std::move(images)), holds_dir_(std::move(holds)) {}
   void load();
+  void use(const std::string& key, std::int64_t now);
 
   Fd images_dir_;
   Fd holds_dir_;

@@ -17,7 +17,7 @@ namespace berth::runtime::image {
 
 struct CleaningOptions {
   std::chrono::seconds interval{1800};     // 0: never
-  std::chrono::seconds minimum_age{3600};  // since the last pull of it
+  std::chrono::seconds minimum_age{3600};  // since the last pull or use of it
   unsigned most = 5;                       // images each time
   // Below so much free space of the store's disk, in percent, neither age nor number matters. 0:
   // off.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/image/decompress.hpp"
 
-#include <zlib.h>
+#include <isa-l/igzip_lib.h>
 #include <zstd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,40 +18,53 @@ sdk::Error damaged(const char* kind, const char* why) {
   return sdk::fail(BERTH_INVALID, std::string{"the layer's "} + kind + " stream is " + why);
 }
 
+// ISA-L inflates two to three times as fast as zlib, and in pieces, which libdeflate cannot.
 class GzipDecoder {
  public:
   GzipDecoder() {
-    inflateInit2(&stream_, 15 + 16);  // gzip headers only
+    isal_inflate_init(&state_);
+    state_.crc_flag = ISAL_GZIP;
   }
   GzipDecoder(const GzipDecoder&) = delete;
   GzipDecoder& operator=(const GzipDecoder&) = delete;
-  ~GzipDecoder() { inflateEnd(&stream_); }
 
   // Consumes from `in`, fills `out`; the number of bytes produced.
   sdk::Result<std::size_t> step(std::string_view& in, std::vector<char>& out) {
     if (between_members_) {
       if (in.empty()) return std::size_t{0};
-      inflateReset(&stream_);
+      isal_inflate_reset(&state_);
+      state_.crc_flag = ISAL_GZIP;
       between_members_ = false;
     }
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
-    stream_.avail_in = static_cast<uInt>(in.size());
-    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream_.avail_out = static_cast<uInt>(out.size());
-    const int result = inflate(&stream_, Z_NO_FLUSH);
-    in.remove_prefix(in.size() - stream_.avail_in);
-    if (result == Z_STREAM_END) {
-      between_members_ = true;
-    } else if (result != Z_OK && result != Z_BUF_ERROR) {
-      return damaged("gzip", stream_.msg ? stream_.msg : "damaged");
-    }
-    return out.size() - stream_.avail_out;
+    state_.next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(in.data()));
+    state_.avail_in = static_cast<std::uint32_t>(in.size());
+    state_.next_out = reinterpret_cast<std::uint8_t*>(out.data());
+    state_.avail_out = static_cast<std::uint32_t>(out.size());
+    const int result = isal_inflate(&state_);
+    if (result < 0 || result == ISAL_NEED_DICT) return damaged("gzip", reason(result));
+    const std::size_t produced = out.size() - state_.avail_out;
+    const bool moved = produced > 0 || state_.avail_in < in.size();
+    in.remove_prefix(in.size() - state_.avail_in);
+    between_members_ = state_.block_state == ISAL_BLOCK_FINISH;
+    if (!moved && !in.empty() && !between_members_) return damaged("gzip", "damaged");
+    return produced;
   }
   [[nodiscard]] bool may_end() const { return between_members_; }
   static constexpr const char* kName = "gzip";
 
  private:
-  z_stream stream_{};
+  static const char* reason(int result) {
+    switch (result) {
+      case ISAL_INVALID_WRAPPER:
+        return "damaged: incorrect header";
+      case ISAL_INCORRECT_CHECKSUM:
+        return "damaged: incorrect checksum";
+      default:
+        return "damaged: invalid data";
+    }
+  }
+
+  inflate_state state_{};
   bool between_members_ = false;
 };
 

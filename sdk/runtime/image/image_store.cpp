@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "sdk/runtime/http/client.hpp"
@@ -20,6 +22,12 @@
 
 namespace berth::runtime::image {
 namespace {
+
+std::int64_t seconds_since_epoch() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
 
 constexpr const char* kFormat = "berth images 1\n";
 
@@ -89,8 +97,8 @@ class ImageStore::Impl {
                           RegistryAccess& access, const PullOptions& options);
 
   // Layers of no image: a pull that failed or was killed had brought them.
-  void drop_strays() {
-    layers->remove_unneeded([this] { return catalogue->needed_layers(); });
+  std::uint64_t drop_strays() {
+    return layers->remove_unneeded([this] { return catalogue->needed_layers(); });
   }
 };
 
@@ -107,7 +115,8 @@ sdk::Result<Image> ImageStore::Impl::pull(const Reference& reference, const std:
       pull_image({client, *layers, *catalogue, threads}, reference, name, access, options, pin);
   if (record) return hand_out(*record, options);
   pin.reset();
-  drop_strays();
+  // What has come whole stays for the next attempt, until the cleaner's next round; but not where there is no room.
+  if (record.error().status == BERTH_NO_CAPACITY) drop_strays();
   const bool may_fall_back =
       options.behaviour == PullBehaviour::Default && record.error().status != BERTH_CANCELLED;
   if (!have || !may_fall_back) return record.error();
@@ -146,7 +155,6 @@ sdk::Result<std::unique_ptr<ImageStore>> ImageStore::open(std::string directory,
   impl->layers = std::move(*layers);
   impl->catalogue = std::move(*catalogue);
   impl->threads = std::max<std::size_t>(options.concurrent_layers, 1);
-  impl->drop_strays();
   return std::unique_ptr<ImageStore>{new ImageStore(std::move(impl))};
 }
 
@@ -194,7 +202,7 @@ sdk::Result<void> ImageStore::hold(const Image& image, std::string_view holder) 
 }
 
 void ImageStore::release(std::string_view holder) {
-  impl_->catalogue->release(holder);
+  impl_->catalogue->release(holder, seconds_since_epoch());
 }
 
 std::vector<std::string> ImageStore::holders() const {
@@ -206,12 +214,68 @@ std::optional<Image> ImageStore::held(std::string_view holder) const {
   return record ? impl_->image_of(*record) : std::nullopt;
 }
 
+std::vector<StoredImage> ImageStore::list() const {
+  std::vector<ImageRecord> records = impl_->catalogue->images();
+  std::map<std::string, std::vector<std::string>> holders;  // by id
+  for (const auto& [holder, record] : impl_->catalogue->holds()) {
+    auto& of_image = holders[record.config_digest];
+    // Its name may belong to another image by now.
+    if (of_image.empty() && std::ranges::none_of(records, [&](const ImageRecord& one) {
+          return one.config_digest == record.config_digest;
+        })) {
+      records.push_back(record);
+      records.back().reference = record.repository + "@" + record.digest;
+    }
+    of_image.push_back(holder);
+  }
+  // Names of one image share its layers without sharing them with another image.
+  std::map<std::string, std::set<std::string>> images_with;  // layer -> ids
+  for (const ImageRecord& record : records) {
+    for (const std::string& layer : record.layers) images_with[layer].insert(record.config_digest);
+  }
+  std::map<std::string, std::uint64_t> bytes_of;
+  for (const auto& [layer, ids] : images_with) {
+    bytes_of[layer] = impl_->layers->record(layer).value_or(LayerRecord{}).bytes;
+  }
+  std::vector<StoredImage> out;
+  for (const ImageRecord& record : records) {
+    StoredImage& image =
+        out.emplace_back(StoredImage{.reference = record.reference,
+                                     .digest = record.digest,
+                                     .id = record.config_digest,
+                                     .platform = record.platform.to_string(),
+                                     .pulled_at = record.pulled_at,
+                                     .used_at = std::max(record.used_at, record.pulled_at),
+                                     .holders = holders[record.config_digest]});
+    for (const std::string& layer : record.layers) {
+      image.bytes += bytes_of[layer];
+      if (images_with[layer].size() == 1) image.unique_bytes += bytes_of[layer];
+    }
+  }
+  return out;
+}
+
+std::uint64_t ImageStore::stored_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const std::string& layer :
+       impl_->catalogue->needed_layers().value_or(std::set<std::string>{})) {
+    bytes += impl_->layers->record(layer).value_or(LayerRecord{}).bytes;
+  }
+  return bytes;
+}
+
+Pruned ImageStore::prune(std::chrono::seconds min_age, std::size_t max_images) {
+  const std::int64_t before = seconds_since_epoch() - min_age.count() + 1;
+  Pruned out;
+  for (const ImageRecord& gone : impl_->catalogue->forget(before, max_images)) {
+    out.references.push_back(gone.reference);
+  }
+  out.bytes = impl_->drop_strays();
+  return out;
+}
+
 std::size_t ImageStore::remove_unused(std::chrono::seconds min_age, std::size_t max_images) {
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-      std::chrono::system_clock::now().time_since_epoch());
-  const std::size_t gone = impl_->catalogue->forget((now - min_age).count() + 1, max_images);
-  impl_->drop_strays();
-  return gone;
+  return prune(min_age, max_images).references.size();
 }
 
 }  // namespace berth::runtime::image

@@ -78,6 +78,24 @@ struct StoreOptions {
   std::uint32_t concurrent_layers = 4;  // fetched and unpacked at a time, over all pulls
 };
 
+// One name under which the store has an image.
+struct StoredImage {
+  std::string reference;
+  std::string digest;                // of the manifest or index that the reference named
+  std::string id;                    // digest of the configuration
+  std::string platform;              // that was asked for: "linux/amd64"
+  std::uint64_t bytes = 0;           // of its layers' tars
+  std::uint64_t unique_bytes = 0;    // of those of them that no other image has
+  std::int64_t pulled_at = 0;        // seconds since the epoch; or found to be up to date
+  std::int64_t used_at = 0;          // the same; pulled, or let go by a holder
+  std::vector<std::string> holders;  // sorted
+};
+
+struct Pruned {
+  std::vector<std::string> references;
+  std::uint64_t bytes = 0;  // of the layers' tars that went
+};
+
 class ImageStore {
  public:
   // Opens or makes the store in `directory` (absolute) and sweeps what a crash left.
@@ -106,8 +124,17 @@ class ImageStore {
   // What that holder holds, e.g. for the tasks found again after a restart.
   [[nodiscard]] std::optional<Image> held(std::string_view holder) const;
 
-  // Removes up to max_images images, least recently pulled first, that nobody holds and nobody
-  // pulled within min_age; with them the layers that no image needs. Returns how many images went.
+  // All that is here, by reference and platform; last what is held although its name has become
+  // another image's, as "registry/repository@digest".
+  [[nodiscard]] std::vector<StoredImage> list() const;
+
+  // The layers' tars, each counted once.
+  [[nodiscard]] std::uint64_t stored_bytes() const;
+
+  // Removes up to max_images images, least recently used first, that nobody holds and nobody
+  // used or pulled within min_age; with them the layers that no image needs.
+  Pruned prune(std::chrono::seconds min_age, std::size_t max_images);
+  // The same; how many images went.
   std::size_t remove_unused(std::chrono::seconds min_age, std::size_t max_images);
 
  private:

@@ -50,6 +50,17 @@ std::string name_of(std::string_view diff_id) {
   return std::string{digest_hex(diff_id)};
 }
 
+// The record of the layer that lies in that directory.
+std::optional<LayerRecord> record_in(int parent, const std::string& name) {
+  const Fd layer = open_without_links(parent, name.c_str(), O_RDONLY | O_DIRECTORY);
+  if (!layer) return {};
+  const auto text = read_file(layer.get(), "layer.json", kMaxLayerRecord);
+  if (!text) return {};
+  auto record = decode_layer(*text);
+  if (!record) return {};
+  return std::move(*record);
+}
+
 }  // namespace
 
 class LayerStore::Impl {
@@ -72,7 +83,7 @@ class LayerStore::Impl {
   sdk::Result<void> unpack(const Want& want, const OpenBlob& open_blob, UnpackBudget& budget);
   sdk::Result<void> unpack_into(int draft, const std::string& diff_id, ByteSource& blob,
                                 UnpackBudget& budget);
-  void remove_unneeded(const Needed& needed);
+  std::uint64_t remove_unneeded(const Needed& needed);
   void sync_loop(const std::stop_token& stop);
 
   std::string path_;
@@ -202,12 +213,12 @@ sdk::Result<void> LayerStore::Impl::unpack_into(int draft, const std::string& di
                     Lasting::WhileHostLives);  // as the layer itself, until `synced`
 }
 
-void LayerStore::Impl::remove_unneeded(const Needed& needed) {
+std::uint64_t LayerStore::Impl::remove_unneeded(const Needed& needed) {
   std::vector<std::string> drafts;
   {
     const std::lock_guard lock{mutex_};
     const auto keep = needed();
-    if (!keep) return;
+    if (!keep) return 0;
     std::set<std::string> wanted;
     for (const std::string& diff_id : *keep) wanted.insert(name_of(diff_id));
     for (auto it = present_.begin(); it != present_.end();) {
@@ -223,7 +234,12 @@ void LayerStore::Impl::remove_unneeded(const Needed& needed) {
       it = present_.erase(it);
     }
   }
-  for (const std::string& draft : drafts) (void)remove_tree(drafts_.get(), draft.c_str());
+  std::uint64_t bytes = 0;
+  for (const std::string& draft : drafts) {
+    bytes += record_in(drafts_.get(), draft).value_or(LayerRecord{}).bytes;
+    (void)remove_tree(drafts_.get(), draft.c_str());
+  }
+  return bytes;
 }
 
 // One syncfs for all that came meanwhile; nobody waits for it.
@@ -268,14 +284,7 @@ std::string LayerStore::path(std::string_view diff_id) const {
 }
 
 std::optional<LayerRecord> LayerStore::record(std::string_view diff_id) const {
-  const Fd layer =
-      open_without_links(impl_->layers_.get(), name_of(diff_id).c_str(), O_RDONLY | O_DIRECTORY);
-  if (!layer) return {};
-  const auto text = read_file(layer.get(), "layer.json", kMaxLayerRecord);
-  if (!text) return {};
-  auto record = decode_layer(*text);
-  if (!record) return {};
-  return std::move(*record);
+  return record_in(impl_->layers_.get(), name_of(diff_id));
 }
 
 sdk::Result<void> LayerStore::ensure(const Want& want, const OpenBlob& open_blob,
@@ -283,8 +292,8 @@ sdk::Result<void> LayerStore::ensure(const Want& want, const OpenBlob& open_blob
   return impl_->ensure(want, open_blob, budget, cancel);
 }
 
-void LayerStore::remove_unneeded(const Needed& needed) {
-  impl_->remove_unneeded(needed);
+std::uint64_t LayerStore::remove_unneeded(const Needed& needed) {
+  return impl_->remove_unneeded(needed);
 }
 
 void LayerStore::sync_soon() {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -68,9 +69,9 @@ class LayerStore {
 
   // Removes all layers that are neither pinned nor among what `needed` gives, or none where that
   // gives nothing. It is called with pins standing still, so that a layer is either still pinned or
-  // already needed.
+  // already needed. The bytes of what went, as their records have them.
   using Needed = std::function<std::optional<std::set<std::string>>()>;
-  void remove_unneeded(const Needed& needed);
+  std::uint64_t remove_unneeded(const Needed& needed);
   // Brings what was unpacked to the disk, in the background, and marks it.
   void sync_soon();
 

@@ -30,6 +30,9 @@ struct ImageRecord {
   std::vector<DirectoryAttributes> directories{};
   std::uint64_t unpacked_bytes = 0;
   std::int64_t pulled_at = 0;  // seconds since the Unix epoch
+  // The same; not in the record, but its file's time: it changes more often than the record should
+  // be written.
+  std::int64_t used_at = 0;
 };
 
 struct LayerRecord {

@@ -129,7 +129,7 @@ Result<void> read_shipped(std::string_view driver, const LogOptions& options, Re
   };
   if (auto read = read_all(driver, options, readers); !read) return read;
   if (options.contains("max-buffer-size") && plan.blocking) {
-    return wrong("max-buffer-size", "max-buffer-size needs the mode non-blocking.");
+    return wrong("max-buffer-size", "max-buffer-size is of the mode non-blocking, the default.");
   }
   plan.max_files = kSpoolFiles;
   plan.max_bytes = (plan.blocking ? kSpoolBytes : buffer) / kSpoolFiles;
@@ -293,7 +293,7 @@ std::string_view conversion(char c) {
 std::optional<std::uint64_t> read_byte_size(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || number < 0 || number > 1e15) return std::nullopt;
+  if (error != std::errc{}) return std::nullopt;
   std::string unit(end, text.data() + text.size());
   std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   double factor = 0;
@@ -301,7 +301,8 @@ std::optional<std::uint64_t> read_byte_size(std::string_view text) {
   if (unit == "k" || unit == "kb") factor = 1024;
   if (unit == "m" || unit == "mb") factor = 1024.0 * 1024;
   if (unit == "g" || unit == "gb") factor = 1024.0 * 1024 * 1024;
-  if (factor == 0) return std::nullopt;
+  // Said so that "nan" is none either.
+  if (factor == 0 || !(number >= 0 && number * factor <= 1e18)) return std::nullopt;
   return static_cast<std::uint64_t>(number * factor);
 }
 

@@ -67,7 +67,7 @@ struct LogPlan {
   // Of the files on this host: the log itself, or what waits to be sent.
   std::uint64_t max_bytes = 0;  // of one file; 0: never rotated
   std::uint32_t max_files = 1;
-  bool blocking = true;         // the program waits where what is to be sent fills these files
+  bool blocking = false;        // the program waits where what is to be sent fills these files
   [[nodiscard]] bool is_shipped() const { return driver.index() >= 2; }
 };
 

@@ -85,6 +85,8 @@ class AwsLogsSink : public LogSink {
     return sent;
   }
 
+  std::string receiver() const override { return endpoint_ + " " + options_.group; }
+
   EventAssembler assembler() const override {
     if (options_.begin_pattern.empty()) return EventAssembler(kMostEvent);
     return EventAssembler(kMostEvent, [pattern = boost::regex(options_.begin_pattern)](std::string_view line) {

@@ -53,6 +53,8 @@ class FluentdSink : public LogSink {
     return Sent{count, 0};
   }
 
+  std::string receiver() const override { return socket_.text(); }
+
   std::chrono::milliseconds retry_wait() const override { return std::chrono::milliseconds(options_.retry_wait_ms); }
 
  private:

@@ -65,6 +65,8 @@ class JournaldSink : public LogSink {
     return sent;
   }
 
+  std::string receiver() const override { return path_; }
+
  private:
   Result<void> connect() {
     if (fd_) return {};

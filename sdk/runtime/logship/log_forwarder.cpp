@@ -8,7 +8,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -36,12 +38,13 @@ class LogForwarder::Impl {
  public:
   Impl(LogOutside outside, unsigned threads)
       : outside_(std::move(outside)),
+        threads_(std::max(1U, threads)),
         inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!outside_.http) outside_.http = std::make_shared<http::Client>();
     if (!outside_.aws_credentials) outside_.aws_credentials = aws_credentials_of_environment;
     watcher_ = std::thread([this] { watch(); });
-    for (unsigned i = 0; i < std::max(1U, threads); ++i) workers_.emplace_back([this] { work(); });
+    for (unsigned i = 0; i < threads_; ++i) workers_.emplace_back([this] { work(); });
   }
   ~Impl() { stop(); }
 
@@ -54,26 +57,39 @@ class LogForwarder::Impl {
 
  private:
   struct Entry {
-    Entry(const fs::path& log, std::unique_ptr<LogSink> sink) : shipped(log, std::move(sink)) {}
+    Entry(const fs::path& log, std::unique_ptr<LogSink> sink)
+        : receiver(sink->receiver()), shipped(log, std::move(sink)) {}
+    const std::string receiver;
     ShippedLog shipped;   // of the worker that has it
     Counts counts;        // as it last was
     bool running = false;
     bool again = false;   // something came while it ran
     bool ended = false;
     bool dropped = false;
+    bool waits = false;   // for its receiver
     std::optional<Clock::time_point> due;
   };
   using EntryPtr = std::shared_ptr<Entry>;
+  // Those that send to one receiver share its fate: while it fails, one of them tries at a time.
+  struct Receiver {
+    unsigned running = 0;
+    bool failing = false;
+    std::deque<EntryPtr> waiting;  // due, for a place
+  };
 
   void add(const fs::path& log, std::unique_ptr<LogSink> sink);
   void schedule(const EntryPtr& entry, Clock::time_point due);
   void work();
+  [[nodiscard]] bool has_room(const Receiver& receiver) const;
+  void leave(const EntryPtr& entry, bool was_doubtful);
+  void call_next(Receiver& receiver);
   void settle(const EntryPtr& entry, ShippedLog::Next next);
   void arm(const EntryPtr& entry);
   void watch();
   void take_events();
 
   LogOutside outside_;
+  const unsigned threads_;
   const OwnedFd inotify_;
   const OwnedFd wake_;
   std::stop_source stopping_;
@@ -81,6 +97,8 @@ class LogForwarder::Impl {
   std::condition_variable changed_;
   std::map<std::string, EntryPtr> entries_;  // by the log's path
   std::multimap<Clock::time_point, EntryPtr> queue_;
+  std::map<std::string, Receiver> receivers_;  // while somebody sends to them, or they fail
+  unsigned failing_running_ = 0;               // of all receivers that fail
   std::map<int, std::weak_ptr<Entry>> armed_;  // by watch descriptor
   std::thread watcher_;
   std::vector<std::thread> workers_;
@@ -206,7 +224,18 @@ void LogForwarder::Impl::work() {
     const EntryPtr entry = queue_.begin()->second;
     queue_.erase(queue_.begin());
     entry->due.reset();
-    if (entry->dropped) continue;
+    if (entry->dropped) {
+      if (const auto at = receivers_.find(entry->receiver); at != receivers_.end()) call_next(at->second);
+      continue;
+    }
+    Receiver& receiver = receivers_[entry->receiver];
+    if (!has_room(receiver)) {
+      if (!std::exchange(entry->waits, true)) receiver.waiting.push_back(entry);
+      continue;
+    }
+    ++receiver.running;
+    const bool doubtful = receiver.failing;
+    if (doubtful) ++failing_running_;
     entry->running = true;
     entry->again = false;
     const bool ended = entry->ended;
@@ -214,7 +243,43 @@ void LogForwarder::Impl::work() {
     const auto next = entry->shipped.pump(ended, stopping_.get_token());
     lock.lock();
     entry->running = false;
+    leave(entry, doubtful);
     settle(entry, next);
+  }
+}
+
+// With the lock. Each attempt at a receiver that does not answer takes as long as its timeout: some thread is always left for the
+// others.
+bool LogForwarder::Impl::has_room(const Receiver& receiver) const {
+  const unsigned most = std::max(1U, threads_ - 1);
+  if (receiver.failing) return receiver.running == 0 && failing_running_ < most;
+  return receiver.running < most;
+}
+
+// With the lock.
+void LogForwarder::Impl::leave(const EntryPtr& entry, bool was_doubtful) {
+  Receiver& receiver = receivers_.at(entry->receiver);
+  --receiver.running;
+  receiver.failing = entry->shipped.failing();
+  call_next(receiver);
+  if (was_doubtful) {
+    --failing_running_;
+    for (auto& [name, other] : receivers_) {
+      if (other.failing && other.running == 0) call_next(other);
+    }
+  }
+  if (receiver.running == 0 && !receiver.failing && receiver.waiting.empty()) receivers_.erase(entry->receiver);
+}
+
+// With the lock. Those that wait look again whether there is room: all of them, or the first where one at a time tries.
+void LogForwarder::Impl::call_next(Receiver& receiver) {
+  while (!receiver.waiting.empty()) {
+    const EntryPtr next = std::move(receiver.waiting.front());
+    receiver.waiting.pop_front();
+    next->waits = false;
+    if (next->dropped) continue;
+    schedule(next, Clock::now());
+    if (receiver.failing) return;
   }
 }
 

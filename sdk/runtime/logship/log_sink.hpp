@@ -53,6 +53,9 @@ class LogSink {
   // Sends as much of the front of `events` (never empty) as goes at once.
   virtual sdk::Result<Sent> send(std::span<const LogEvent> events, std::stop_token cancel) = 0;
 
+  // Whom it sends to, in words: sinks of the same receiver fail together.
+  [[nodiscard]] virtual std::string receiver() const = 0;
+
   // How lines are joined to events.
   [[nodiscard]] virtual EventAssembler assembler() const { return EventAssembler(kMostEvent); }
   // So long more lines are waited for before some are sent.

@@ -31,6 +31,8 @@ class ShippedLog {
   // Sends some of what is there. With `ended`, nothing more is written.
   Next pump(bool ended, std::stop_token cancel);
   [[nodiscard]] std::chrono::milliseconds pause() const { return pause_; }
+  // Whether the last attempt to send failed.
+  [[nodiscard]] bool failing() const { return failures_ > 0; }
   [[nodiscard]] const LogForwarder::Counts& counts() const { return counts_; }
   [[nodiscard]] const std::filesystem::path& log() const { return log_; }
   [[nodiscard]] const LogSink& sink() const { return *sink_; }

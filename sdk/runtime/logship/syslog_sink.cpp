@@ -63,6 +63,8 @@ class SyslogSink : public LogSink {
     return Sent{count, 0};
   }
 
+  std::string receiver() const override { return socket_.text(); }
+
  private:
   [[nodiscard]] bool is_datagram() const {
     return address_.kind == LogAddress::Kind::Udp || address_.kind == LogAddress::Kind::UnixDatagram;

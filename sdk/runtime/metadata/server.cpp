@@ -25,8 +25,9 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t kConnectionsMost = 512;
 constexpr std::size_t kConnectionsOfScope = 32;
-constexpr std::chrono::seconds kIdle{10};       // until the request is whole
-constexpr std::chrono::seconds kAnswering{60};  // until the answer is sent
+constexpr std::chrono::milliseconds kPause{900};  // when no descriptor is left
+constexpr std::chrono::seconds kIdle{10};         // until the request is whole
+constexpr std::chrono::seconds kAnswering{60};    // until the answer is sent
 
 const char* words_of(int status) {
   switch (status) {
@@ -86,7 +87,9 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   };
 
   void run();
-  void accept_at(int listener);
+  void accept_at(std::uint64_t key);
+  void pause(std::uint64_t key);
+  void resume_paused();
   void read_from(std::uint64_t id);
   void respond(std::uint64_t id, const Answer& answer);
   void write_to(std::uint64_t id);
@@ -106,6 +109,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   std::map<std::uint64_t, Connection> connections_;
   std::map<std::string, std::set<std::uint64_t>> connections_of_;
   std::uint64_t next_key_ = 2;
+  std::set<std::uint64_t> paused_;  // listeners
+  SteadyClock::time_point paused_until_;
   bool ending_ = false;
 
   mutable std::mutex mutex_;
@@ -152,15 +157,15 @@ void Server::Impl::stop() {
 void Server::Impl::run() {
   epoll_event events[32];
   while (!ending_) {
-    const int timeout = connections_.empty() ? -1 : 1000;
+    const int timeout = connections_.empty() && paused_.empty() ? -1 : 1000;
     const int count = ::epoll_wait(epoll_.get(), events, 32, timeout);
     for (int i = 0; i < count; ++i) {
       const std::uint64_t key = events[i].data.u64;
       if (key == 0) {
         std::uint64_t number = 0;
         [[maybe_unused]] const auto got = ::read(wake_.get(), &number, sizeof number);
-      } else if (const auto at = listeners_.find(key); at != listeners_.end()) {
-        accept_at(at->second.second.get());
+      } else if (listeners_.contains(key)) {
+        accept_at(key);
       } else if (const auto one = connections_.find(key); one != connections_.end()) {
         if (one->second.out.empty()) {
           read_from(key);
@@ -176,6 +181,7 @@ void Server::Impl::run() {
     }
     for (const auto& one : work) one();
     drop_late();
+    resume_paused();
   }
   listeners_.clear();
   connections_.clear();
@@ -228,14 +234,29 @@ void Server::Impl::drop_scope(const std::string& scope) {
   for (const std::uint64_t id : std::set<std::uint64_t>(of->second)) drop(id);
 }
 
-void Server::Impl::accept_at(int listener) {
+// Who waits there would wake the thread again and again while nobody can be let in.
+void Server::Impl::pause(std::uint64_t key) {
+  watch(listeners_.at(key).second.get(), key, 0, EPOLL_CTL_MOD);
+  paused_.insert(key);
+  paused_until_ = SteadyClock::now() + kPause;
+}
+
+void Server::Impl::resume_paused() {
+  if (paused_.empty() || SteadyClock::now() < paused_until_) return;
+  for (const std::uint64_t key : std::exchange(paused_, {})) {
+    const auto at = listeners_.find(key);
+    if (at != listeners_.end()) watch(at->second.second.get(), key, EPOLLIN, EPOLL_CTL_MOD);
+  }
+}
+
+void Server::Impl::accept_at(std::uint64_t key) {
+  const auto& [scope, listener] = listeners_.at(key);
   for (;;) {
-    OwnedFd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    OwnedFd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    const bool out_of_descriptors =
+        errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+    if (!socket && out_of_descriptors) return pause(key);
     if (!socket) return;
-    std::string scope;
-    for (const auto& [key, entry] : listeners_) {
-      if (entry.second.get() == listener) scope = entry.first;
-    }
     auto& of = connections_of_[scope];
     if (connections_.size() >= kConnectionsMost || of.size() >= kConnectionsOfScope) continue;
     const std::uint64_t id = next_key_ + 1;

@@ -68,7 +68,7 @@ bool ExecMonitor::exec() {
   call.argv = config_.all("runtime");
   for (const auto& word :
        {"--log=" + path(state::kRuntimeLog), std::string("exec"), std::string("--detach"),
-        "--pid-file=" + path(state::kPid), "--process=" + path(state::kProcess)}) {
+        "--pid-file=" + path(state::kPid), "--process=" + config_.text("process")}) {
     call.argv.push_back(word);
   }
   if (config_.number("sandbox") != 0) {

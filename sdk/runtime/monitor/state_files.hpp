@@ -8,8 +8,8 @@
 //   monitor's socket (SOCK_SEQPACKET): commands "start", "kill"; news "exit" pid, runtime.log  by
 //   the OCI runtime
 //
-// An exec'd process has a directory of its own: `exec` is what `container` is here, process.json is
-// the agent's order to the runtime, `console` its socket for the terminal, `session` is the
+// An exec'd process has a directory of its own: `exec` is what `container` is here, and names
+// the file in the agent's memory that is the order to the runtime, `console` its socket for the terminal, `session` is the
 // one of the process, `exit` says that the process ended by itself.
 //
 // Threads: any. Errors: false with errno, or nothing.
@@ -40,7 +40,6 @@ inline constexpr const char* kPid = "pid";
 inline constexpr const char* kInternalPid = "internal_pid";  // of a process in a sandbox
 inline constexpr const char* kExec = "exec";
 inline constexpr const char* kSession = "session";
-inline constexpr const char* kProcess = "process.json";
 inline constexpr const char* kConsole = "console";
 inline constexpr const char* kRuntimeLog = "runtime.log";
 
@@ -96,7 +95,7 @@ class Lines {
   std::vector<std::pair<std::string, std::string>> lines_;
 };
 
-// The content of a small file; nothing where it cannot be read.
+// The content of a small file; nothing where it cannot be read, and errno says why.
 inline std::optional<std::string> read_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
@@ -106,7 +105,9 @@ inline std::optional<std::string> read_file(const std::string& path) {
   while ((n = ::read(fd, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR)) {
     if (n > 0) out.append(buffer, static_cast<std::size_t>(n));
   }
+  const int why = errno;
   ::close(fd);
+  errno = why;
   return n < 0 ? std::nullopt : std::optional<std::string>(std::move(out));
 }
 

@@ -37,6 +37,17 @@ int hold(Protocol protocol, std::uint16_t port) {
   return -1;
 }
 
+// Whether hold() failed for want of descriptors, which says nothing about the port.
+bool is_short(int why) {
+  return why == EMFILE || why == ENFILE;
+}
+
+sdk::Error no_descriptor() {
+  return sdk::fail(
+      BERTH_UNAVAILABLE,
+      "the agent has no descriptor left to hold a host port; raise its limit of open files");
+}
+
 }  // namespace
 
 PortAllocator::PortAllocator(std::uint16_t first, std::uint16_t last)
@@ -66,6 +77,7 @@ sdk::Result<std::uint16_t> PortAllocator::take(Protocol protocol, std::uint16_t 
       held_[{protocol, wanted}] = fd;
       return wanted;
     }
+    if (!ours && is_short(errno)) return no_descriptor();
     if (!ours && errno == EACCES)
       return sdk::fail(BERTH_DENIED, "host port " + name + " may not be bound", "hostPort");
     return sdk::fail(BERTH_ALREADY_EXISTS, "host port " + name + " is already allocated",
@@ -79,6 +91,7 @@ sdk::Result<std::uint16_t> PortAllocator::take(Protocol protocol, std::uint16_t 
       held_[{protocol, port}] = fd;
       return port;
     }
+    if (is_short(errno)) return no_descriptor();
   }
   return sdk::fail(
       BERTH_NO_CAPACITY,
@@ -92,12 +105,15 @@ sdk::Result<std::uint16_t> PortAllocator::take_row(Protocol protocol, std::uint1
   for (unsigned tried = 0; tried < size + count && row.size() < count; ++tried) {
     const std::uint16_t port = next_;
     next_ = next_ == last_ ? first_ : static_cast<std::uint16_t>(next_ + 1);
-    const int fd = held_.contains({protocol, port}) ? -1 : hold(protocol, port);
+    const bool ours = held_.contains({protocol, port});
+    const int fd = ours ? -1 : hold(protocol, port);
+    const bool out_of_descriptors = fd < 0 && !ours && is_short(errno);
     // A port in use, or the range's end, begins the row anew.
     if (fd < 0 || (!row.empty() && port != row.back() + 1)) {
       for (const auto given : row) give_back(protocol, given);
       row.clear();
     }
+    if (out_of_descriptors) return no_descriptor();
     if (fd < 0) continue;
     held_[{protocol, port}] = fd;
     row.push_back(port);

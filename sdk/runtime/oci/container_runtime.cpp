@@ -234,7 +234,9 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
 
 sdk::Result<std::int64_t> ContainerRuntime::start(const std::string& id) {
   const std::string dir = state_dir(id);
-  const OwnedFd monitor = connect_monitor(dir);
+  const auto connected = connect_monitor(dir);
+  if (!connected) return connected.error();
+  const OwnedFd& monitor = *connected;
   auto view = read_view(dir);
   if (!view) return view.error();
   if (view->started_at_ns != 0) return view->started_at_ns;
@@ -260,9 +262,10 @@ sdk::Result<std::int64_t> ContainerRuntime::start(const std::string& id) {
 sdk::Result<void> ContainerRuntime::signal(const std::string& id, int signo) {
   auto view = read_view(state_dir(id));
   if (!view) return view.error();
-  const OwnedFd init = open_init(view->handle);
-  if (!init) return {};
-  if (::syscall(SYS_pidfd_send_signal, init.get(), signo, nullptr, 0) != 0 && errno != ESRCH) {
+  const auto init = open_init(view->handle);
+  if (!init) return init.error();
+  if (!*init) return {};
+  if (::syscall(SYS_pidfd_send_signal, init->get(), signo, nullptr, 0) != 0 && errno != ESRCH) {
     if (errno == EINVAL)
       return sdk::fail(BERTH_INVALID, "no signal " + std::to_string(signo), "signo");
     return state_error("signal to " + id);
@@ -271,21 +274,29 @@ sdk::Result<void> ContainerRuntime::signal(const std::string& id, int signo) {
 }
 
 sdk::Result<ExecOutcome> ContainerRuntime::exec(const std::string& id, const ExecCall& call) const {
-  return exec_in_container(state_dir(id), call);
+  auto place = exec_place(id);
+  if (!place) return place.error();
+  place->timeout = std::min(place->timeout, call.timeout);
+  return run_to_end(*place, call);
 }
 
-sdk::Result<std::unique_ptr<ExecSession>> ContainerRuntime::open_exec(const std::string& id,
-                                                                      const ExecSpec& spec) {
+sdk::Result<ExecSession::Place> ContainerRuntime::exec_place(const std::string& id) const {
   auto view = read_view(state_dir(id));
   if (!view) return view.error();
   if (view->phase != ContainerPhase::Running) {
     return sdk::fail(BERTH_PRECONDITION, "container " + id + " does not run");
   }
-  return ExecSession::start({.monitor = config_.monitor,
-                             .execs_dir = config_.state_root + "/execs",
-                             .container_dir = state_dir(id),
-                             .timeout = config_.call_timeout + kMonitorGrace},
-                            spec);
+  return ExecSession::Place{.monitor = config_.monitor,
+                            .execs_dir = config_.state_root + "/execs",
+                            .container_dir = state_dir(id),
+                            .timeout = config_.call_timeout};
+}
+
+sdk::Result<std::unique_ptr<ExecSession>> ContainerRuntime::open_exec(const std::string& id,
+                                                                      const ExecSpec& spec) {
+  auto place = exec_place(id);
+  if (!place) return place.error();
+  return ExecSession::start(*place, spec);
 }
 
 void ContainerRuntime::end_leftover_execs() {
@@ -322,10 +333,12 @@ sdk::Result<void> ContainerRuntime::remove(const std::string& id) {
   const auto lines = state::read_lines(dir + "/" + state::kContainer);
   const auto deadline = std::chrono::steady_clock::now() + config_.call_timeout + kMonitorGrace;
   for (;;) {
-    if (const OwnedFd monitor = connect_monitor(dir)) {
+    const auto monitor = connect_monitor(dir);
+    if (!monitor) return monitor.error();
+    if (*monitor) {
       // It kills what still runs, also while it is only being made, and puts everything away.
-      ::send(monitor.get(), "kill", 4, MSG_NOSIGNAL);
-      if (!wait_for_end(monitor.get(), config_.call_timeout + kMonitorGrace)) {
+      ::send(monitor->get(), "kill", 4, MSG_NOSIGNAL);
+      if (!wait_for_end(monitor->get(), config_.call_timeout + kMonitorGrace)) {
         return sdk::fail(BERTH_DEADLINE, "container " + id + " did not end after SIGKILL");
       }
     }
@@ -338,8 +351,9 @@ sdk::Result<void> ContainerRuntime::remove(const std::string& id) {
     // A monitor that has its lock and not yet its socket, or no longer: a matter of a moment.
     ::poll(nullptr, 0, 2);
   }
-  if (lines) {
-    const std::string bundle = lines->text("bundle");
+  // After a power cut the file may be there and empty.
+  const std::string bundle = lines ? lines->text("bundle") : std::string();
+  if (!bundle.empty()) {
     ::unlink((bundle + "/config.json").c_str());
     ::rmdir(bundle.c_str());  // only where nothing else is in it
   }
@@ -353,7 +367,8 @@ sdk::Result<void> ContainerRuntime::remove_leftovers(const std::string& id) {
   const std::string dir = state_dir(id);
   const std::string file = dir + "/" + state::kContainer;
   const auto lines = state::read_lines(file);
-  if (!lines) return {};
+  if (!lines && errno == ENOENT) return {};
+  if (!lines) return state_error(file);
   // Also keeps a monitor that was only just started from beginning: it finds the file gone once it
   // has the lock.
   OwnedFd lock(::open(file.c_str(), O_RDWR | O_CLOEXEC));

@@ -21,7 +21,7 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/oci/container.hpp"
-#include "sdk/runtime/oci/exec_process.hpp"
+#include "sdk/runtime/oci/exec_call.hpp"
 #include "sdk/runtime/oci/exec_session.hpp"
 #include "sdk/runtime/oci/spec_builder.hpp"
 
@@ -47,15 +47,17 @@ class ExitWatch {
 
   // The exit where the container has ended, nothing where it has not. Never blocks. After an fd was
   // readable for a monitor's death, fd() may be another one: ask it again after each call.
+  // Errors: UNAVAILABLE it cannot be told now (no descriptor is left): call it again later.
   [[nodiscard]] sdk::Result<std::optional<ContainerExit>> poll();
 
-  // Blocks until the end. Errors: DEADLINE.
+  // Blocks until the end. Errors: DEADLINE; UNAVAILABLE as poll().
   [[nodiscard]] sdk::Result<ContainerExit> wait(std::chrono::milliseconds timeout);
 
  private:
   friend class ContainerRuntime;
   ExitWatch(std::string state_dir, int fd, bool on_monitor);
   static sdk::Result<ExitWatch> begin(std::string state_dir);
+  static sdk::Result<ExitWatch> ended(std::string state_dir);
   void close_fd();
   std::string state_dir_;
   int fd_ = -1;
@@ -81,8 +83,7 @@ class ContainerRuntime {
   // Sends a signal to the container's init; nothing to send it to is fine.
   [[nodiscard]] sdk::Result<void> signal(const std::string& id, int signo);
 
-  // Runs a command in a Running container to its end. One at a time for each container.
-  // Errors: NOT_FOUND; INTERNAL it could not be run, with the runtime's words.
+  // Runs a command in a Running container to its end, or to that of its time. Errors: as open_exec().
   [[nodiscard]] sdk::Result<ExecOutcome> exec(const std::string& id, const ExecCall& call) const;
 
   // Watches for the end of a container that exists, also one that has ended already.
@@ -121,6 +122,7 @@ class ContainerRuntime {
 
  private:
   explicit ContainerRuntime(RuntimeConfig config);
+  [[nodiscard]] sdk::Result<ExecSession::Place> exec_place(const std::string& id) const;
   [[nodiscard]] std::string state_dir(const std::string& id) const;
   [[nodiscard]] sdk::Result<ContainerHandle> launch(const ContainerSpec& spec);
   [[nodiscard]] sdk::Result<void> remove_leftovers(const std::string& id);

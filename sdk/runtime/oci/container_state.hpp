@@ -12,16 +12,17 @@
 
 namespace berth::runtime {
 
-// Errors: NOT_FOUND no such container.
+// All of these tell what is not there from what could not be looked at, for want of descriptors say.
+// Errors: UNAVAILABLE it cannot be told now; NOT_FOUND no such container.
 [[nodiscard]] sdk::Result<ContainerView> read_view(const std::string& state_dir);
 
 // Whether a monitor holds the lock on the container's file.
-[[nodiscard]] bool monitor_alive(const std::string& state_dir);
+[[nodiscard]] sdk::Result<bool> monitor_alive(const std::string& state_dir);
 
 // A pidfd of the container's init; invalid where it has ended (or the pid is another's by now).
-[[nodiscard]] OwnedFd open_init(const ContainerHandle& handle);
+[[nodiscard]] sdk::Result<OwnedFd> open_init(const ContainerHandle& handle);
 
 // A connection to the container's monitor; invalid where there is none.
-[[nodiscard]] OwnedFd connect_monitor(const std::string& state_dir);
+[[nodiscard]] sdk::Result<OwnedFd> connect_monitor(const std::string& state_dir);
 
 }  // namespace berth::runtime

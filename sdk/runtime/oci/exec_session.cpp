@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kLeftoverPatience = std::chrono::seconds(5);
+constexpr auto kMonitorGrace = std::chrono::seconds(5);  // beyond the runtime's own time
 
 sdk::Error failed(const std::string& what) {
   return sdk::fail(BERTH_INTERNAL, what + ": " + std::strerror(errno));
@@ -69,6 +71,17 @@ sdk::Result<std::string> process_json(const std::string& bundle, const ExecSpec&
     if (!named) env.as_array().emplace_back("TERM=xterm");
   }
   return boost::json::serialize(process);
+}
+
+// A file without a name, in memory: the process's environment may hold secrets, which are on no disk.
+OwnedFd file_in_memory(const std::string& text) {
+  OwnedFd fd(::memfd_create("berth-exec", MFD_CLOEXEC));
+  return fd && state::write_all(fd.get(), text) ? std::move(fd) : OwnedFd();
+}
+
+// Names a descriptor of ours for other programs, for as long as it is open.
+std::string path_of(int fd) {
+  return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd);
 }
 
 // A listening socket in `dir`, bound through its descriptor since a path may be longer than
@@ -173,19 +186,18 @@ sdk::Result<void> ExecSession::begin(const Place& place, const ExecSpec& spec) {
   const OwnedFd dir(::open(dir_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   OwnedFd listener;
   state::Lines lines;
-  for (const char* key : {"id", "runtime", "sandbox", "hide_cgroup2", "call_timeout_ms", "cgroup"}) {
+  for (const char* key : {"id", "runtime", "sandbox", "hide_cgroup2", "cgroup"}) {
     for (const auto& value : container->all(key)) lines.add(key, value);
   }
+  lines.add("call_timeout_ms", place.timeout.count());
   if (terminal_) {
     listener = listen_in(dir.get());
     if (!listener) return failed(dir_);
-    lines.add("console", "/proc/" + std::to_string(::getpid()) + "/fd/" +
-                             std::to_string(dir.get()) + "/" + state::kConsole);
+    lines.add("console", path_of(dir.get()) + "/" + state::kConsole);
   }
-  if (!state::write_file(dir_ + "/" + state::kProcess, *process) ||
-      !state::write_file(dir_ + "/" + state::kExec, lines.print())) {
-    return failed(dir_);
-  }
+  const OwnedFd order = file_in_memory(*process);
+  lines.add("process", path_of(order.get()));
+  if (!order || !state::write_file(dir_ + "/" + state::kExec, lines.print())) return failed(dir_);
   int sync[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) != 0)
     return failed("no socket");
@@ -198,13 +210,15 @@ sdk::Result<void> ExecSession::begin(const Place& place, const ExecSpec& spec) {
   const OwnedFd empty(container->number("empty_stdin") != 0 ? monitor::empty_input() : -1);
   const int no_input = empty ? empty.get() : null.get();
   if (!terminal_ &&
-      (!make_pipe(input, true) || !make_pipe(output, false) || !make_pipe(errors, false))) {
+      (!make_pipe(input, true) || !make_pipe(output, false) ||
+       (!spec.one_output && !make_pipe(errors, false)))) {
     return failed("no pipe");
   }
   const auto file = [&](const Ends& ends) { return terminal_ ? null.get() : ends.theirs.get(); };
   auto spawned = spawn_monitor(
       {place.monitor, "--exec", dir_},
-      {spec.input ? file(input) : no_input, file(output), file(errors), theirs.get()});
+      {spec.input ? file(input) : no_input, file(output), file(spec.one_output ? output : errors),
+       theirs.get()});
   if (!spawned) return spawned;
   if (!terminal_) {
     if (spec.input) input_ = std::move(input.ours);
@@ -220,7 +234,8 @@ sdk::Result<void> ExecSession::begin(const Place& place, const ExecSpec& spec) {
 
 sdk::Result<void> ExecSession::await_start(const Place& place) {
   pollfd polled{sync_.get(), POLLIN, 0};
-  if (::poll(&polled, 1, static_cast<int>(place.timeout.count())) <= 0) {
+  const auto patience = place.timeout + kMonitorGrace;
+  if (::poll(&polled, 1, static_cast<int>(patience.count())) <= 0) {
     return sdk::fail(BERTH_DEADLINE, "the command did not start in time");
   }
   char text[256];

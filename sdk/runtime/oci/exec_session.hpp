@@ -30,6 +30,7 @@ struct ExecSpec {
   std::vector<std::string> args;         // at least one
   bool input = false;                    // false: it reads nothing
   std::optional<WindowSize> terminal{};  // set: it has one, of this size
+  bool one_output = false;               // what it says to stderr comes with its output
 };
 
 class ExecSession {
@@ -38,7 +39,7 @@ class ExecSession {
     std::string monitor;        // berth-monitor
     std::string execs_dir;      // for a directory of its own
     std::string container_dir;  // the container's state directory
-    std::chrono::milliseconds timeout{};
+    std::chrono::milliseconds timeout{};  // for its start
   };
   // Errors: INVALID the command cannot be run; DEADLINE; UNAVAILABLE; INTERNAL.
   static sdk::Result<std::unique_ptr<ExecSession>> start(const Place& place, const ExecSpec& spec);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "sdk/runtime/oci/container_runtime.hpp"
@@ -38,26 +39,36 @@ void ExitWatch::close_fd() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
+// Of a container that has ended already.
+sdk::Result<ExitWatch> ExitWatch::ended(std::string state_dir) {
+  const int ready = ::eventfd(1, EFD_CLOEXEC);
+  if (ready < 0) {
+    return sdk::fail(BERTH_UNAVAILABLE, std::string("no event: ") + std::strerror(errno));
+  }
+  return ExitWatch(std::move(state_dir), ready, false);
+}
+
 sdk::Result<ExitWatch> ExitWatch::begin(std::string state_dir) {
   // The monitor first: connected, its end cannot be missed. Then the files, which tell an end that
   // came before.
-  OwnedFd monitor = connect_monitor(state_dir);
+  auto monitor = connect_monitor(state_dir);
+  if (!monitor) return monitor.error();
   auto view = read_view(state_dir);
   if (!view) return view.error();
   if (view->phase == ContainerPhase::Stopped) {
-    return ExitWatch(std::move(state_dir), ::eventfd(1, EFD_CLOEXEC), false);
+    return ended(std::move(state_dir));
   }
-  if (monitor) return ExitWatch(std::move(state_dir), monitor.release(), true);
-  if (OwnedFd init = open_init(view->handle)) {
-    return ExitWatch(std::move(state_dir), init.release(), false);
-  }
+  if (*monitor) return ExitWatch(std::move(state_dir), monitor->release(), true);
+  auto init = open_init(view->handle);
+  if (!init) return init.error();
+  if (*init) return ExitWatch(std::move(state_dir), init->release(), false);
   // It ended between the two looks, or was never made.
   view = read_view(state_dir);
   if (!view) return view.error();
   if (view->phase != ContainerPhase::Stopped) {
     return sdk::fail(BERTH_PRECONDITION, "container " + view->handle.id + " was not created");
   }
-  return ExitWatch(std::move(state_dir), ::eventfd(1, EFD_CLOEXEC), false);
+  return ended(std::move(state_dir));
 }
 
 sdk::Result<std::optional<ContainerExit>> ExitWatch::poll() {

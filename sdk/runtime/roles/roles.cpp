@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace berth::runtime {
 namespace {
@@ -27,6 +28,11 @@ std::int64_t wall_clock_ms() {
 
 Roles::Roles(Source source) : Roles(std::move(source), &wall_clock_ms) {}
 Roles::Roles(Source source, Clock clock) : source_(std::move(source)), clock_(std::move(clock)) {}
+
+bool Roles::is_good(const Entry& entry, std::int64_t now) {
+  const std::int64_t ends = entry.credentials.expires_at_ms();
+  return entry.fetched_ms != 0 && (ends == 0 || now < ends);
+}
 
 bool Roles::is_fresh(const Entry& entry, std::int64_t now) {
   if (entry.fetched_ms == 0) return false;
@@ -50,14 +56,14 @@ void Roles::get(const std::string& task_id, Role role, Answer answer) {
   {
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_[key];
-    if (is_fresh(entry, now)) {
+    if (!is_fresh(entry, now)) ask = !std::exchange(entry.asked, true);
+    if (is_good(entry, now)) {
       ready = shown(entry, now);
     } else {
-      ask = entry.waiting.empty();
       entry.waiting.push_back(std::move(answer));
     }
   }
-  if (ready) return answer(*ready);
+  if (ready) answer(*ready);
   if (!ask) return;
   if (!source_) return learn(key, sdk::fail(BERTH_UNAVAILABLE, "there is no control plane"));
   v1::TaskCredentialsRequest request;
@@ -75,13 +81,13 @@ void Roles::learn(const Key& key, const sdk::Result<v1::RoleCredentials>& news) 
     if (at == entries_.end()) return;  // forgotten, and with it whoever waited
     Entry& entry = at->second;
     waiting.swap(entry.waiting);
+    entry.asked = false;
     const std::int64_t now = clock_();
-    const std::int64_t ends = entry.credentials.expires_at_ms();
     if (news) {
       entry.credentials = *news;
       entry.fetched_ms = now;
       told = shown(entry, now);
-    } else if (entry.fetched_ms != 0 && news.error().is_retryable() && (ends == 0 || now < ends)) {
+    } else if (news.error().is_retryable() && is_good(entry, now)) {
       told = shown(entry, now);
     } else {
       entries_.erase(at);

@@ -3,8 +3,8 @@
 // alone, renewed before they end.
 //
 // Invariants: 1. Nothing of them is written to disk or logged. 2. One question at a time for each
-// role of a task, however many wait for it. 3. Where renewing fails, the old ones are given until
-// they end. Threads: any; callbacks run on the caller's thread or on the source's, and must not
+// role of a task, however many wait for it. 3. Until they end the old ones are given, whether renewing
+// takes long or fails. Threads: any; callbacks run on the caller's thread or on the source's, and must not
 // block. Errors: what the control plane says (NOT_FOUND, DENIED: no such role for us); UNAVAILABLE.
 #pragma once
 
@@ -36,7 +36,8 @@ class Roles {
   Roles(const Roles&) = delete;
   Roles& operator=(const Roles&) = delete;
 
-  // Credentials that are good for a while yet. Those without an end of their own (an operator's
+  // Answers at once with those that have not ended, and renews behind it what ends before long: whoever asks must not wait for a
+  // control plane that is away. Those without an end of their own (an operator's
   // lasting keys) are given one an hour away, by which time their holder asks again.
   void get(const std::string& task_id, Role role, Answer answer);
   // The same, waiting for it. Errors: also CANCELLED by `stop`.
@@ -50,9 +51,11 @@ class Roles {
   struct Entry {
     v1::RoleCredentials credentials;
     std::int64_t fetched_ms = 0;  // 0: there are none
+    bool asked = false;           // the control plane, which has not answered yet
     std::vector<Answer> waiting;
   };
   using Key = std::pair<std::string, int>;
+  [[nodiscard]] static bool is_good(const Entry& entry, std::int64_t now);
   [[nodiscard]] static bool is_fresh(const Entry& entry, std::int64_t now);
   [[nodiscard]] static v1::RoleCredentials shown(const Entry& entry, std::int64_t now);
   void learn(const Key& key, const sdk::Result<v1::RoleCredentials>& news);

@@ -94,7 +94,7 @@ sdk::Result<std::vector<v1::Mount>> write_files(const fs::path& directory,
   return mounts;
 }
 
-sdk::Result<void> blot_out(const fs::path& config_file, const std::set<std::string>& variables) {
+sdk::Result<void> blot_out(const fs::path& config_file) {
   const OwnedFd file(::open(config_file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!file) return errno == ENOENT ? sdk::Result<void>() : error_of(config_file);
   std::ifstream in(config_file, std::ios::binary);
@@ -107,15 +107,8 @@ sdk::Result<void> blot_out(const fs::path& config_file, const std::set<std::stri
       process && process->is_object() ? process->get_object().if_contains("env") : nullptr;
   if (!env || !env->is_array())
     return sdk::fail(BERTH_INTERNAL, config_file.string() + " is no OCI configuration");
-  json::array kept;
-  for (const json::value& entry : env->get_array()) {
-    const json::string* text = entry.if_string();
-    const std::string name =
-        text ? std::string(text->data(), std::min(text->find('='), text->size())) : "";
-    if (!variables.contains(name)) kept.push_back(entry);
-  }
-  if (kept.size() == env->get_array().size()) return {};
-  *env = std::move(kept);
+  if (env->get_array().empty()) return {};
+  *env = json::array();
   std::string after = json::serialize(config);
   // Of the same length: blanks at the end are JSON, and no old byte stays behind the new end.
   if (after.size() < before.size()) after.append(before.size() - after.size(), ' ');

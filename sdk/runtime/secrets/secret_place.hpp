@@ -8,7 +8,6 @@
 #include <sys/types.h>
 
 #include <filesystem>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -37,9 +36,8 @@ struct Owner {
 [[nodiscard]] sdk::Result<std::vector<v1::Mount>> write_files(
     const std::filesystem::path& directory, const std::vector<SecretFile>& files, Owner owner);
 
-// Overwrites, in the very blocks of the file, these variables of an OCI config.json with blanks.
+// Overwrites, in the very blocks of the file, the variables of an OCI config.json with blanks.
 // A missing file is fine.
-[[nodiscard]] sdk::Result<void> blot_out(const std::filesystem::path& config_file,
-                                         const std::set<std::string>& variables);
+[[nodiscard]] sdk::Result<void> blot_out(const std::filesystem::path& config_file);
 
 }  // namespace berth::runtime::secrets

@@ -10,6 +10,11 @@
 
 namespace berth::runtime {
 
+// Task ids are as ECS makes them: 32 hexadecimal digits in lower case. They become part of paths.
+[[nodiscard]] inline bool is_task_id(const std::string& id) {
+  return id.size() == 32 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 // "TASK-0" for the first one of the definition.
 [[nodiscard]] inline std::string container_id(const std::string& task_id, std::size_t container) {
   return task_id + "-" + std::to_string(container);

@@ -34,7 +34,9 @@ sdk::Result<void> TaskEngine::Loop::open() {
     Entry& entry = entries_[id];
     entry.spec = std::make_shared<const TaskSpec>(TaskSpec{std::move(task.request), std::move(*plan)});
     entry.state = std::move(task.state);
-    entry.changed = step(entry.spec->plan, entry.state, now);
+    // Told as it is on disk: whoever asks must not hear of an empty host while the disk takes nothing new.
+    publish(id, entry);
+    pass_time(entry, now);
     specs.push_back(entry.spec);
     with_logs.insert(id);
     touched_.insert(id);
@@ -64,6 +66,7 @@ void TaskEngine::Loop::shutdown() {
   for (auto& [id, entry] : entries_) {
     for (auto& [slot, cancel] : entry.under_way) cancel.request_stop();
   }
+  host_.begin_close();
   pulls_.stop();
   starts_.stop();
   stops_.stop();
@@ -177,6 +180,7 @@ void TaskEngine::Loop::take(StartMessage message) {
   if (is_new) {
     entry.spec = message.spec;
     entry.state = new_task(entry.spec->plan);
+    entry.stepped = clock_.now();
     entry.added = true;
     entry.changed = true;
     touched_.insert(id);
@@ -233,8 +237,16 @@ void TaskEngine::Loop::take(LogsDropped message) {
 }
 
 void TaskEngine::Loop::apply(const std::string& task_id, Entry& entry, const Fact& fact) {
-  if (step(entry.spec->plan, entry.state, fact, clock_.now())) entry.changed = true;
+  entry.stepped = clock_.now();
+  if (step(entry.spec->plan, entry.state, fact, entry.stepped)) entry.changed = true;
+  mark_launches(entry.state, options_.boot_id);
   touched_.insert(task_id);
+}
+
+void TaskEngine::Loop::pass_time(Entry& entry, Now now) {
+  entry.stepped = now;
+  if (step(entry.spec->plan, entry.state, now)) entry.changed = true;
+  mark_launches(entry.state, options_.boot_id);
 }
 
 void TaskEngine::Loop::fire_due() {
@@ -244,7 +256,7 @@ void TaskEngine::Loop::fire_due() {
     wakes_.erase(wakes_.begin());
     Entry& entry = entries_.at(id);
     entry.wake_ms = 0;
-    if (step(entry.spec->plan, entry.state, now)) entry.changed = true;
+    pass_time(entry, now);
     touched_.insert(id);
   }
   while (!log_drops_.empty() && log_drops_.begin()->first <= now.ms) {
@@ -365,7 +377,8 @@ void TaskEngine::Loop::retire(const std::string& task_id) {
 }
 
 void TaskEngine::Loop::set_wake(const std::string& task_id, Entry& entry) {
-  const auto wake = next_wake(entry.spec->plan, entry.state, clock_.now());
+  // As of the last step, not of now: what fell due while the disk was written is a wake in the past.
+  const auto wake = next_wake(entry.spec->plan, entry.state, entry.stepped);
   const std::int64_t ms = wake ? wake->ms : 0;
   if (ms == entry.wake_ms) return;
   if (entry.wake_ms != 0) wakes_.erase({entry.wake_ms, task_id});

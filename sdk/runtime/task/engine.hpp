@@ -28,6 +28,7 @@ struct EngineOptions {
   unsigned concurrent_starts = 6;
   unsigned concurrent_pulls = 3;
   unsigned concurrent_checks = 8;
+  std::string boot_id;  // of this boot of the host; empty: launches of another one are not told apart
 };
 
 class TaskEngine {

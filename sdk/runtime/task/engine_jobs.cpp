@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds kProgressInterval{250};
 }  // namespace
 
 void TaskEngine::Loop::arrange(Entry& entry) {
-  const auto actions = wanted(entry.spec->plan, entry.state, clock_.now());
+  const auto actions = wanted(entry.spec->plan, entry.state, entry.stepped);
   std::set<Action> slots;
   for (const Action& action : actions) {
     slots.insert(action.slot());
@@ -21,7 +21,9 @@ void TaskEngine::Loop::arrange(Entry& entry) {
     if (is_new) begin(entry, action, at->second.get_token());
   }
   for (auto& [slot, cancel] : entry.under_way) {
-    if (!slots.contains(slot)) cancel.request_stop();
+    // A launch that a stop overtakes need not wait for its secrets any more; what it comes to is asked for as before.
+    const bool overtaken = slot.kind == Action::Kind::Launch && entry.state.stop_wanted();
+    if (!slots.contains(slot) || overtaken) cancel.request_stop();
   }
 }
 
@@ -34,7 +36,7 @@ void TaskEngine::Loop::begin(Entry& entry, const Action& action, const std::stop
   switch (action.kind) {
     case Kind::Pull: pulls_.post([=, this] { do_pull(spec, i, cancel); }); break;
     case Kind::Launch:
-    case Kind::FindLaunch: starts_.post([=, this] { do_launch(spec, action, container); }); break;
+    case Kind::FindLaunch: starts_.post([=, this] { do_launch(spec, action, container, cancel); }); break;
     case Kind::Watch:
       host_.watch(*spec, i, [this, spec, action, run = container.restart_count()](Exited exited) {
         exited.container = action.container;
@@ -84,10 +86,18 @@ void TaskEngine::Loop::do_pull(const TaskSpecPtr& spec, std::size_t container, c
   post(FactMessage{id, fact, action});
 }
 
-void TaskEngine::Loop::do_launch(const TaskSpecPtr& spec, const Action& action, const ContainerState& state) {
+void TaskEngine::Loop::do_launch(const TaskSpecPtr& spec, const Action& action, const ContainerState& state,
+                                 const std::stop_token& cancel) {
   BERTH_FAILPOINT("task.before_launch");
-  LaunchEnded fact = host_.launch(*spec, action.container, state, action.kind == Action::Kind::FindLaunch);
+  // After a power cut the files that prove that a program never ran may be lost while it did.
+  const std::string& boot = state.launch_boot_id();
+  const bool lost_power = !boot.empty() && !options_.boot_id.empty() && boot != options_.boot_id;
+  const bool find_only = lost_power || action.kind == Action::Kind::FindLaunch;
+  LaunchEnded fact = host_.launch(*spec, action.container, state, find_only, cancel);
   BERTH_FAILPOINT("task.after_launch");
+  if (lost_power && fact.outcome == LaunchEnded::Outcome::NotStarted) {
+    fact.failure = "CannotStartContainerError: the host went down while the container was being started; it may have run";
+  }
   fact.container = action.container;
   fact.run = state.restart_count();
   post(FactMessage{spec->request.task_id(), std::move(fact), action});
@@ -101,6 +111,7 @@ void TaskEngine::Loop::do_check_health(const TaskSpecPtr& spec, const Action& ac
   if (!cancel.stop_requested()) result = host_.check_health(*spec, action.container, cancel);
   BERTH_FAILPOINT("task.after_health_check");
   result.began_ms = began;
+  result.cancelled = cancel.stop_requested() && !result.exit_code;
   post(FactMessage{spec->request.task_id(), HealthChecked{action.container, std::move(result), run}, action});
 }
 

@@ -79,6 +79,7 @@ struct Entry {
   std::string told;  // the last report without its sequence, serialised
   std::uint32_t count = 0;
   std::int64_t wake_ms = 0;
+  Now stepped;           // the time of the last step: what has fallen due since is still to be decided
   bool added = false;    // not on disk yet
   bool changed = false;  // the state is newer than the one on disk
   std::vector<Answer> answers;
@@ -132,6 +133,7 @@ class TaskEngine::Loop {
   void take(ProgressMessage message);
   void take(LogsDropped message);
   void apply(const std::string& task_id, Entry& entry, const Fact& fact);
+  void pass_time(Entry& entry, Now now);
   void fire_due();
 
   void settle();
@@ -145,7 +147,7 @@ class TaskEngine::Loop {
 
   // Jobs, on worker threads.
   void do_pull(const TaskSpecPtr& spec, std::size_t container, const std::stop_token& cancel);
-  void do_launch(const TaskSpecPtr& spec, const Action& action, const ContainerState& state);
+  void do_launch(const TaskSpecPtr& spec, const Action& action, const ContainerState& state, const std::stop_token& cancel);
   void do_check_health(const TaskSpecPtr& spec, const Action& action, std::uint32_t run, const std::stop_token& cancel);
   void do_signal(const TaskSpecPtr& spec, const Action& action, int number);
   void do_remove(const TaskSpecPtr& spec, const Action& action);

@@ -31,6 +31,7 @@ struct HealthResult {
   std::optional<int> exit_code;  // absent: it was killed after its timeout, or could not be run
   std::string output;            // what it printed, or why it could not be run
   std::int64_t began_ms = 0;
+  bool cancelled = false;        // it was killed since nobody asks any more: tells nothing of the container
 };
 
 // At most as much of a check's output is kept.

@@ -46,9 +46,10 @@ class Host {
                                    std::stop_token cancel) = 0;
 
   // Makes what the container needs and runs its program, unless it ran already in this run (`restart_count` of the state). What an
-  // earlier run left but its log and files goes first. With `find_only`, begins nothing.
+  // earlier run left but its log and files goes first. With `find_only`, begins nothing. `cancel` and begin_close() end its waits for others
+  // (secrets, receivers of logs): then it is NotStarted.
   virtual LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
-                             bool find_only) = 0;
+                             bool find_only, std::stop_token cancel) = 0;
 
   // Runs the check of a container that has one. Blocks for its timeout at most; `cancel` kills it. `began_ms` is the caller's.
   virtual HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) = 0;
@@ -69,6 +70,9 @@ class Host {
 
   // Removes what belongs to none of these tasks, logs of none of `with_logs` too.
   virtual void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) = 0;
+
+  // Nothing that is under way or comes waits for others from now on; before the threads that do it are joined.
+  virtual void begin_close() = 0;
 
   // Ends all watches.
   virtual void close() = 0;

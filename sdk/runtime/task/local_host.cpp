@@ -20,6 +20,7 @@
 #include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_ids.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/either_stop.hpp"
 #include "sdk/runtime/task/host_files.hpp"
 #include "sdk/runtime/task/task_limits.hpp"
 
@@ -127,6 +128,11 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
   auto images = image::ImageStore::open(data / "images");
   if (!images) return images.error();
   host->images_ = std::move(*images);
+  host->host_images_ = std::make_unique<HostImages>(
+      *host->images_, registry,
+      HostImages::Options{.behaviour = behaviour_of(config.pull),
+                          .minimum_age = config.image_minimum_age,
+                          .directory = (data / "images").string()});
   host->cleaner_ = std::make_unique<image::Cleaner>(
       *host->images_,
       image::CleaningOptions{.interval = config.image_cleanup_interval,
@@ -217,11 +223,7 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
     told.set_layers_total(now.layers_total);
     progress(told);
   };
-  auto image = images_->pull(wanted.image(), registry_, options);
-  // A full disk may hold images that nobody uses: without them it may fit.
-  if (!image && image.error().status == BERTH_NO_CAPACITY && images_->remove_unused(std::chrono::seconds{0}, 1'000) > 0) {
-    image = images_->pull(wanted.image(), registry_, options);
-  }
+  auto image = host_images_->fetch(wanted.image(), options);
   if (!image) return sdk::fail(image.error().status, reason_of("CannotPullContainerError", image.error()));
   if (cancel.stop_requested()) {
     // The task's clean-up may be over already, and would not come back for this.
@@ -268,7 +270,7 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
 }
 
 Result<void> LocalHost::fill_log(const TaskSpec& task, std::size_t container, const image::Image& image,
-                                 ContainerSpec& spec) {
+                                 const std::stop_token& cancel, ContainerSpec& spec) {
   const std::string& task_id = task.request.task_id();
   const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   auto plan = read_log_options(task.request, container);
@@ -292,7 +294,8 @@ Result<void> LocalHost::fill_log(const TaskSpec& task, std::size_t container, co
   shipment.set_short_id(default_hostname(task_id, container));
   shipment.set_image(definition.image());
   shipment.set_image_id(image.id);
-  if (auto begun = forwarder_->begin(path, shipment); !begun) {
+  const EitherStop stop(cancel, closing_.get_token());
+  if (auto begun = forwarder_->begin(path, shipment, stop.token()); !begun) {
     return sdk::fail(begun.error().status,
                      "CannotStartContainerError: failed to initialize logging driver: " + begun.error().message);
   }
@@ -313,7 +316,8 @@ Result<void> LocalHost::fill_options(const TaskSpec& task, std::size_t container
   }
   return namespaces_->join(request, cgroup_of(request.task_id()), spec.options);
 }
-Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state) {
+Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t container, const ContainerState& state,
+                                        const std::stop_token& cancel) {
   const std::string& task_id = task.request.task_id();
   const std::string id = container_id(task_id, container);
   const auto image = images_->held(id);
@@ -347,7 +351,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   made.spec.hostname = hostname_of(task, container, !made.spec.netns_path.empty());
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
   if (auto set = set_network_controls(made.spec); !set) return set.error();
-  if (auto given = identity_->give_secrets(task.request, container, directory / "secret", made.spec); !given) {
+  if (auto given = identity_->give_secrets(task.request, container, directory / "secret", cancel, made.spec); !given) {
     return given.error();
   }
   if (auto served = identity_->attach(task.request, container, made.endpoint, *image, wall_ms()); !served) {
@@ -357,13 +361,13 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
     const auto equals = entry.find('=');
     put_env(made.spec.env, entry.substr(0, equals), entry.substr(equals + 1));
   }
-  if (auto filled = fill_log(task, container, *image, made.spec); !filled) return filled.error();
+  if (auto filled = fill_log(task, container, *image, cancel, made.spec); !filled) return filled.error();
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written) return written.error();
   return made;
 }
 
 LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
-                              bool find_only) {
+                              bool find_only, std::stop_token cancel) {
   const std::string id = container_id(task.request.task_id(), container);
   LaunchEnded out;
   out.runtime_id = id;
@@ -394,7 +398,11 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
         return launch_failed(reason_of("CannotCreateContainerError", removed.error()));
       }
     }
-    auto made = make(task, container, state);
+    auto made = make(task, container, state, cancel);
+    if (!made && made.error().status == BERTH_CANCELLED) {
+      out.outcome = LaunchEnded::Outcome::NotStarted;
+      return out;
+    }
     if (!made) return launch_failed(reason_of("CannotCreateContainerError", made.error()));
     BERTH_FAILPOINT("task.before_create");
     if (auto created = runtime_->create(made->spec); !created) {
@@ -406,10 +414,9 @@ LaunchEnded LocalHost::launch(const TaskSpec& task, std::size_t container, const
     endpoint = std::move(made->endpoint);
   }
   // The runtime keeps a copy of the configuration, on disk.
-  const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   const fs::path copy = config_.data_dir / "runtime/runtime" / id / "config.json";
-  if (const auto hidden = secret_variables(definition); !hidden.empty()) {
-    if (auto done = secrets::blot_out(copy, hidden); !done) {
+  if (has_secret_variables(task.request, container)) {
+    if (auto done = secrets::blot_out(copy); !done) {
       return launch_failed(reason_of("CannotCreateContainerError", done.error()));
     }
   }
@@ -447,13 +454,7 @@ HealthResult LocalHost::check_health(const TaskSpec& task, std::size_t container
 
 void LocalHost::watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) {
   const std::string id = container_id(task.request.task_id(), container);
-  auto watch = runtime_->watch(id);
-  if (!watch) {
-    spdlog::warn("tasks: container {} is gone: {}", id, watch.error().message);
-    ended(Exited{});
-    return;
-  }
-  watcher_.add(std::move(*watch), [ended = std::move(ended)](const std::optional<ContainerExit>& exit) {
+  watcher_.add([this, id] { return runtime_->watch(id); }, [ended = std::move(ended)](const std::optional<ContainerExit>& exit) {
     Exited fact;
     if (exit) {
       fact.exit_code = exit->exit_code;
@@ -516,6 +517,11 @@ bool LocalHost::drop_logs(const std::string& task_id) {
   forwarder_->drop(config_.data_dir / "logs" / task_id);
   fs::remove_all(config_.data_dir / "logs" / task_id, error);
   return !error;
+}
+
+void LocalHost::begin_close() {
+  closing_.request_stop();
+  identity_->begin_close();
 }
 
 void LocalHost::close() {

@@ -22,6 +22,7 @@
 #include "sdk/runtime/task/container_mounts.hpp"
 #include "sdk/runtime/task/exit_watcher.hpp"
 #include "sdk/runtime/task/host.hpp"
+#include "sdk/runtime/task/host_images.hpp"
 #include "sdk/runtime/task/id_ranges.hpp"
 #include "sdk/runtime/task/links.hpp"
 #include "sdk/runtime/task/task_identity.hpp"
@@ -49,7 +50,7 @@ class LocalHost : public Host {
   sdk::Result<Pulled> pull(const TaskSpec& task, std::size_t container, const Progress& progress,
                            std::stop_token cancel) override;
   LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state,
-                     bool find_only) override;
+                     bool find_only, std::stop_token cancel) override;
   HealthResult check_health(const TaskSpec& task, std::size_t container, std::stop_token cancel) override;
   void watch(const TaskSpec& task, std::size_t container, std::function<void(Exited)> ended) override;
   bool signal(const TaskSpec& task, std::size_t container, int number) override;
@@ -57,6 +58,7 @@ class LocalHost : public Host {
   bool cleanup(const TaskSpec& task) override;
   bool drop_logs(const std::string& task_id) override;
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>& with_logs) override;
+  void begin_close() override;
   void close() override;
 
   // Where a task stands, for those that ask at its endpoints.
@@ -70,6 +72,8 @@ class LocalHost : public Host {
   // Errors: NOT_FOUND where it does not run.
   [[nodiscard]] sdk::Result<v1::ContainerStats> stats(const std::string& task_id, const std::string& container,
                                                       const std::string& id) const;
+  // For those who look after the host.
+  [[nodiscard]] HostImages& images() { return *host_images_; }
   // News of other hosts' interfaces; and the control plane's door, which tasks must not reach.
   void take(const PeerNews& news);
   void close_door(const std::string& address, std::uint16_t port) {
@@ -89,7 +93,7 @@ class LocalHost : public Host {
   sdk::Result<void> set_network_controls(const ContainerSpec& spec) const;
   // Where the root file system is mounted; empty: below the container's directory.
   [[nodiscard]] std::string rootfs_target(const std::string& container_id) const;
-  sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state);
+  sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state, const std::stop_token& cancel);
   sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
   sdk::Result<Endpoint> attach_interface(const TaskSpec& task);
   bool detach_interface(const TaskSpec& task);
@@ -104,12 +108,14 @@ class LocalHost : public Host {
   [[nodiscard]] std::string hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const;
   void find_again(const std::vector<TaskSpecPtr>& tasks);
   // Where the log goes, and that it is sent where its driver says.
-  sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, ContainerSpec& spec);
+  sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, const std::stop_token& cancel,
+                             ContainerSpec& spec);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
   const TasksConfig config_;
   image::RegistryAccess& registry_;
   std::unique_ptr<image::ImageStore> images_;
+  std::unique_ptr<HostImages> host_images_;
   std::unique_ptr<image::Cleaner> cleaner_;
   std::unique_ptr<TaskNetwork> network_;
   std::unique_ptr<CniNetwork> cni_;  // of mode bridge where the operator has a list
@@ -124,6 +130,7 @@ class LocalHost : public Host {
   std::filesystem::path init_program_;  // berth-init, beside the monitor
   std::unique_ptr<TaskIdentity> identity_;
   std::unique_ptr<LogForwarder> forwarder_;
+  std::stop_source closing_;
   ExitWatcher watcher_;
   // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
   std::array<std::mutex, 16> cgroup_mutexes_;

@@ -33,7 +33,8 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   }
   if (const auto ids = runtime_->list()) {
     for (const std::string& id : *ids) {
-      if (live.contains(id)) continue;
+      // What is not named as ours are (lost+found, a backup) belongs to somebody else.
+      if (live.contains(id) || !is_task_id(task_of(id))) continue;
       spdlog::info("tasks: removing container {} of no task", id);
       warn_unless(runtime_->remove(id), "remove " + id);
       warn_unless(cgroups_->remove(cgroup_of(task_of(id)), kKillTimeout), "cgroup of " + id);

@@ -2,7 +2,6 @@
 #include "sdk/runtime/task/task_exec.hpp"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "sdk/runtime/oci/stop_event.hpp"
 #include "sdk/runtime/task/container_process.hpp"
 
 namespace berth::runtime {
@@ -21,21 +21,6 @@ namespace {
 constexpr std::uint32_t kInputWindow = 256 * 1024;
 constexpr std::size_t kPiece = 32 * 1024;
 constexpr std::chrono::seconds kEndPatience{10};
-
-// A stop token as something to poll for.
-class StopEvent {
- public:
-  explicit StopEvent(const std::stop_token& stop)
-      : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), on_stop_(stop, [this] {
-          const std::uint64_t one = 1;
-          [[maybe_unused]] const auto written = ::write(fd_.get(), &one, sizeof one);
-        }) {}
-  [[nodiscard]] int fd() const { return fd_.get(); }
-
- private:
-  OwnedFd fd_;
-  std::stop_callback<std::function<void()>> on_stop_;
-};
 
 // False where the process takes nothing any more.
 bool write_all(int fd, std::string_view data, int stop) {

@@ -3,11 +3,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
 #include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_process.hpp"
+#include "sdk/runtime/task/either_stop.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -17,6 +19,12 @@ const std::string kFileLabel = "berth.secret-file.";
 const std::string& task_role(const v1::StartTaskRequest& task) {
   return task.overrides().has_task_role_arn() ? task.overrides().task_role_arn()
                                               : task.definition().task_role_arn();
+}
+
+bool has_environment_files(const v1::StartTaskRequest& task,
+                           const v1::ecs::ContainerDefinition& container) {
+  return container.environment_files_size() > 0 ||
+         override_of(task, container.name()).environment_files_size() > 0;
 }
 
 metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoint& endpoint) {
@@ -90,7 +98,7 @@ void TaskIdentity::forget(const std::string& task_id) {
 }
 
 void TaskIdentity::close() {
-  closing_.request_stop();
+  begin_close();
   endpoints_->close();
 }
 
@@ -99,13 +107,14 @@ void TaskIdentity::close() {
 sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
                                              std::size_t container,
                                              const std::filesystem::path& place,
-                                             ContainerSpec& spec) {
+                                             const std::stop_token& cancel, ContainerSpec& spec) {
+  const EitherStop stop(cancel, closing_.get_token());
   const auto& definition = task.definition().container_definitions(static_cast<int>(container));
   const auto credentials = [&] {
     return roles_.wait(task.task_id(), v1::TaskCredentialsRequest::ROLE_EXECUTION,
-                       closing_.get_token());
+                       stop.token());
   };
-  auto files = resolver_.environment_files(task, container, credentials, closing_.get_token());
+  auto files = resolver_.environment_files(task, container, credentials, stop.token());
   if (!files) return files.error();
   // The image's variables give way to them, the definition's and the override's do not.
   std::set<std::string> said;
@@ -115,8 +124,8 @@ sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
   for (const auto& [name, value] : *files) {
     if (!said.contains(name)) put_env(spec.env, name, value);
   }
-  if (definition.secrets_size() == 0) return {};
-  auto values = resolver_.secrets(task, container, credentials, closing_.get_token());
+  if (definition.secrets_size() == 0 && !has_environment_files(task, definition)) return {};
+  auto values = resolver_.secrets(task, container, credentials, stop.token());
   if (!values) return values.error();
   if (auto opened = secrets::open_place(place); !opened) return opened.error();
   spec.bundle_dir = place / "bundle";
@@ -137,13 +146,12 @@ sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
   return {};
 }
 
-std::set<std::string> secret_variables(const v1::ecs::ContainerDefinition& container) {
-  std::set<std::string> names;
-  for (const auto& secret : container.secrets()) {
-    if (!container.docker_labels().contains(kFileLabel + secret.name()))
-      names.insert(secret.name());
-  }
-  return names;
+bool has_secret_variables(const v1::StartTaskRequest& task, std::size_t index) {
+  const auto& container = task.definition().container_definitions(static_cast<int>(index));
+  const auto& labels = container.docker_labels();
+  return has_environment_files(task, container) ||
+         std::any_of(container.secrets().begin(), container.secrets().end(),
+                     [&](const auto& one) { return !labels.contains(kFileLabel + one.name()); });
 }
 
 sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -46,11 +45,12 @@ class TaskIdentity {
   [[nodiscard]] std::vector<std::string> environment(const v1::StartTaskRequest& task,
                                                      std::size_t container,
                                                      const Endpoint& endpoint) const;
-  // Puts environment files and secrets into what a container is to be. With secrets `place` becomes
+  // Puts environment files and secrets into what a container is to be. With any `place` becomes
   // a tmpfs that holds its bundle and those that it gets as files. Blocks for as long as AWS takes.
-  // Errors: "ResourceInitializationError: ...".
+  // Errors: "ResourceInitializationError: ..."; CANCELLED by `cancel` or begin_close().
   sdk::Result<void> give_secrets(const v1::StartTaskRequest& task, std::size_t container,
-                                 const std::filesystem::path& place, ContainerSpec& spec);
+                                 const std::filesystem::path& place, const std::stop_token& cancel,
+                                 ContainerSpec& spec);
   void started(const std::string& task_id, std::size_t container, std::int64_t started_ms) {
     endpoints_->started(task_id, container, started_ms);
   }
@@ -61,6 +61,8 @@ class TaskIdentity {
   }
   void forget(const std::string& task_id);
 
+  // Whoever waits for credentials, secrets or files waits no longer.
+  void begin_close() { closing_.request_stop(); }
   // Ends the endpoints. Nothing else is called afterwards but learn().
   void close();
 
@@ -78,7 +80,7 @@ class TaskIdentity {
 [[nodiscard]] sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,
                                               const std::string& member);
 
-// The secrets that a container has in its environment, by name.
-[[nodiscard]] std::set<std::string> secret_variables(const v1::ecs::ContainerDefinition& container);
+// Whether a container has variables of secrets or of environment files.
+[[nodiscard]] bool has_secret_variables(const v1::StartTaskRequest& task, std::size_t container);
 
 }  // namespace berth::runtime

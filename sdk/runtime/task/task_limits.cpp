@@ -2,13 +2,11 @@
 #include "sdk/runtime/task/task_limits.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
-#include <optional>
 #include <set>
 
 #include "sdk/runtime/options/check.hpp"
 #include "sdk/runtime/options/port_ranges.hpp"
+#include "sdk/runtime/options/quantity.hpp"
 #include "sdk/runtime/task/container_process.hpp"
 #include "sdk/runtime/task/interface_of.hpp"
 
@@ -28,34 +26,13 @@ sdk::Error wrong(const std::string& field, const std::string& message) {
   return sdk::fail(BERTH_INVALID, message, field);
 }
 
-// A number and the rest of the text, trimmed and in lower case: "1 vCPU" is {1, "vcpu"}.
-struct Quantity {
-  double number = 0;
-  std::string unit;
-};
-std::optional<Quantity> read_quantity(const std::string& text) {
-  Quantity out;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.number);
-  if (error != std::errc{} || out.number < 0 || out.number > 1e15) return std::nullopt;
-  for (const char* at = end; at != text.data() + text.size(); ++at) {
-    if (*at != ' ') out.unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*at)));
-  }
-  return out;
-}
-
 Result<std::uint64_t> read_cpu(const std::string& text) {
-  const auto quantity = read_quantity(text);
-  if (quantity && quantity->unit.empty()) return static_cast<std::uint64_t>(quantity->number);
-  if (quantity && quantity->unit == "vcpu") return static_cast<std::uint64_t>(quantity->number * 1024);
+  if (const auto units = options::read_cpu(text)) return static_cast<std::uint64_t>(*units);
   return wrong("cpu", "'" + text + "' is not an amount of CPU; write \"1024\" or \"1 vCPU\".");
 }
 
 Result<std::uint64_t> read_memory_mib(const std::string& text) {
-  const auto quantity = read_quantity(text);
-  if (quantity && (quantity->unit.empty() || quantity->unit == "mb")) {
-    return static_cast<std::uint64_t>(quantity->number);
-  }
-  if (quantity && quantity->unit == "gb") return static_cast<std::uint64_t>(quantity->number * 1024);
+  if (const auto mib = options::read_memory_mib(text)) return static_cast<std::uint64_t>(*mib);
   return wrong("memory", "'" + text + "' is not an amount of memory; write \"512\" or \"1 GB\".");
 }
 

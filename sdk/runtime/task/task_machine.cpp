@@ -111,6 +111,7 @@ bool is_restarted(const ContainerPlan& plan, const TaskState& state, const Conta
 void restart_container(ContainerState& container, std::int64_t ended_ms) {
   container.set_phase(ContainerState::PHASE_LAUNCHING);
   container.set_restart_count(container.restart_count() + 1);
+  container.clear_launch_boot_id();
   container.set_restarted_ms(ended_ms);
   if (container.has_health()) begin_health(*container.mutable_health(), ended_ms);
 }
@@ -138,6 +139,8 @@ void fold(const TaskPlan& plan, TaskState& state, const Exited& fact, Now now) {
 void fold(const TaskPlan& plan, TaskState& state, const HealthChecked& fact, Now now) {
   ContainerState& container = at(state, fact.container);
   if (container.phase() != ContainerState::PHASE_RUNNING || fact.run != container.restart_count()) return;
+  // A stop ends the checks as it ends the program: neither says how the container was.
+  if (state.stop_wanted() || fact.result.cancelled) return;
   const auto& health = plan.containers[fact.container].health;
   if (health) fold_health(*health, *container.mutable_health(), fact.result, now.ms);
 }
@@ -406,6 +409,14 @@ bool step(const TaskPlan& plan, TaskState& state, const Fact& fact, Now now) {
 }
 
 bool step(const TaskPlan& plan, TaskState& state, Now now) { return decide(plan, state, now); }
+
+void mark_launches(TaskState& state, const std::string& boot_id) {
+  for (ContainerState& container : *state.mutable_containers()) {
+    if (container.phase() == ContainerState::PHASE_LAUNCHING && container.launch_boot_id().empty()) {
+      container.set_launch_boot_id(boot_id);
+    }
+  }
+}
 
 std::vector<Action> wanted(const TaskPlan& plan, const TaskState& state, Now now) {
   using Kind = Action::Kind;

@@ -120,6 +120,9 @@ bool step(const TaskPlan& plan, TaskState& state, const Fact& fact, Now now);
 // The same for the mere passing of time, or after the state was read from disk.
 bool step(const TaskPlan& plan, TaskState& state, Now now);
 
+// Marks the launches that were decided since the last time as ones of this boot of the host. Before the state is written.
+void mark_launches(TaskState& state, const std::string& boot_id);
+
 // What ought to be under way now, sorted. The caller begins what is not, and gives up a Pull that is no longer in it.
 std::vector<Action> wanted(const TaskPlan& plan, const TaskState& state, Now now);
 

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "sdk/runtime/failpoint.hpp"
+#include "sdk/runtime/monitor/state_files.hpp"
+#include "sdk/runtime/task/container_ids.hpp"
 #include "sdk/runtime/task/engine.hpp"
 #include "sdk/runtime/task/local_host.hpp"
 #include "sdk/runtime/task/task_exec.hpp"
@@ -16,13 +18,6 @@ namespace berth::runtime {
 namespace {
 
 namespace fs = std::filesystem;
-
-// 32 hex digits: it becomes part of paths.
-bool is_task_id(const std::string& id) {
-  return id.size() == 32 && std::all_of(id.begin(), id.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
 
 sdk::Result<void> make_data_dir(const fs::path& directory) {
   std::error_code error;
@@ -45,7 +40,8 @@ class Tasks::Impl {
                                     .remember_forgotten = config_.remember_forgotten,
                                     .concurrent_starts = config_.concurrent_starts,
                                     .concurrent_pulls = config_.concurrent_pulls,
-                                    .concurrent_checks = config_.concurrent_checks},
+                                    .concurrent_checks = config_.concurrent_checks,
+                                    .boot_id = state::boot_id()},
                                    *store_, *host_, [this, report = std::move(report)](const v1::TaskReport& news) {
                                      host_->learn(news);
                                      report(news);
@@ -61,6 +57,7 @@ class Tasks::Impl {
   [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
   void shutdown() {
     wakes_.close();
+    host_->images().close();
     engine_->shutdown();
   }
 
@@ -214,6 +211,7 @@ sdk::Result<int> Tasks::exec(const v1::ExecRequest& request, ExecInput& input, c
   return impl_->exec(request, input, io, std::move(cancel));
 }
 sdk::Result<std::vector<v1::ContainerStats>> Tasks::stats(const std::string& task_id) const { return impl_->stats(task_id); }
+HostImages& Tasks::images() { return impl_->host().images(); }
 void Tasks::take_peers(const PeerNews& news) {
   impl_->host().take(news);
 }

@@ -31,6 +31,7 @@ class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
 
 namespace berth::runtime {
 
+class HostImages;  // sdk/runtime/task/host_images.hpp
 struct PeerNews;  // sdk/runtime/network/peers.hpp
 
 // ECS_IMAGE_PULL_BEHAVIOR.
@@ -64,7 +65,7 @@ struct TasksConfig {
   std::chrono::seconds remember_forgotten{24 * 3600};  // a forgotten task's id is refused as long
   PullBehaviour pull = PullBehaviour::Default;
   std::chrono::seconds image_cleanup_interval{1800};  // unused images are looked for as often; 0: never
-  std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last pull
+  std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last use
   unsigned images_per_cleanup = 5;
   unsigned image_free_percent = 10;              // with less free space neither age nor number matters
   std::string journal_socket = "/run/systemd/journal/socket";  // of the log driver journald
@@ -136,6 +137,9 @@ class Tasks {
 
   // Counters of the running containers of a task, or of all tasks. Errors: NOT_FOUND for an unknown task.
   [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
+
+  // The images of this host. Valid until: as this object; its pulls end in shutdown().
+  [[nodiscard]] HostImages& images();
 
   // News of the interfaces of other hosts: routes to them and their security groups follow.
   void take_peers(const PeerNews& news);

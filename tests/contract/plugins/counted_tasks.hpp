@@ -38,8 +38,8 @@ class CountedTasks : public sdk::LaunchType {
       book_.container_exited(request.task_id(), container.name(), 143);
     }
   }
-  void list_owned(v1::ListOwnedRequest, sdk::Completion<v1::ListOwnedResponse> done) override {
-    done.ok(book_.list());
+  void list_owned(v1::ListOwnedRequest request, sdk::Completion<v1::ListOwnedResponse> done) override {
+    done.ok(book_.list(request));
   }
   void recover(v1::RecoverRequest request, sdk::Completion<v1::RecoverResponse> done) override {
     done.ok(book_.recover(request));

@@ -135,11 +135,40 @@ TEST_F(Instances, AgentsAreListedOverAllClustersWithAddressAndCertificate) {
   EXPECT_EQ(next.at("agents.0.id"), id(2));
 }
 
+TEST_F(Instances, AgentsWhoseClusterIsNotThereAreListedAsWaiting) {
+  add_instance(id(1));
+  add_instance(id(3));
+  control::WaitingNode waiting{PluginName("ec2"), {}};
+  waiting.node.set_id(id(2));
+  waiting.node.set_cluster("nope");
+  waiting.node.set_connected(true);
+  auto& name = *waiting.node.add_attributes();
+  name.set_name("berth.hostname");
+  name.set_value("web-3");
+  control_.state().put(waiting);
+  const auto all = call("Berth_20261122.ListAgents", "{}");
+  ASSERT_EQ(all.value.find("agents")->items.size(), 3U);
+  EXPECT_EQ(all.at("agents.1.id"), id(2));
+  EXPECT_EQ(all.at("agents.1.status"), "WAITING");
+  EXPECT_EQ(all.at("agents.1.hostname"), "web-3");
+  EXPECT_EQ(all.at("agents.2.id"), id(3));
+  const auto page = call("Berth_20261122.ListAgents", R"({"maxResults":2})");
+  const auto next = call("Berth_20261122.ListAgents",
+                         R"({"maxResults":2,"nextToken":")" + page.at("nextToken") + "\"}");
+  EXPECT_EQ(next.at("agents.0.id"), id(3));
+  EXPECT_EQ(call("Berth_20261122.ListAgents", R"({"cluster":"nope"})").at("agents.0.id"), id(2));
+}
+
 TEST_F(Instances, AgentsAreRemovedByIdAndByForce) {
   EXPECT_EQ(call("Berth_20261122.RemoveAgent", "{}").at("__type"), "InvalidParameterException");
   EXPECT_EQ(call("Berth_20261122.RemoveAgent", R"({"agent":"x"})").at("message"), "It has a task.");
   const auto removed = call("Berth_20261122.RemoveAgent", R"({"agent":"x","force":true})");
   EXPECT_EQ(removed.at("id"), "x");
+}
+
+TEST_F(Instances, ServicesRestOnceThatIsAnswered) {
+  EXPECT_EQ(call("Berth_20261122.RestServices", "{}").status, 200);
+  EXPECT_TRUE(control_.services_rest);
 }
 
 TEST_F(Instances, AreNotRegisteredByAmazonsAgentAndTheRefusalSaysHowHostsJoin) {

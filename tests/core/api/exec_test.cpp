@@ -33,7 +33,7 @@ class SocketClient {
                           std::string(64, '0'));
         }));
     socket_.binary(true);
-    socket_.handshake(response, "x", target, error);
+    socket_.handshake(response, "localhost", target, error);
   }
   void send(const exec::Frame& frame) { send_bytes(exec::encode(frame)); }
   void send_bytes(const std::string& bytes) { socket_.write(asio::buffer(bytes), error); }
@@ -210,7 +210,7 @@ TEST_F(Exec, IsRefusedWithReasonsBeforeAnythingBegins) {
   RawClient unsigned_client(port());
   unsigned_client.send(
       "GET " + target("&command=ls") +
-      " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
   EXPECT_THAT(unsigned_client.read_response(), HasSubstr("MissingAuthenticationTokenException"));
   EXPECT_FALSE(execs_.opened());

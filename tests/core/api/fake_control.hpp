@@ -93,6 +93,7 @@ class FakeControl final : public control::Frontend {
   control::StopServiceDeployment stopped;
   control::TagService tagged;
   control::UpdateTaskProtection protection;
+  bool services_rest = false;
 
  private:
   using Answer = Result<control::Answer>;
@@ -176,6 +177,10 @@ class FakeControl final : public control::Frontend {
       return fail(Errc::Precondition, "It has a task.", Subject::ContainerInstance);
     }
     return control::RemoveAgentAnswer{NodeId(command.agent)};
+  }
+  Answer run(const control::RestServices&) {
+    services_rest = true;
+    return control::ServicesRest{};
   }
   Answer run(const control::DeleteAttributes& command) {
     return control::AttributesAnswer{command.attributes};

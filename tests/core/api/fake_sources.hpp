@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "core/api/exec_source.hpp"
+#include "core/api/image_source.hpp"
 #include "core/api/stats_source.hpp"
 
 namespace berth::api {
@@ -102,6 +103,44 @@ class FakeStats final : public StatsSource {
   std::vector<v1::StatsRequest> asked;
 
  private:
+  std::mutex mutex_;
+};
+
+// Answers by node; a node without one is not connected.
+class FakeImages final : public ImageSource {
+ public:
+  void list(const PluginName&, const v1::ListImagesRequest& request,
+            Done<v1::ListImagesResponse> done) override {
+    answer(lists, request.node_id(), std::move(done));
+  }
+  void pull(const PluginName&, const v1::PullImageRequest& request,
+            Done<v1::PullImageResponse> done) override {
+    const std::lock_guard lock(mutex_);
+    asked_pulls.push_back(request);
+    answer(pulls, request.node_id(), std::move(done));
+  }
+  void prune(const PluginName&, const v1::PruneImagesRequest& request,
+             Done<v1::PruneImagesResponse> done) override {
+    const std::lock_guard lock(mutex_);
+    asked_prunes.push_back(request);
+    answer(prunes, request.node_id(), std::move(done));
+  }
+
+  std::map<std::string, Result<v1::ListImagesResponse>> lists;
+  std::map<std::string, Result<v1::PullImageResponse>> pulls;
+  std::map<std::string, Result<v1::PruneImagesResponse>> prunes;
+  std::vector<v1::PullImageRequest> asked_pulls;
+  std::vector<v1::PruneImagesRequest> asked_prunes;
+
+ private:
+  template <typename Response>
+  static void answer(const std::map<std::string, Result<Response>>& answers,
+                     const std::string& node, Done<Response> done) {
+    const auto found = answers.find(node);
+    if (found == answers.end()) return done(fail(Errc::Unavailable, "node is not connected"));
+    done(found->second);
+  }
+
   std::mutex mutex_;
 };
 

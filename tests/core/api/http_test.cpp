@@ -21,7 +21,7 @@ class HttpServer : public ServerTest {
 TEST_F(HttpServer, SaysThatItIsWell) {
   start();
   RawClient client(port());
-  client.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const auto reply = parse(client.read_response());
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.body, "ok\n");
@@ -55,12 +55,12 @@ TEST_F(HttpServer, RefusesABodyThatIsTooLargeBeforeItComes) {
   config_.limits.body_bytes = 1000;
   start();
   RawClient client(port());
-  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\nabc");
+  client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\nabc");
   const auto reply = parse(client.read_all());
   EXPECT_EQ(reply.status, 413);
   EXPECT_THAT(reply.body, HasSubstr("exceeds 1000 bytes"));
   RawClient chunked(port());
-  chunked.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+  chunked.send("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
   for (int i = 0; i < 3; ++i) chunked.send("190\r\n" + std::string(400, 'x') + "\r\n");
   EXPECT_EQ(parse(chunked.read_all()).status, 413);
   expect_alive();
@@ -70,7 +70,7 @@ TEST_F(HttpServer, AnswersWhoeverSendsTooMuchToTheEnd) {
   config_.limits.body_bytes = 1000;
   start();
   RawClient client(port());
-  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" +
+  client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n" +
               std::string(2'000'000, 'x'));
   EXPECT_EQ(parse(client.read_all()).status, 413);
 }
@@ -78,7 +78,7 @@ TEST_F(HttpServer, AnswersWhoeverSendsTooMuchToTheEnd) {
 TEST_F(HttpServer, RefusesHeadersThatAreTooLarge) {
   start();
   RawClient client(port());
-  client.send("POST / HTTP/1.1\r\nHost: x\r\nX-Long: " + std::string(100'000, 'a') + "\r\n\r\n");
+  client.send("POST / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + std::string(100'000, 'a') + "\r\n\r\n");
   EXPECT_EQ(parse(client.read_all()).status, 431);
   RawClient many(port());
   std::string headers;
@@ -132,7 +132,7 @@ TEST_F(HttpServer, CutsClientsThatDripTheirRequest) {
   RawClient half(port());
   half.send("POST / HTTP/1.1\r\nHost");
   RawClient body(port());
-  body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{");
+  body.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{");
   // Bytes that keep coming buy no more time.
   std::jthread dripping([&](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -189,7 +189,8 @@ TEST_F(HttpServer, FreesThePlaceOfAClientThatGoesBeforeItsAnswer) {
   }
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   int status = 503;
-  while (status == 503 && std::chrono::steady_clock::now() < deadline) status = get("/healthz").status;
+  while (status == 503 && std::chrono::steady_clock::now() < deadline)
+    status = get("/healthz").status;
   EXPECT_EQ(status, 200);
   control_.release(fail(Errc::Internal, "nobody listens"));
 }
@@ -276,6 +277,7 @@ TEST_F(HttpServer, RefusesToListenBeyondLoopbackUnprotected) {
                     .logs = logs_,
                     .execs = execs_,
                     .stats = stats_,
+                    .images = images_,
                     .rng = rng_,
                     .now = [] { return Instant(); },
                     .plugins = {},
@@ -293,6 +295,32 @@ TEST_F(HttpServer, RefusesToListenBeyondLoopbackUnprotected) {
   EXPECT_THAT(Server::start(config_, ports).error().message, HasSubstr("/nonexistent.pem"));
 }
 
+// A page of evil.example whose name was made to lead here.
+TEST_F(HttpServer, IsNotForWebPagesWhereItHasNoKeys) {
+  start();
+  const auto status = [this](const std::string& host, const std::string& more = "") {
+    RawClient client(port());
+    client.send("POST / HTTP/1.1\r\nHost: " + host + "\r\n" + authorization() + more +
+                "X-Amz-Target: " + kList + "\r\nContent-Length: 2\r\n\r\n{}");
+    return parse(client.read_response()).status;
+  };
+  for (const char* own : {"localhost", "LocalHost:5080", "127.0.0.1", "127.0.0.1:5080", "127.1.2.3",
+                          "[::1]", "[::1]:5080"}) {
+    EXPECT_EQ(status(own), 200) << own;
+  }
+  for (const char* strange : {"evil.example", "evil.example:5080", "127.0.0.1.evil.example",
+                              "localhost.evil.example", "10.0.0.1", "[::2]", "[::1]x",
+                              "127.0.0.1:x", "localhost:"}) {
+    EXPECT_EQ(status(strange), 403) << strange;
+  }
+  EXPECT_EQ(status("localhost", "Origin: http://evil.example\r\n"), 403);
+  RawClient client(port());
+  client.send("GET /berth/v1/exec HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\n"
+              "Connection: Upgrade\r\n\r\n");
+  EXPECT_THAT(client.read_response(), HasSubstr("AccessDeniedException"));
+  expect_alive();
+}
+
 TEST_F(HttpServer, SaysWhichPortIsInUse) {
   start();
   Config second = config_;
@@ -301,6 +329,7 @@ TEST_F(HttpServer, SaysWhichPortIsInUse) {
                                               .logs = logs_,
                                               .execs = execs_,
                                               .stats = stats_,
+                                              .images = images_,
                                               .rng = rng_,
                                               .now = [] { return Instant(); },
                                               .plugins = {},
@@ -315,12 +344,32 @@ TEST_F(HttpServer, CountsRequestsByOperation) {
   ecs("ListClusters", R"({"newThing":1})");
   ecs("NoSuchThing", "{}");
   RawClient client(port());
-  client.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const std::string text = client.read_response();
   EXPECT_THAT(text,
               HasSubstr(R"(berth_api_requests_total{operation="ListClusters",status="200"} 1)"));
   EXPECT_THAT(text, HasSubstr(R"(operation="none",status="400"} 1)"));
   EXPECT_THAT(text, HasSubstr("berth_api_unknown_members_total 1"));
+}
+
+TEST_F(HttpServer, CountsRecordsAnewForEachScrape) {
+  start();
+  const auto scrape = [this] {
+    RawClient client(port());
+    client.send("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    return client.read_response();
+  };
+  ecs("RegisterTaskDefinition",
+      R"({"family":"web","containerDefinitions":[{"name":"m","image":"i","memory":8}]})");
+  control_.add_task("0123456789abcdef0123456789abcdef", "web", TaskStatus::Running);
+  const std::string first = scrape();
+  EXPECT_THAT(first, HasSubstr(R"(berth_tasks{cluster="default",status="RUNNING"} 1)"));
+  EXPECT_THAT(first, HasSubstr("# TYPE process_resident_memory_bytes gauge"));
+  EXPECT_THAT(first, HasSubstr("process_open_fds "));
+  control_.add_task("0123456789abcdef0123456789abcdef", "web", TaskStatus::Stopped);
+  const std::string second = scrape();
+  EXPECT_THAT(second, HasSubstr(R"(berth_tasks{cluster="default",status="STOPPED"} 1)"));
+  EXPECT_THAT(second, Not(HasSubstr(R"(status="RUNNING"})")));
 }
 
 }  // namespace

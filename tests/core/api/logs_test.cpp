@@ -27,7 +27,7 @@ class Logs : public ServerTest {
     control_.add_task(kTask, "web");
   }
   std::string request(const std::string& query) {
-    return "GET /berth/v1/logs?" + query + " HTTP/1.1\r\nHost: x\r\n" + authorization() + "\r\n";
+    return "GET /berth/v1/logs?" + query + " HTTP/1.1\r\nHost: localhost\r\n" + authorization() + "\r\n";
   }
 };
 
@@ -124,7 +124,7 @@ TEST_F(Logs, AreRefusedWithReasons) {
   EXPECT_THAT(get(path + "&folow=true").body, HasSubstr("Unknown parameter 'folow'."));
   EXPECT_EQ(get(path + "&cluster=other").at("__type"), "ClusterNotFoundException");
   RawClient client(port());
-  client.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_THAT(client.read_response(), HasSubstr("MissingAuthenticationTokenException"));
 }
 

@@ -68,7 +68,7 @@ TEST_F(Operations, ThatAreNotServedSaySoByName) {
 TEST_F(Operations, NeedASignature) {
   RawClient client(port());
   client.send(
-      "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AmazonEC2ContainerServiceV20141113.ListClusters"
+      "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonEC2ContainerServiceV20141113.ListClusters"
       "\r\nContent-Length: 2\r\n\r\n{}");
   const auto reply = parse(client.read_response());
   EXPECT_EQ(reply.status, 400);

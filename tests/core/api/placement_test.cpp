@@ -176,8 +176,24 @@ TEST_F(PlacementOperations, ExplainThatAnInstanceWouldRefuseItsTaskNow) {
   control_.why.place_refuses =
       control::Failure{.arn = "arn:i", .reason = "AGENT", .detail = "Its agent is away."};
   const auto reply = berth("ExplainTask", R"({"task":"0123456789abcdef0123456789abcdef"})");
-  EXPECT_THAT(reply.at("summary"), HasSubstr("would go elsewhere. Its agent is away."));
+  EXPECT_THAT(reply.at("summary"), HasSubstr("would find no place. Its agent is away."));
   EXPECT_EQ(reply.at("placeRefuses.reason"), "AGENT");
+}
+
+TEST_F(PlacementOperations, ExplainAStoppedTaskThatWasPlacedAtRandomInWholeSentences) {
+  control_.why = running("RunTask");
+  auto stopped = std::make_shared<Task>(*control_.why.task);
+  stopped->last_status = TaskStatus::Stopped;
+  stopped->stop_code = StopCode::UserInitiated;
+  stopped->stopped_reason = "by hand";
+  control_.why.task = stopped;
+  control_.why.strategies.emplace_back().set_type("random");
+  control_.why.terms.emplace_back().strategy.set_type("random");
+  const auto reply = berth("ExplainTask", R"({"task":"0123456789abcdef0123456789abcdef"})");
+  EXPECT_THAT(reply.at("summary"),
+              HasSubstr("UserInitiated: by hand. RunTask chose its place at random among those "
+                        "that fitted."));
+  EXPECT_THAT(reply.at("summary"), Not(HasSubstr("chance")));
 }
 
 TEST_F(PlacementOperations, ExplainWithoutGuessingHowAPlaceWasFound) {
@@ -203,6 +219,9 @@ TEST_F(PlacementOperations, ExplainWhatBecameOfAGroupsLastCall) {
   unplaced->at = Instant(milliseconds(1'700'000'000'500));
   unplaced->count = 3;
   unplaced->placed = 1;
+  unplaced->launch_type = "EC2";
+  unplaced->constraints.emplace_back().set_type("distinctInstance");
+  unplaced->strategies.emplace_back().set_type("random");
   unplaced->failures = {{.arn = "arn:x", .reason = "AGENT", .detail = "d"}};
   control_.why = {};
   control_.why.unplaced = unplaced;
@@ -210,6 +229,9 @@ TEST_F(PlacementOperations, ExplainWhatBecameOfAGroupsLastCall) {
   EXPECT_EQ(reply.at("summary"), "RunTask found places for 1 of 3 tasks of the group family:web.");
   EXPECT_EQ(reply.at("unplaced.at"), "1700000000.5");
   EXPECT_EQ(reply.at("unplaced.failures.0.detail"), "d");
+  EXPECT_EQ(reply.at("unplaced.launchType"), "EC2");
+  EXPECT_EQ(reply.at("unplaced.placementConstraints"), R"([{"type":"distinctInstance"}])");
+  EXPECT_EQ(reply.at("unplaced.placementStrategy"), R"([{"type":"random"}])");
   EXPECT_EQ(reply.at("unplaced.taskDefinitionArn"),
             "arn:aws:ecs:us-east-1:000000000000:task-definition/web:1");
   EXPECT_EQ(reply.at("task"), "(absent)");

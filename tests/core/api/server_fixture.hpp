@@ -22,6 +22,7 @@ class ServerTest : public testing::Test {
                                           .logs = logs_,
                                           .execs = execs_,
                                           .stats = stats_,
+                                          .images = images_,
                                           .rng = rng_,
                                           .now = [] { return Instant(milliseconds(0)); },
                                           .plugins =
@@ -43,7 +44,7 @@ class ServerTest : public testing::Test {
   }
   static std::string post(const std::string& target, const std::string& body,
                           const std::string& more = "") {
-    return "POST / HTTP/1.1\r\nHost: x\r\n" + authorization() + "X-Amz-Target: " + target +
+    return "POST / HTTP/1.1\r\nHost: localhost\r\n" + authorization() + "X-Amz-Target: " + target +
            "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + more + "\r\n" + body;
   }
   struct Reply {
@@ -92,7 +93,7 @@ class ServerTest : public testing::Test {
   }
   Reply get(const std::string& target) {
     RawClient client(port());
-    client.send("GET " + target + " HTTP/1.1\r\nHost: x\r\n" + authorization() + "\r\n");
+    client.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + authorization() + "\r\n");
     return parse(client.read_response());
   }
   std::string register_web() {
@@ -106,6 +107,7 @@ class ServerTest : public testing::Test {
   FakeLogs logs_;
   FakeExecs execs_;
   FakeStats stats_;
+  FakeImages images_;
   SeededRng rng_{1};
   std::unique_ptr<Server> server_;
 };

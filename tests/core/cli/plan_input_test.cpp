@@ -50,6 +50,23 @@ TEST(PlanInput, ReadsStrategiesAndConstraintsAsPeopleWriteThem) {
             R"({"type":"memberOf","expression":"attribute:rack == r1"}]})");
 }
 
+TEST(PlanInput, RepeatsACallThatFoundNoPlaceAsACommand) {
+  const auto unplaced = boost::json::parse(
+      R"({"taskDefinitionArn":"arn:aws:ecs:r:1:task-definition/web:3","group":"family:web",)"
+      R"("count":5,"launchType":"EC2","placementStrategy":[{"type":"spread","field":"instanceId"},)"
+      R"({"type":"random"}],"placementConstraints":[{"type":"distinctInstance"},)"
+      R"({"type":"memberOf","expression":"attribute:rack == r'1"}]})");
+  EXPECT_EQ(plan_command(unplaced.as_object(), "blue"),
+            "berth plan web:3 --count 5 --cluster blue --launch-type EC2 "
+            "--strategy spread:instanceId --strategy random --constraint distinctInstance "
+            R"(--constraint 'attribute:rack == r'\''1')");
+  const auto other =
+      boost::json::parse(R"({"taskDefinitionArn":"task-definition/web:3","group":"mine","count":1,)"
+                         R"("capacityProviderStrategy":[{"capacityProvider":"hosts"}]})");
+  EXPECT_EQ(plan_command(other.as_object(), ""),
+            "berth plan web:3 --count 1 --capacity-provider hosts --group mine");
+}
+
 TEST(PlanInput, RefusesPortsThatAreNone) {
   for (const char* text : {"", "0", "65536", "80x", "80/ip", "-1"}) {
     PlanOptions options;

@@ -75,7 +75,8 @@ class Bench : public ::testing::Test, public Timers {
               .rng = rng,
               .halt = [this](Error error) { halted = std::move(error); },
               .post = [this](std::function<void()> work) { posted.push_back(std::move(work)); },
-              .meter = meter});
+              .meter = meter,
+              .warn = [this](const std::string& text) { warnings.push_back(text); }});
     const auto restored = core->restore(std::move(*loaded), now);
     ASSERT_TRUE(restored) << restored.error().message;
   }
@@ -255,6 +256,7 @@ class Bench : public ::testing::Test, public Timers {
   std::deque<std::function<void()>> posted;
   std::optional<Error> halted;
   DecisionMeter* meter = nullptr;
+  std::vector<std::string> warnings;
   std::unique_ptr<Control> core;
 };
 

@@ -154,6 +154,17 @@ TEST_F(RemovalsTest, AreAnsweredOnceThePluginHasLetTheHostGo) {
   EXPECT_EQ(asked->as<RemoveAgentAnswer>().id.str(), kNode);
 }
 
+TEST_F(RemovalsTest, LetNothingBePlacedThereMeanwhile) {
+  ready();
+  const auto asked = remove(kNode);
+  EXPECT_EQ(core->state().instance(NodeId(kNode))->status, InstanceStatus::Draining);
+  const auto run = ask(run_task());
+  EXPECT_TRUE(run->as<RunTaskAnswer>().tasks.empty());
+  refuse(v1::METHOD_LAUNCH_UPDATE_NODE, Errc::Unavailable, "?");
+  EXPECT_EQ(asked->error().code, Errc::Unavailable);
+  EXPECT_EQ(core->state().instance(NodeId(kNode))->status, InstanceStatus::Active);
+}
+
 TEST_F(RemovalsTest, OfAHostWithTasksNeedForce) {
   ready();
   running();
@@ -172,6 +183,85 @@ TEST_F(RemovalsTest, TellWhatStandsInTheWay) {
   const auto asked = remove(kNode);
   refuse(v1::METHOD_LAUNCH_UPDATE_NODE, Errc::Internal, "the disk is full");
   EXPECT_EQ(asked->error().message, "the disk is full");
+}
+
+class ClustersOfHostsTest : public RemovalsTest {
+ protected:
+  static v1::Node of_cluster(const std::string& cluster) {
+    v1::Node host = node();
+    host.set_cluster(cluster);
+    auto& name = *host.add_attributes();
+    name.set_name("berth.hostname");
+    name.set_value("web-3");
+    return host;
+  }
+  void make(const std::string& cluster) {
+    CreateCluster command;
+    command.request.set_cluster_name(cluster);
+    ask(command);
+  }
+  void say(v1::Node host) {
+    snapshot({std::move(host)}, ++generation_);
+    settle();
+  }
+  ContainerInstancePtr instance() { return core->state().instance(NodeId(kNode)); }
+
+ private:
+  std::uint64_t generation_ = 1;
+};
+
+TEST_F(ClustersOfHostsTest, AHostOfAClusterThatIsNotThereWaitsAndThatIsTold) {
+  bring_up({of_cluster("nope")});
+  EXPECT_FALSE(instance());
+  ASSERT_EQ(core->state().waiting_nodes().count(NodeId(kNode)), 1u);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0], HasSubstr("web-3"));
+  EXPECT_THAT(warnings[0], HasSubstr("waits: there is no cluster 'nope'"));
+  say(of_cluster("nope"));
+  EXPECT_EQ(warnings.size(), 1u) << "once is enough";
+  make("nope");
+  EXPECT_TRUE(core->state().waiting_nodes().empty());
+  ASSERT_TRUE(instance());
+  EXPECT_EQ(instance()->cluster.str(), "nope");
+}
+
+TEST_F(ClustersOfHostsTest, AHostThatWaitsCanBeRemoved) {
+  bring_up({of_cluster("nope")});
+  const auto asked = remove(kNode);
+  answer(v1::METHOD_LAUNCH_UPDATE_NODE, v1::Empty());
+  EXPECT_EQ(asked->as<RemoveAgentAnswer>().id.str(), kNode);
+  snapshot({}, 2);
+  settle();
+  EXPECT_TRUE(core->state().waiting_nodes().empty());
+}
+
+TEST_F(ClustersOfHostsTest, AHostWhoseClusterIsCorrectedMovesThere) {
+  bring_up({of_cluster("nope")});
+  say(of_cluster("default"));
+  EXPECT_TRUE(core->state().waiting_nodes().empty());
+  ASSERT_TRUE(instance());
+  make("blue");
+  say(of_cluster("blue"));
+  EXPECT_EQ(instance()->cluster.str(), "blue");
+  EXPECT_EQ(instance()->status, InstanceStatus::Active);
+  EXPECT_TRUE(core->state().instances_of(ClusterName("default")).empty());
+  EXPECT_EQ(core->placement_stats().nodes, 1u);
+}
+
+TEST_F(ClustersOfHostsTest, AHostWithTasksStaysInItsClusterUntilTheyHaveEnded) {
+  ready();
+  make("blue");
+  const TaskId id = running();
+  say(of_cluster("blue"));
+  EXPECT_EQ(instance()->cluster.str(), "default");
+  EXPECT_TRUE(instance()->node.connected());
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0], HasSubstr("stays in 'default' while it has tasks (1 now)"));
+  say(of_cluster("blue"));
+  EXPECT_EQ(warnings.size(), 1u);
+  report(report_of(id, 11, v1::TASK_PHASE_STOPPED));
+  say(of_cluster("blue"));
+  EXPECT_EQ(instance()->cluster.str(), "blue");
 }
 
 }  // namespace

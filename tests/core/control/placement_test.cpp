@@ -422,6 +422,13 @@ TEST_F(PlacementTest, ExplainsTheLastCallOfAGroupThatLeftTasksWithoutAPlace) {
   EXPECT_EQ(why.unplaced->placed, 2);
   EXPECT_EQ(why.unplaced->failures.size(), 1u) << "of one task";
   EXPECT_EQ(why.unplaced->refusals.at(0).reason, "RESOURCE:CPU");
+  RunTask asked = run_task(5);
+  asked.request.set_launch_type("EC2");
+  asked.request.add_placement_strategy()->set_type("random");
+  ask(asked);
+  const auto again = of_group("family:web")->as<ExplainTaskAnswer>();
+  EXPECT_EQ(again.unplaced->launch_type, "EC2");
+  EXPECT_EQ(again.unplaced->strategies.at(0).type(), "random");
   snapshot({}, 2);
   settle();
   EXPECT_FALSE(*ask(run_task())->answer);

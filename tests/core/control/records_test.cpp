@@ -281,6 +281,20 @@ TEST_F(RecordsTest, FindsTheSameStateAfterARestart) {
   EXPECT_EQ(task(id)->definition, core->state().definition({FamilyName("web"), 1})) << "shared";
 }
 
+TEST_F(RecordsTest, KeepsForAnHourAlsoAfterARestartWhatEndedLongAgo) {
+  ready();
+  const TaskId id = running();
+  v1::TaskReport end = report_of(id, 11, v1::TASK_PHASE_STOPPED);
+  end.mutable_stopped_at()->set_ms((now - std::chrono::hours(2)).time_since_epoch().count());
+  report(end);
+  crash();
+  bring_up();
+  advance(std::chrono::minutes(50));
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_FORGET), 0);
+  advance(std::chrono::minutes(11));
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_FORGET), 1);
+}
+
 // ---- Recovery
 
 TEST_F(RecordsTest, AsksARestartedPluginWhatBecameOfItsTasks) {
@@ -330,6 +344,46 @@ TEST_F(RecordsTest, NoticesInAnAuditWhatReportsDidNotTell) {
   response.add_unknown(lost.str());
   answer(v1::METHOD_LAUNCH_RECOVER, response);
   EXPECT_EQ(task(lost)->last_status, TaskStatus::Stopped);
+}
+
+TEST_F(RecordsTest, TakesAListingPageByPage) {
+  ready();
+  std::set<TaskId> ids = {running(), running(), running()};
+  advance(seconds(60));
+  for (const TaskId& id : ids) {
+    v1::ListOwnedRequest request;
+    ASSERT_TRUE(request.ParseFromString(plugins.calls.front().request));
+    EXPECT_EQ(request.after(), id == *ids.begin() ? "" : std::prev(ids.find(id))->str());
+    v1::ListOwnedResponse page;
+    *page.add_tasks() = report_of(id, 12, v1::TASK_PHASE_STOPPED);
+    page.set_more(id != *ids.rbegin());
+    answer(v1::METHOD_LAUNCH_LIST_OWNED, page);
+    EXPECT_EQ(task(id)->last_status, TaskStatus::Stopped);
+  }
+  EXPECT_TRUE(plugins.calls.empty()) << "none is missing";
+}
+
+TEST_F(RecordsTest, GivesUpAListingThatDoesNotGoOn) {
+  ready();
+  const TaskId id = running();
+  advance(seconds(60));
+  v1::ListOwnedResponse page;
+  *page.add_tasks() = report_of(id, 11, v1::TASK_PHASE_RUNNING);
+  page.set_more(true);
+  answer(v1::METHOD_LAUNCH_LIST_OWNED, page);
+  answer(v1::METHOD_LAUNCH_LIST_OWNED, page);
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_LIST_OWNED), 0);
+  EXPECT_EQ(task(id)->last_status, TaskStatus::Running);
+}
+
+TEST_F(RecordsTest, HasOneRecoveryUnderWay) {
+  ready();
+  running();
+  for (int i = 0; i < 3; ++i) {
+    advance(seconds(60));
+    answer(v1::METHOD_LAUNCH_LIST_OWNED, v1::ListOwnedResponse());
+    EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_RECOVER), 1) << i;
+  }
 }
 
 TEST_F(RecordsTest, StopsUnrecordedWorkOnlyAfterItWasSeenTwiceALongTimeApart) {

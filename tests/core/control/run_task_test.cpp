@@ -321,6 +321,22 @@ TEST_F(RunTaskTest, SplitsOverCapacityProvidersByBaseAndWeight) {
   EXPECT_EQ(split(2, {{0, 0}, {0, 0}}), Parts({2, 0}));
 }
 
+TEST_F(RunTaskTest, RefusesAStrategyThatNamesNoShare) {
+  ready();
+  const auto refused = [&](int base, int weight) {
+    RunTask command = run_task();
+    for (int i = 0; i < 2; ++i) {
+      auto* item = command.request.add_capacity_provider_strategy();
+      item->set_capacity_provider("hosts");
+      item->set_base(base);
+      item->set_weight(weight);
+    }
+    return ask(command)->error().message;
+  };
+  EXPECT_THAT(refused(0, 0), HasSubstr("weight above 0"));
+  EXPECT_THAT(refused(1, 1), HasSubstr("may have a base"));
+}
+
 TEST_F(RunTaskTest, GoesToTheCapacityProviderThatIsAskedFor) {
   bring_up();
   ask(definition());

@@ -123,6 +123,18 @@ TEST(Config, RefusesWhatItDoesNotKnowWithItsPlace) {
   EXPECT_THAT(refused.error().message, HasSubstr("berth.toml:2: regoin"));
 }
 
+TEST(Config, NamesTheLineOfAMemberWithinATable) {
+  const auto line = [](const char* text) { return parse_config(text, "t").error().message; };
+  EXPECT_THAT(line("[[access_key]]\nid = \"a\"\nsecret_file = \"/absent\""),
+              HasSubstr("t:3: access_key.secret_file"));
+  EXPECT_THAT(line("[[access_key]]\nsecret = \"s\"\nid = \"a\"\n"
+                   "[[access_key]]\nsecret = \"s\"\nid = \"a\""),
+              HasSubstr("t:6: access_key.id"));
+  EXPECT_THAT(line("[[placement.default_strategy]]\nfield = \"cpu\"\ntype = \"none\""),
+              HasSubstr("t:3: placement.default_strategy.type"));
+  EXPECT_THAT(line("api = \"127.0.0.1:99999\""), HasSubstr("the port from 0 to 65535"));
+}
+
 class BadConfig : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(BadConfig, IsRefused) {

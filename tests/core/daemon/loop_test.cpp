@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/daemon/forward_clock.hpp"
+
 namespace berth::daemon {
 namespace {
 
@@ -44,6 +46,24 @@ TEST(Loop, TakesWorkFromOtherThreadsUntilStopped) {
   loop.run([](Instant) {});
   other.join();
   EXPECT_EQ(count, 1000);
+}
+
+TEST(ForwardClock, FollowsTheWallAndGoesOnWhereThatIsSetBack) {
+  using std::chrono::hours;
+  using std::chrono::microseconds;
+  ForwardClock clock;
+  const Instant wall{hours(1000)};
+  const ForwardClock::Steady steady{hours(1)};
+  EXPECT_EQ(clock.at(wall, steady), wall);
+  EXPECT_EQ(clock.at(wall + milliseconds(5), steady + milliseconds(5)), wall + milliseconds(5));
+  const Instant ahead = wall + hours(1);
+  EXPECT_EQ(clock.at(ahead, steady + milliseconds(6)), ahead);
+  // Set back by an hour: a second later it is a second later, in whatever steps it is read.
+  for (int i = 1; i <= 2000; ++i) {
+    const Instant now = clock.at(wall, steady + milliseconds(6) + i * microseconds(500));
+    EXPECT_EQ(now, ahead + milliseconds(i / 2));
+  }
+  EXPECT_EQ(clock.at(ahead + hours(1), steady + hours(1)), ahead + hours(1));
 }
 
 }  // namespace

@@ -52,5 +52,39 @@ TEST_F(TaskRoles, EndWithTheTask) {
   EXPECT_EQ(role(), "refused");
 }
 
+TEST_F(TaskRoles, AreForPullingWhatTheTasksOfTheHostPull) {
+  auto definition = std::make_shared<TaskDefinition>(*task_.definition);
+  auto* container = definition->message.add_container_definitions();
+  container->set_image("registry.example:5000/team/web:1");
+  container->mutable_repository_credentials()->set_credentials_parameter("arn:secret");
+  definition->message.add_container_definitions()->set_image("busybox");
+  task_.definition = definition;
+  const auto may = [this](const std::string& registry, const std::string& role,
+                          const std::string& credentials, const std::string& node = "node",
+                          const std::string& plugin = "ec2") {
+    control::State state;
+    state.put(std::make_shared<const Task>(task_));
+    v1::AuthorizeRequest request;
+    request.set_registry(registry);
+    request.set_execution_role_arn(role);
+    request.set_credentials(credentials);
+    request.set_node_id(node);
+    return may_pull(state, PluginName(plugin), request).has_value();
+  };
+  const std::string own = "registry.example:5000";
+  EXPECT_TRUE(may(own, "arn:execution", ""));
+  EXPECT_TRUE(may(own, "arn:execution", "arn:secret"));
+  EXPECT_TRUE(may(own, "", "arn:secret"));
+  EXPECT_TRUE(may("docker.io", "arn:execution", ""));
+  EXPECT_FALSE(may("docker.io", "", "arn:secret")) << "they are for another registry";
+  EXPECT_FALSE(may("evil.example", "arn:execution", "arn:secret"));
+  EXPECT_FALSE(may(own, "arn:task", "")) << "pulls are the execution role's";
+  EXPECT_FALSE(may(own, "arn:execution", "arn:other"));
+  EXPECT_FALSE(may(own, "arn:execution", "", "other"));
+  EXPECT_FALSE(may(own, "arn:execution", "", "node", "gpu"));
+  task_.last_status = TaskStatus::Stopped;
+  EXPECT_FALSE(may(own, "arn:execution", ""));
+}
+
 }  // namespace
 }  // namespace berth::daemon

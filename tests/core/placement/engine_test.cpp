@@ -112,6 +112,20 @@ TEST_F(EngineTest, ChoosesRandomlyButRepeatably) {
   EXPECT_GT(distinct.size(), 8U);
 }
 
+TEST_F(EngineTest, FindsTheOnlyNodeWithoutTheSetWhenChoosingRandomly) {
+  for (int i = 0; i < 500; ++i) add(host("n" + std::to_string(i)));
+  Request distinct = request({.cpu = 1}, {{Strategy::Kind::Random}});
+  distinct.constraints = {{Constraint::Kind::DistinctInstance}};
+  const RequestId id = compile(distinct);
+  const auto placed = engine.place_many(id, 500, 11);
+  ASSERT_EQ(placed.size(), 500U);
+  EXPECT_FALSE(engine.place(id, 1).has_value());
+  for (const std::size_t freed : {3U, 250U, 499U}) {
+    engine.release(placed[freed].reservation);
+    EXPECT_EQ(engine.place(id, freed)->node, placed[freed].node);
+  }
+}
+
 TEST_F(EngineTest, FindsTheOnlyNodeThatFitsWhenChoosingRandomly) {
   for (int i = 0; i < 500; ++i) {
     NodeSpec spec = host("n" + std::to_string(i));

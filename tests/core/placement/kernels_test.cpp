@@ -49,7 +49,8 @@ std::vector<Floor> draw_floors(const Scan& scan) {
   const std::vector<Floor> all = {
       {scan.column.data(), *rc::gen::inRange(-4, 9)},
       {scan.key.data(), *rc::gen::inRange(-3, 4)},
-      {scan.index.data(), *rc::gen::inRange(0, 4), scan.table.data()},
+      {scan.index.data(), *rc::gen::inRange(0, 4), scan.table.data(),
+       *rc::gen::element<std::uint32_t>(0, kEntries)},
   };
   std::vector<Floor> drawn;
   for (const Floor& floor : all) {
@@ -73,6 +74,7 @@ void compare(const Kernels* wide) {
   plain.filter(scan.words, floors, a.data());
   wide->filter(scan.words, floors, b.data());
   RC_ASSERT(a == b);
+  RC_ASSERT(plain.first(scan.words, floors) == wide->first(scan.words, floors));
   for (const Key key : keys_of(scan)) {
     const Best one = plain.first_least(scan.words, floors, key);
     const Best other = wide->first_least(scan.words, floors, key);
@@ -99,6 +101,11 @@ RC_GTEST_PROP(Kernels, WithoutSimdDoWhatTheyAreDocumentedToDo, ()) {
   const std::vector<Floor> floors = draw_floors(scan);
   std::vector<std::uint64_t> passed(scan.words.size());
   scalar_kernels().filter(scan.words, floors, passed.data());
+  std::size_t first = Best::kNone;
+  for (std::size_t node = scan.index.size(); node-- > 0;) {
+    if ((passed[node / 64] >> (node % 64) & 1) != 0) first = node;
+  }
+  RC_ASSERT(scalar_kernels().first(scan.words, floors) == first);
   for (const Key key : keys_of(scan)) {
     Best best;
     std::int32_t least_of_all = INT32_MAX;

@@ -17,7 +17,9 @@ using Simd = EngineOptions::Simd;
 void run_history(Simd simd, std::int64_t nodes, const std::vector<std::uint64_t>& steps) {
   // None, a few, or all of the scores can be kept.
   const auto cache = *rc::gen::element<std::size_t>(0, 3000, 64 << 20);
-  Twins twins(EngineOptions{.simd = simd, .score_cache_bytes = cache});
+  const auto scan_up_to = *rc::gen::element<std::uint32_t>(0, 0, 0, 1536);
+  Twins twins(
+      EngineOptions{.simd = simd, .scan_up_to_nodes = scan_up_to, .score_cache_bytes = cache});
   Draw draw(static_cast<std::uint64_t>(nodes));
   for (std::int64_t i = 0; i < nodes; ++i) twins.add_node(draw);
   for (int i = 0; i < 5; ++i) twins.compile(draw);

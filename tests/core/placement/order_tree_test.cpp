@@ -17,6 +17,10 @@ namespace {
 using Entry = std::tuple<std::int32_t, std::uint32_t, std::int32_t>;  // key, node, other
 using Model = std::set<Entry>;
 
+std::uint8_t label_of(std::uint32_t node) {
+  return static_cast<std::uint8_t>(node % 251);
+}
+
 void expect_equal(const OrderTree& tree, const Model& model, OrderSearch::Question question) {
   OrderSearch search(tree, question);
   for (const auto& [key, node, other] : model) {
@@ -24,6 +28,7 @@ void expect_equal(const OrderTree& tree, const Model& model, OrderSearch::Questi
     ASSERT_TRUE(search.next());
     ASSERT_EQ(search.key(), key);
     ASSERT_EQ(search.node(), node);
+    ASSERT_EQ(search.label(), label_of(node));
   }
   ASSERT_FALSE(search.next());
 }
@@ -36,7 +41,7 @@ class Forest {
   void put(std::uint32_t node, std::size_t tree, std::int32_t key, std::int32_t other) {
     take(node);
     pool_.prefetch(node);
-    trees_[tree].insert({key, other, node});
+    trees_[tree].insert({key, other, node, label_of(node)});
     ASSERT_EQ(&pool_.tree_of(node), &trees_[tree]);
     entries_[node] = {key, node, other};
     models_[tree].insert(entries_[node]);

@@ -67,6 +67,13 @@ std::optional<std::uint32_t> Twins::any_node(Draw& draw) const {
 
 NodeSpec Twins::draw_spec(Draw& draw, std::string id) const {
   NodeSpec spec = draw_node(draw, std::move(id));
+  if (shape_.plain) {
+    NodeSpec plain{.id = spec.id, .owner = "ec2", .state = spec.state, .connected = spec.connected};
+    plain.cpu = spec.cpu * (1 + draw.below(4));
+    plain.memory_mib = spec.memory_mib * (1 + draw.below(4));
+    plain.attributes = {{std::string(kZoneAttribute), draw.one_in(3) ? "a" : "b"}};
+    return plain;
+  }
   if (shape_.shelves > 0 && !draw.one_in(16))
     spec.attributes.push_back({"shelf", std::to_string(draw.below(shape_.shelves))});
   return spec;
@@ -128,6 +135,13 @@ void Twins::compile(Draw& draw) {
       if (strategy.kind == Strategy::Kind::SpreadAttribute && draw.one_in(2))
         strategy.attribute = "shelf";
     }
+  }
+  if (shape_.plain && !draw.one_in(8)) {
+    const Needs needs = request.needs.front().needs;
+    request.needs = {{"ec2", {.cpu = needs.cpu, .memory_mib = needs.memory_mib}}};
+    request.capacity_provider.clear();
+    std::erase_if(request.constraints,
+                  [](const Constraint& one) { return one.kind != Constraint::Kind::MemberOf; });
   }
   const auto id = engine_.compile(request);
   agree(id.has_value(), "compile: a fair request is refused");
@@ -195,12 +209,14 @@ void Twins::place(Draw& draw) {
   const DecisionCounts before = engine_.decision_counts();
   const auto placed = engine_.place_many(known->id, count, dice);
   const DecisionCounts after = engine_.decision_counts();
-  const std::uint64_t scans = after.scans - before.scans;
+  const std::uint64_t one_pass = after.one_pass - before.one_pass;
+  const std::uint64_t scans = after.scans - before.scans - one_pass;
   const std::uint64_t decisions = after.decisions - before.decisions;
   if (is_scored(known->request)) {
     ways_.scored += decisions;
   } else {
-    ways_.indexed += decisions - scans;
+    ways_.indexed += decisions - scans - one_pass;
+    ways_.one_pass += one_pass;
     (is_indexed(known->request) ? ways_.gave_up : ways_.unindexed) += scans;
   }
   for (std::size_t i = 0; i < count; ++i) {

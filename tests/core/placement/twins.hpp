@@ -29,10 +29,13 @@ class Twins {
     EngineOptions options{};
     // Values of one more attribute, "shelf", which some requests spread over; 0: there is none.
     std::int64_t shelves = 0;
+    // Nodes differ in cpu, memory and zone alone, and most requests ask for nothing else.
+    bool plain = false;
   };
   // Which ways decisions were made.
   struct Ways {
     std::uint64_t indexed = 0;
+    std::uint64_t one_pass = 0;   // by a scan of few nodes
     std::uint64_t gave_up = 0;    // strategies that are indexed, decided by a scan all the same
     std::uint64_t unindexed = 0;  // other strategies
     std::uint64_t scored = 0;     // strategies beyond ECS's among them

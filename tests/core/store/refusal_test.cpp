@@ -5,6 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "core/store/schema.hpp"
 #include "tests/core/store/store_file.hpp"
 
@@ -53,6 +57,33 @@ TEST(StoreRefusal, LeavesATruncatedFileAlone) {
     file.overwrite(whole.substr(0, size));
     expect_refused(file, Errc::Internal, "is damaged");
   }
+}
+
+TEST(StoreRefusal, MakesWholeWhatACheckpointLeftCutOff) {
+  StoreFile file;
+  fill(file);
+  const std::filesystem::path log = file.path().string() + "-wal";
+  std::string written;
+  {
+    auto store = file.store();
+    const Epoch epoch = store->load()->epoch;
+    Batch batch;
+    for (int i = 0; i < 50; ++i) {
+      batch.push_back(put(Kind::Task, "later-" + std::to_string(i), std::string(3000, 'n')));
+    }
+    ASSERT_TRUE(append_now(*store, epoch, batch));
+    std::ifstream in(log, std::ios::binary);
+    written.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  ASSERT_FALSE(written.empty());
+  const std::string whole = file.bytes();
+  const std::string all = text_of(*file.store()->load());
+  // The header names the new length already, and the last pages are not there yet.
+  file.overwrite(whole.substr(0, whole.size() - 2 * 4096));
+  std::ofstream(log, std::ios::binary) << written;
+  const auto loaded = file.store()->load();
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(text_of(*loaded), all);
 }
 
 TEST(StoreRefusal, LeavesGarbageAlone) {

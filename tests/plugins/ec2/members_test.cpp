@@ -353,7 +353,7 @@ TEST_F(Ec2Members, AreRefusedByTheAgentExactlyWherePlanRefusesThem) {
       refused += !planned.empty();
     }
   });
-  EXPECT_GT(refused, 35);
+  EXPECT_GE(refused, 41) << "what is refused by name became less: say so here when it is built";
   agent.end();
 }
 

@@ -154,6 +154,21 @@ TEST_F(FleetTest, ARestartedAgentIsTheSameNodeWithWhatItOffersNow) {
   EXPECT_TRUE(server.wait([&] { return server.nodes[id].attributes(0).value() == "zone-c"; }));
 }
 
+TEST_F(FleetTest, AnAgentThatAlwaysSaysSomethingElseIsHeardOnceASecond) {
+  TestServer server;
+  ASSERT_TRUE(server.open(server_config()));
+  TestAgent agent;
+  ASSERT_TRUE(agent.open(client_config(server), registration("zone-a")));
+  ASSERT_TRUE(server.wait_connected(1));
+  const std::string id = agent.client->node_id();
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 500; ++i) agent.client->update(registration(i % 2 == 0 ? "zone-b" : "zone-c"));
+  agent.client->update(registration("zone-d"));
+  EXPECT_TRUE(server.wait([&] { return server.nodes[id].attributes(0).value() == "zone-d"; }));
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - began).count();
+  server.with([&] { EXPECT_LE(server.connections.size(), static_cast<std::size_t>(2 + seconds)); });
+}
+
 TEST_F(FleetTest, ATokenOfAnotherFleetJoinsAnew) {
   TestServer server;
   ASSERT_TRUE(server.open(server_config()));

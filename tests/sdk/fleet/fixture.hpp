@@ -84,6 +84,7 @@ struct TestServer : Heard {
     if (!opened) return opened.error();
     server = std::move(*opened);
     server->start();
+    server->grants_are_known();
     return {};
   }
   [[nodiscard]] bool logged(const std::string& part) {

@@ -2,6 +2,10 @@
 // Certificates of agents: issued at the join, shown ever after, renewed in time, worthless once
 // expired or revoked.
 #include <atomic>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 #include <fstream>
 
 #include "sdk/fleet/agent_certificate.hpp"
@@ -12,6 +16,8 @@
 
 namespace berth::fleet {
 namespace {
+
+namespace asio = boost::asio;
 
 class FleetIdentity : public FleetTest {
  protected:
@@ -305,6 +311,36 @@ TEST_F(FleetIdentity, OfAnAgentIsNoServers) {
   ASSERT_TRUE(fooled.open(victim, registration()));
   EXPECT_TRUE(fooled.logged("TLS handshake"));
   EXPECT_FALSE(std::filesystem::exists(dir_.path() / "victim"));
+}
+
+TEST_F(FleetIdentity, OfAnotherFleetIsToldByTheFingerprint) {
+  TestServer server;
+  ASSERT_TRUE(server.open(config()));
+  TestServer other;
+  auto elsewhere = config();
+  elsewhere.data_dir = dir_.path() / "other";
+  ASSERT_TRUE(other.open(elsewhere));
+  auto wrong = client_config(server);
+  wrong.server.port = other.server->port();
+  TestAgent agent;
+  ASSERT_TRUE(agent.open(wrong, registration()));
+  EXPECT_TRUE(agent.logged("127.0.0.1:" + std::to_string(other.server->port()) +
+                           " is not the control plane of this join token: the fingerprint"));
+}
+
+TEST_F(FleetIdentity, IsNotSoughtAtAPortWithoutTls) {
+  TestServer server;
+  ASSERT_TRUE(server.open(config()));
+  asio::io_context context;
+  using asio::ip::tcp;
+  tcp::acceptor acceptor(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  auto wrong = client_config(server);
+  wrong.server.port = acceptor.local_endpoint().port();
+  TestAgent agent;
+  ASSERT_TRUE(agent.open(wrong, registration()));
+  tcp::socket peer = acceptor.accept();
+  asio::write(peer, asio::buffer(std::string("HTTP/1.1 400 Bad Request\r\n\r\n")));
+  EXPECT_TRUE(agent.logged("does not speak TLS: is that the fleet's port?"));
 }
 
 TEST_F(FleetIdentity, OfSomeoneElsesKeyIsAnErrorThatNamesTheFile) {

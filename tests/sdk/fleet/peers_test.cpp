@@ -22,8 +22,14 @@ v1::Interfaces interfaces(bool snapshot, const std::vector<std::string>& added,
   return out;
 }
 
+InterfaceGrant granted(const std::string& node, const std::string& address, const std::string& task = "task") {
+  return {task, node, interfaces(false, {address}).added(0)};
+}
+
 TEST(PeerBook, TellsOthersWhatHasChanged) {
   PeerBook book;
+  book.grant(granted("a", "10.0.0.4"));
+  book.grant(granted("a", "10.0.0.5"));
   EXPECT_THAT(*book.take("a", interfaces(true, {"10.0.0.4"}), "192.0.2.1:40000"), IsEmpty());
   auto changes = book.changes();
   ASSERT_EQ(changes.size(), 1U);
@@ -41,19 +47,47 @@ TEST(PeerBook, TellsOthersWhatHasChanged) {
   EXPECT_EQ(book.changes()["a"].host_address(), "192.0.2.9") << "it has moved";
 }
 
-TEST(PeerBook, AnAddressIsBehindWhoeverClaimedItFirst) {
+TEST(PeerBook, AnAddressIsBehindTheHostWhoseTaskHasIt) {
   PeerBook book;
-  ASSERT_TRUE(book.take("a", interfaces(true, {"10.0.0.4"}), "192.0.2.1:1"));
+  book.grant(granted("a", "10.0.0.4"));
   EXPECT_THAT(*book.take("b", interfaces(true, {"10.0.0.4", "10.0.0.5"}), "192.0.2.2:1"),
-              ElementsAre("10.0.0.4"));
-  const auto seen = book.all_but("b");
-  ASSERT_EQ(seen.peers_size(), 1);
-  EXPECT_EQ(seen.peers(0).added(0).address(), "10.0.0.4");
+              ElementsAre("10.0.0.4", "10.0.0.5"));
+  EXPECT_EQ(book.all_but("a").peers(0).added_size(), 0) << "claimed, and not its";
+  EXPECT_THAT(*book.take("a", interfaces(true, {"10.0.0.4"}), "192.0.2.1:1"), IsEmpty());
   ASSERT_TRUE(book.take("b", interfaces(false, {}, {"10.0.0.4"}), "192.0.2.2:1"))
       << "not its to give up";
-  EXPECT_EQ(book.all_but("b").peers(0).added_size(), 1);
+  EXPECT_EQ(book.all_but("b").peers(0).added(0).address(), "10.0.0.4");
   book.forget("a");
-  EXPECT_THAT(*book.take("b", interfaces(false, {"10.0.0.4"}), "192.0.2.2:1"), IsEmpty());
+  EXPECT_THAT(*book.take("b", interfaces(false, {"10.0.0.4"}), "192.0.2.2:1"), ElementsAre("10.0.0.4"));
+}
+
+TEST(PeerBook, AClaimCountsOnceItIsGrantedAndNoLonger) {
+  PeerBook book;
+  EXPECT_THAT(*book.take("a", interfaces(true, {"10.0.0.4"}), "192.0.2.1:1"), ElementsAre("10.0.0.4"));
+  EXPECT_THAT(book.changes()["a"].added(), IsEmpty());
+  book.grant(granted("a", "10.0.0.4", "first"));
+  EXPECT_EQ(book.changes()["a"].added(0).address(), "10.0.0.4");
+  // The address goes to a task of another host; the end of the first one is told late.
+  book.grant(granted("b", "10.0.0.4", "second"));
+  EXPECT_THAT(book.changes()["a"].removed(), ElementsAre("10.0.0.4"));
+  book.revoke("10.0.0.4", "first");
+  EXPECT_THAT(*book.take("b", interfaces(true, {"10.0.0.4"}), "192.0.2.2:1"), IsEmpty());
+  book.revoke("10.0.0.4", "second");
+  EXPECT_EQ(book.all_but("a").peers(0).added_size(), 0);
+}
+
+TEST(PeerBook, GroupsAreThoseThatTheTaskWasGiven) {
+  PeerBook book;
+  auto grant = granted("a", "10.0.0.4");
+  grant.interface.add_groups("sg-web");
+  book.grant(grant);
+  EXPECT_THAT(*book.take("a", interfaces(true, {"10.0.0.4"}), "192.0.2.1:1"), ElementsAre("10.0.0.4"));
+  auto claim = interfaces(true, {"10.0.0.4"});
+  claim.mutable_added(0)->set_groups(0, "sg-web");
+  claim.mutable_added(0)->add_groups("sg-admin");
+  EXPECT_THAT(*book.take("a", claim, "192.0.2.1:1"), ElementsAre("10.0.0.4"));
+  claim.mutable_added(0)->set_groups(1, "sg-default");
+  EXPECT_THAT(*book.take("a", claim, "192.0.2.1:1"), IsEmpty()) << "in whatever order";
 }
 
 TEST(PeerBook, RefusesWhatIsNoInterface) {
@@ -132,6 +166,7 @@ TEST_F(FleetTest, AgentsHearWhatIsBehindOthersAndItStaysWhileTheyAreAway) {
   ASSERT_TRUE(a.wait_connected());
   ASSERT_TRUE(b.wait_connected());
   const std::string node_b = b.client->node_id();
+  server->server->grant_interfaces({granted(node_b, "10.0.0.4"), granted(node_b, "10.0.0.5")});
   b.client->put_interface(interface_at("10.0.0.4"));
   b.client->put_interface(interface_at("10.0.0.5"));
   EXPECT_TRUE(a.knows(node_b, {"10.0.0.4", "10.0.0.5"}));

@@ -36,6 +36,42 @@ TEST_F(FleetTest, NodesAreReadAsTheyWerePut) {
   EXPECT_EQ(store->nodes().begin()->second.registered_at_ms(), 5);
 }
 
+TEST_F(FleetTest, WhatIsToBeWrittenLaterIsWrittenInTheEndAndNeverOverNewer) {
+  const auto path = dir_.path() / "nodes";
+  {
+    auto store = NodeStore::open(path, 1'000);
+    ASSERT_TRUE(store);
+    for (int i = 1; i <= 100; ++i) {
+      store->put_later(stored_node('a', i));
+      EXPECT_EQ(store->nodes().begin()->second.registered_at_ms(), i) << "known at once";
+    }
+    store->put_later(stored_node('b', 5));
+    ASSERT_TRUE(store->put(stored_node('b', 6)));
+    store->put_later(stored_node('c', 5));
+    ASSERT_TRUE(store->remove(std::string(32, 'c'), 1'000));
+  }
+  auto store = NodeStore::open(path, 1'000);
+  ASSERT_TRUE(store);
+  ASSERT_EQ(store->nodes().size(), 2U);
+  EXPECT_EQ(store->nodes().begin()->second.registered_at_ms(), 100);
+  EXPECT_EQ(store->nodes().rbegin()->second.registered_at_ms(), 6);
+  EXPECT_TRUE(store->was_removed(std::string(32, 'c')));
+}
+
+TEST_F(FleetTest, WhatCannotBeWrittenLaterIsToldAndTriedAgain) {
+  const auto path = dir_.path() / "nodes";
+  Heard heard;
+  std::string told;
+  auto store = NodeStore::open(path, 1'000, [&](const std::string& name, const sdk::Error&) { heard.with([&] { told = name; }); });
+  ASSERT_TRUE(store);
+  std::filesystem::rename(path, dir_.path() / "away");
+  store->put_later(stored_node('a', 5));
+  EXPECT_TRUE(heard.wait([&] { return told == std::string(32, 'a'); }));
+  std::filesystem::rename(dir_.path() / "away", path);
+  *store = NodeStore();  // what waits is tried once more
+  EXPECT_EQ(NodeStore::open(path, 1'000)->nodes().size(), 1U);
+}
+
 TEST_F(FleetTest, ARemovedNodeIsRememberedUntilAYearAfterItsCertificate) {
   const auto path = dir_.path() / "nodes";
   const std::string id(32, 'a');

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "berth/owned_page.hpp"
 #include "berth/plugin.hpp"
 #include "berth/task_book.hpp"
 #include "berth/worker.hpp"
@@ -495,6 +496,27 @@ TEST(SdkNames, AreThoseOfTheHeader) {
   }
   EXPECT_TRUE(detail::is_plugin_name(std::string(63, 'a')));
   EXPECT_FALSE(detail::is_plugin_name(std::string(64, 'a')));
+}
+
+TEST(OwnedPage, GivesAllTasksOnceWhateverFits) {
+  v1::ListOwnedResponse all;
+  for (int i = 9; i >= 0; --i) {
+    all.add_tasks()->set_task_id("task-" + std::to_string(i));
+  }
+  all.add_unreachable_nodes("node");
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{40}, std::size_t{10'000}}) {
+    std::string seen;
+    v1::ListOwnedResponse page;
+    do {
+      const std::string after = page.tasks().empty() ? "" : page.tasks().rbegin()->task_id();
+      page = owned_page(all, after, bytes);
+      ASSERT_GT(page.tasks_size(), 0);
+      EXPECT_EQ(page.unreachable_nodes_size(), 1);
+      for (const auto& task : page.tasks()) seen += task.task_id().back();
+    } while (page.more());
+    EXPECT_EQ(seen, "0123456789") << bytes;
+  }
+  EXPECT_FALSE(owned_page({}, "").more());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "sdk/runtime/agent/claims.hpp"
@@ -52,6 +53,7 @@ TEST(AgentOnHost, HasItsPidFileBeforeItDials) {
   EXPECT_EQ(shared.error().message, "bridge '" + config.tasks.bridge + "' is used by another agent of this machine, that of " +
                                         place.data_dir().string() + ": give each agent its own");
   agent->reset();
+  EXPECT_FALSE(std::filesystem::exists(config.pid_file));
   release_names(config.tasks);
 }
 

@@ -26,7 +26,7 @@ class Claims : public testing::Test {
     fs::create_directories(config.data_dir);
     return config;
   }
-  sdk::Result<void> claim(const TasksConfig& config) {
+  sdk::Result<Claimed> claim(const TasksConfig& config) {
     return claim_names(config, dir_ / "claims");
   }
 
@@ -52,6 +52,26 @@ TEST_F(Claims, OfAnotherAgentAreRefusedByKeyAndName) {
   EXPECT_EQ(group.error().field, "cgroup_parent");
   // What was refused has claimed nothing.
   EXPECT_TRUE(claim(agent("three", "br1", "third")));
+}
+
+TEST_F(Claims, OfARefusedAgentAreTakenBackAndThoseOfItsDirectoryBeforeStay) {
+  const auto one = agent("one", "br0", "berth");
+  ASSERT_TRUE(claim(one));
+  const auto other_bridge = agent("one", "br1", "berth");
+  const auto claimed = claim(other_bridge);
+  ASSERT_TRUE(claimed);
+  EXPECT_EQ(claimed->size(), 1U) << "the cgroup was its own already";
+  take_back(*claimed);
+  EXPECT_TRUE(claim(agent("two", "br1", "other")));
+  EXPECT_FALSE(claim(agent("three", "br0", "third")));
+}
+
+TEST_F(Claims, SayWhyTheyCannotBeLocked) {
+  std::filesystem::create_directories(dir_ / "claims" / "lock");
+  const auto refused = claim(agent("one", "br0", "berth"));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("lock: Is a directory"), std::string::npos)
+      << refused.error().message;
 }
 
 TEST_F(Claims, EndWithTheirReleaseOrTheirDirectory) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -19,6 +20,22 @@ bool runs(pid_t pid) {
   const auto end = stat.rfind(')');
   return end != std::string::npos && stat.substr(end, 3) != ") Z";
 }
+
+// As where the process has as many open as it may.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 class Containers : public ContainerTest {
  protected:
@@ -338,6 +355,56 @@ TEST_F(Containers, AreRemovedWholeWhenTheirMonitorIsGone) {
   ASSERT_TRUE(removed) << removed.error().message;
   EXPECT_TRUE(runtime_->list()->empty());
   EXPECT_TRUE(end.until([&] { return !runs(created->pid); }));
+}
+
+TEST_F(Containers, AreNotTakenForGoneWhereNoDescriptorIsLeft) {
+  const auto created = runtime_->create(spec("one", "sleep 1000"));
+  ASSERT_TRUE(created);
+  ASSERT_TRUE(runtime_->start("one"));
+  auto watch = runtime_->watch("one");
+  ASSERT_TRUE(watch);
+  const auto cannot_tell = [](const auto& result) { return !result && result.error().status == BERTH_UNAVAILABLE; };
+  {
+    const NoDescriptors none;
+    EXPECT_TRUE(cannot_tell(runtime_->inspect("one")));
+    EXPECT_TRUE(cannot_tell(runtime_->watch("one")));
+    EXPECT_TRUE(cannot_tell(runtime_->signal("one", SIGTERM)));
+    EXPECT_FALSE(runtime_->remove("one"));
+  }
+  EXPECT_EQ(runtime_->inspect("one")->phase, ContainerPhase::Running);
+  {
+    const NoDescriptors none;
+    ::kill(created->pid, SIGKILL);
+    pollfd ended{watch->fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&ended, 1, 30'000), 1);
+    EXPECT_TRUE(cannot_tell(watch->poll()));
+  }
+  const auto exit = watch->wait(10s);
+  ASSERT_TRUE(exit) << exit.error().message;
+  EXPECT_EQ(exit->exit_code, 137);
+}
+
+// As a power cut leaves it: the directory has the file's name, the file lost its content.
+TEST_F(Containers, WithAnEmptyRecordAreRemovedAndNothingElseIs) {
+  const std::string others = "/config.json";
+  if (fs::exists(others)) GTEST_SKIP() << others << " is there";
+  std::ofstream(others) << "{}";
+  fs::create_directories(dir_ / "state/containers/one");
+  std::ofstream(dir_ / "state/containers/one/container").flush();
+  const auto removed = runtime_->remove("one");
+  EXPECT_TRUE(removed) << removed.error().message;
+  EXPECT_TRUE(fs::exists(others));
+  fs::remove(others);
+  EXPECT_FALSE(fs::exists(dir_ / "state/containers/one"));
+}
+
+TEST_F(Containers, AreNotAllRemovedForWantOfAName) {
+  ASSERT_TRUE(runtime_->create(spec("one", "sleep 1000")));
+  ASSERT_TRUE(runtime_->start("one"));
+  const auto refused = Cgroups::open()->remove("/" + mark_ + "/", 2s);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().status, BERTH_INVALID);
+  EXPECT_EQ(runtime_->inspect("one")->phase, ContainerPhase::Running);
 }
 
 TEST_F(Containers, AreRemovedWhileTheyRunAndBeforeTheyRan) {

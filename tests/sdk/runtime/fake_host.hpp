@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -32,9 +33,12 @@ struct Machine {
   std::condition_variable moved;
   std::map<std::string, Container> containers;  // "TASK/NAME"
   std::set<std::string> swept_for;
+  std::chrono::system_clock::time_point sweep_lasts_until{};
   std::set<std::string> dropped_logs;
   std::string pull_failure;
   bool hold_pulls = false;
+  bool hold_launches = false;  // as one that waits for a secret that does not come
+  int held_launches = 0;
   bool ignore_sigterm = false;
   int most_pulls = 0;
   int pulls = 0;
@@ -59,10 +63,18 @@ class FakeHost : public Host {
     return Pulled{"sha256:digest", "sha256:id", 0};
   }
 
-  LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state, bool find_only) override {
-    const std::lock_guard lock(machine_.mutex);
-    auto& entry = machine_.containers[key(task, container)];
+  LaunchEnded launch(const TaskSpec& task, std::size_t container, const ContainerState& state, bool find_only,
+                     std::stop_token cancel) override {
+    std::unique_lock lock(machine_.mutex);
     LaunchEnded out;
+    if (machine_.hold_launches && !find_only) {
+      ++machine_.held_launches;
+      machine_.moved.notify_all();
+      while (!closing_ && !cancel.stop_requested()) machine_.moved.wait_for(lock, std::chrono::milliseconds(5));
+      out.outcome = LaunchEnded::Outcome::NotStarted;
+      return out;
+    }
+    auto& entry = machine_.containers[key(task, container)];
     out.outcome = LaunchEnded::Outcome::Started;
     if (state.restart_count() != entry.run && !find_only) {
       entry.run = state.restart_count();
@@ -121,9 +133,14 @@ class FakeHost : public Host {
     return true;
   }
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>&) override {
-    const std::lock_guard lock(machine_.mutex);
+    std::unique_lock lock(machine_.mutex);
+    machine_.moved.wait_until(lock, machine_.sweep_lasts_until, [] { return false; });
     machine_.swept_for.clear();
     for (const auto& task : tasks) machine_.swept_for.insert(task->request.task_id());
+  }
+  void begin_close() override {
+    const std::lock_guard lock(machine_.mutex);
+    closing_ = true;
   }
   void close() override {
     const std::lock_guard lock(machine_.mutex);
@@ -153,6 +170,7 @@ class FakeHost : public Host {
     return task.request.task_id() + "/" + task.plan.containers[container].name;
   }
   Machine& machine_;
+  bool closing_ = false;
   std::map<std::string, std::function<void(Exited)>> watches_;
 };
 

@@ -188,6 +188,22 @@ TEST(TaskHealth, IsCheckedWhenItIsDueAndOnlyThen) {
   EXPECT_FALSE(task.wants(Kind::CheckHealth, 0)) << "its end is near anyhow";
 }
 
+TEST(TaskHealth, IsNotThatOfACheckThatWasKilledForTheTasksEnd) {
+  Task task({{.name = "web", .health = true}});
+  task.run(0);
+  task.checked(0, 0);
+  task.tell(StopRequested{});
+  for (int i = 0; i < 2; ++i) task.checked(0, 137);
+  EXPECT_EQ(task.told().containers(0).health_status(), "HEALTHY");
+
+  Task other({{.name = "web", .health = true}});
+  other.run(0);
+  HealthResult killed;
+  killed.cancelled = true;
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(other.tell(HealthChecked{0, killed, 0}));
+  EXPECT_EQ(other.told().containers(0).health_status(), "UNKNOWN");
+}
+
 TEST(TaskHealth, WritesOnlyWhatAChecksResultChanges) {
   Task task({{.name = "web", .health = true}});
   task.run(0);

@@ -42,6 +42,11 @@ TEST(LogOptions, OfJsonFileBoundTheFile) {
   EXPECT_EQ(refusal("json-file", {{"max-size", "ten"}}).field, "options[max-size]");
 }
 
+TEST(LogOptions, TakeOnlyNumbersForSizes) {
+  EXPECT_EQ(read_byte_size("1.5k"), 1536U);
+  for (const char* wrong : {"nan", "-nan", "inf", "-1", "1e12g", "k", ""}) EXPECT_FALSE(read_byte_size(wrong)) << wrong;
+}
+
 TEST(LogOptions, OfNoneAreNone) {
   EXPECT_TRUE(read_log_plan("none", {}));
   EXPECT_EQ(refusal("none", {{"max-size", "1m"}}).field, "options[max-size]");
@@ -85,8 +90,12 @@ TEST(LogOptions, MakePatternsOfDateFormats) {
 }
 
 TEST(LogOptions, BoundWhatWaitsByTheMode) {
-  const auto blocking = read_log_plan("awslogs", kAws);
-  EXPECT_TRUE(blocking->blocking) << "by default";
+  const auto by_default = read_log_plan("awslogs", kAws);
+  EXPECT_FALSE(by_default->blocking);
+  EXPECT_EQ(by_default->max_bytes * by_default->max_files, std::uint64_t{10} << 20);
+  EXPECT_EQ(read_log_plan("awslogs", aws("max-buffer-size", "4m"))->max_bytes * 4, std::uint64_t{4} << 20);
+  const auto blocking = read_log_plan("awslogs", aws("mode", "blocking"));
+  EXPECT_TRUE(blocking->blocking);
   EXPECT_EQ(blocking->max_bytes * blocking->max_files, std::uint64_t{20} << 20);
   LogOptions options = aws("mode", "non-blocking");
   EXPECT_EQ(read_log_plan("awslogs", options)->max_bytes * 4, std::uint64_t{10} << 20);
@@ -94,7 +103,8 @@ TEST(LogOptions, BoundWhatWaitsByTheMode) {
   const auto free = read_log_plan("awslogs", options);
   EXPECT_FALSE(free->blocking);
   EXPECT_EQ(free->max_bytes * free->max_files, std::uint64_t{4} << 20);
-  EXPECT_EQ(refusal("awslogs", aws("max-buffer-size", "4m")).field, "options[max-buffer-size]") << "blocking has none";
+  options["mode"] = "blocking";
+  EXPECT_EQ(refusal("awslogs", options).field, "options[max-buffer-size]") << "blocking has none";
   EXPECT_EQ(refusal("awslogs", aws("mode", "x")).field, "options[mode]");
 }
 

@@ -69,9 +69,13 @@ TEST_F(RolesTest, RenewBeforeTheEnd) {
   EXPECT_EQ(asked_.size(), 1U);
   now_ += 2 * kMinute;
   get();
+  get();
   ASSERT_EQ(asked_.size(), 2U);
+  EXPECT_EQ(told_.back(), "one") << "good until it ends, so nobody waits";
   asked_[1].answer(credentials("two", now_ + 60 * kMinute));
+  get();
   EXPECT_EQ(told_.back(), "two");
+  EXPECT_EQ(asked_.size(), 2U);
 }
 
 TEST_F(RolesTest, GiveTheOldOnesWhileTheControlPlaneIsAwayUntilTheyEnd) {
@@ -79,6 +83,7 @@ TEST_F(RolesTest, GiveTheOldOnesWhileTheControlPlaneIsAwayUntilTheyEnd) {
   asked_[0].answer(credentials("one", now_ + 60 * kMinute));
   now_ += 50 * kMinute;
   get();
+  EXPECT_EQ(told_.size(), 2U) << "at once: the control plane has not answered";
   asked_[1].answer(sdk::fail(BERTH_UNAVAILABLE, "away"));
   EXPECT_EQ(told_.back(), "one");
   now_ += 11 * kMinute;
@@ -93,6 +98,8 @@ TEST_F(RolesTest, GiveNothingOfARoleThatHasBeenTakenAway) {
   now_ += 50 * kMinute;
   get();
   asked_[1].answer(sdk::fail(BERTH_NOT_FOUND, "no such role"));
+  get();
+  asked_[2].answer(sdk::fail(BERTH_NOT_FOUND, "no such role"));
   EXPECT_EQ(told_.back(), "error: no such role");
 }
 
@@ -104,6 +111,7 @@ TEST_F(RolesTest, GiveLastingKeysAnEndAndLookAtThemAnew) {
   get();
   ASSERT_EQ(asked_.size(), 2U);
   asked_[1].answer(credentials("replaced", 0));
+  get();
   EXPECT_EQ(told_.back(), "replaced");
 }
 

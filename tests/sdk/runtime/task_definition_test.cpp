@@ -147,7 +147,7 @@ TEST_F(TaskDefinition, ReadsTaskSizesAsEcsWritesThem) {
   EXPECT_EQ(limits->memory_bytes, std::uint64_t{1} << 30);
   request.mutable_overrides()->set_memory("64");
   EXPECT_EQ(read_task_limits(request, std::chrono::milliseconds(100))->memory_bytes, std::uint64_t{64} << 20);
-  for (const char* wrong : {"much", "-5", "1 XB", "1e99"}) {
+  for (const char* wrong : {"much", "-5", "1 XB", "1e99", "nan", "-nan", "inf"}) {
     request.mutable_overrides()->set_memory(wrong);
     EXPECT_FALSE(read_task_limits(request, std::chrono::milliseconds(100))) << wrong;
   }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <thread>
@@ -70,6 +71,53 @@ class TaskEngineTest : public ::testing::Test {
   void reopen() {
     close();
     open();
+  }
+
+  // While no agent runs: a task whose container was sent its stop signal at that time and goes on, on disk and on the machine.
+  void leave_signalled(std::int64_t signal_ms) {
+    close();
+    const auto request = request_of({{.name = "web", .stop_timeout = 2}});
+    const auto plan = plan_task(request, {});
+    ASSERT_TRUE(plan);
+    TaskState state = new_task(*plan);
+    state.set_started_ms(1);
+    state.set_stop_wanted(true);
+    state.set_stopping_ms(1);
+    auto& container = *state.mutable_containers(0);
+    container.set_phase(ContainerState::PHASE_RUNNING);
+    container.set_launched(true);
+    container.set_started_ms(1);
+    container.set_signal_ms(signal_ms);
+    container.set_signal_sent(true);
+    auto store = TaskStore::open(directory_ / "tasks.db");
+    ASSERT_TRUE(store);
+    ASSERT_TRUE((*store)->commit({.added = {&request}, .updated = {{&kTaskId, &state}}, .ended = {}, .dropped = {}}));
+    auto& left = machine_.containers[kTaskId + "/web"];
+    left.running = true;
+    left.runs = left.runs_in_run = 1;
+  }
+  // While no agent runs: a task that was about to be launched in that boot of the host.
+  void leave_launching(const std::string& boot_id) {
+    close();
+    const auto request = request_of({{.name = "web"}});
+    const auto plan = plan_task(request, {});
+    ASSERT_TRUE(plan);
+    TaskState state = new_task(*plan);
+    state.mutable_containers(0)->set_phase(ContainerState::PHASE_LAUNCHING);
+    state.mutable_containers(0)->set_launched(true);
+    mark_launches(state, boot_id);
+    auto store = TaskStore::open(directory_ / "tasks.db");
+    ASSERT_TRUE(store);
+    ASSERT_TRUE((*store)->commit({.added = {&request}, .updated = {{&kTaskId, &state}}, .ended = {}, .dropped = {}}));
+  }
+  // While no agent runs: from now on the disk takes no news of tasks, or does again.
+  void refuse_updates(bool refuse) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open((directory_ / "tasks.db").c_str(), &database), SQLITE_OK);
+    const char* sql = refuse ? "CREATE TRIGGER full BEFORE UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'full'); END"
+                             : "DROP TRIGGER full";
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+    sqlite3_close(database);
   }
 
   // Waits for the first report, of those from now or before, that fits.
@@ -212,6 +260,24 @@ TEST_F(TaskEngineTest, GivesUpAPullWhenTheTaskIsStopped) {
   EXPECT_EQ(machine_.containers[kTaskId + "/web"].runs, 0);
 }
 
+TEST_F(TaskEngineTest, GivesUpALaunchThatWaitsWhenTheTaskIsStopped) {
+  machine_.hold_launches = true;
+  ASSERT_TRUE(engine_->start(request_of({{.name = "web"}})));
+  ASSERT_TRUE(await_machine([](const Machine& m) { return m.held_launches == 1; }));
+  ASSERT_TRUE(engine_->stop(stop_of(kTaskId)));
+  EXPECT_EQ(await_phase(v1::TASK_PHASE_STOPPED).containers(0).reason(), "");
+}
+
+TEST_F(TaskEngineTest, EndsWhileALaunchWaitsAndBeginsItAgain) {
+  machine_.hold_launches = true;
+  ASSERT_TRUE(engine_->start(request_of({{.name = "web"}})));
+  ASSERT_TRUE(await_machine([](const Machine& m) { return m.held_launches == 1; }));
+  close();  // would hang
+  machine_.hold_launches = false;
+  open();
+  await_phase(v1::TASK_PHASE_RUNNING);
+}
+
 TEST_F(TaskEngineTest, KillsWhatIgnoresTheStopSignal) {
   machine_.ignore_sigterm = true;
   ASSERT_TRUE(engine_->start(request_of({{.name = "web", .stop_timeout = 1}})));
@@ -219,6 +285,43 @@ TEST_F(TaskEngineTest, KillsWhatIgnoresTheStopSignal) {
   ASSERT_TRUE(engine_->stop(stop_of(kTaskId)));
   EXPECT_EQ(await_phase(v1::TASK_PHASE_STOPPED).containers(0).exit_code(), 137);
   EXPECT_EQ(machine_.containers[kTaskId + "/web"].signals, (std::vector<int>{15, 9}));
+}
+
+TEST_F(TaskEngineTest, KillsAtADeadlineThatPassesWhileTheAgentStarts) {
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(300);
+  leave_signalled(std::chrono::duration_cast<std::chrono::milliseconds>(deadline.time_since_epoch()).count() - 2'000);
+  machine_.sweep_lasts_until = deadline + std::chrono::milliseconds(100);
+  open();
+  EXPECT_EQ(await_phase(v1::TASK_PHASE_STOPPED).containers(0).exit_code(), 137);
+}
+
+TEST_F(TaskEngineTest, BeginsALaunchOfTheSameBootAgain) {
+  leave_launching("this boot");
+  options_.boot_id = "this boot";
+  open();
+  await_phase(v1::TASK_PHASE_RUNNING);
+}
+
+TEST_F(TaskEngineTest, DoesNotBeginALaunchAgainAfterThePowerWasLost) {
+  leave_launching("the boot before");
+  options_.boot_id = "this boot";
+  open();
+  const auto stopped = await_phase(v1::TASK_PHASE_STOPPED);
+  EXPECT_THAT(stopped.containers(0).reason(), ::testing::HasSubstr("the host went down"));
+  EXPECT_EQ(machine_.containers[kTaskId + "/web"].runs, 0);
+}
+
+TEST_F(TaskEngineTest, TellsOfItsTasksAlsoWhenTheDiskTakesNothingNew) {
+  leave_signalled(1);
+  refuse_updates(true);
+  open();
+  ASSERT_EQ(engine_->list().size(), 1U);
+  EXPECT_EQ(engine_->list()[0].task_id(), kTaskId);
+  EXPECT_EQ(engine_->list()[0].phase(), v1::TASK_PHASE_STOPPING);
+  close();
+  refuse_updates(false);
+  open();
+  await_phase(v1::TASK_PHASE_STOPPED);
 }
 
 TEST_F(TaskEngineTest, DropsLogsAfterTheCleanupWait) {

@@ -111,6 +111,23 @@ TEST_F(SecretsOnHost, AreInNoFileOnDiskWhileTheContainerRunsNorAfterwards) {
   EXPECT_THAT(files_with_the_value(), IsEmpty());
 }
 
+TEST_F(SecretsOnHost, AreInNoFileOnDiskThoughTheyCameByAnEnvironmentFileAndAHealthCheckRan) {
+  write("env/bucket/secret.env", std::string("FROM_FILE=") + kValue + "\n");
+  auto task = script("echo up; exec sleep 1000");
+  add_file(task, "arn:aws:s3:::bucket/secret.env");
+  auto& check = *main_of(task).mutable_health_check();
+  for (const char* word : {"CMD-SHELL", "[ -n \"$FROM_FILE\" ]"}) check.add_command(word);
+  check.set_interval(1);
+  ASSERT_TRUE(tasks_->start(task));
+  ASSERT_TRUE(says("up"));
+  {
+    std::unique_lock lock(mutex_);
+    ASSERT_TRUE(moved_.wait_for(
+        lock, kPatience, [&] { return reports_[kTaskId].back().health_status() == "HEALTHY"; }));
+  }
+  EXPECT_THAT(files_with_the_value(), IsEmpty());
+}
+
 TEST_F(SecretsOnHost, ThatAreMissingStopTheTaskInECSsWords) {
   auto task = script("true");
   add_secret(task, "PARAMETER", "/app/absent");

@@ -243,6 +243,22 @@ TEST_F(TasksOnHost, KeepsContainersRunningOverARestart) {
   EXPECT_TRUE(last->containers(0).has_exit_code());
 }
 
+TEST_F(TasksOnHost, IsNotHarmedByAStrangerAmongItsContainers) {
+  auto task = request({{.name = "web", .stop_timeout = 1}});
+  sh(task, 0, "exec sleep 1000");
+  ASSERT_TRUE(tasks_->start(task));
+  ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
+  tasks_.reset();
+  const auto stranger = place_.data_dir() / "runtime/containers/lost+found";
+  std::filesystem::create_directories(stranger);
+  open();
+  EXPECT_TRUE(std::filesystem::remove(stranger));
+  stop(kTaskId);
+  const auto last = stopped();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->stop_code(), v1::STOP_CODE_USER_INITIATED);
+}
+
 TEST_F(TasksOnHost, RunsManyTasksSideBySide) {
   constexpr int kTasks = 24;
   const auto id_of = [](int i) { return std::string(30, 'a') + std::to_string(10 + i); };

@@ -63,7 +63,9 @@ berth_status invoke(Role& role, void (Role::*method)(Request, Completion<Respons
                     const std::shared_ptr<Link>& link, const Call& call) {
   return open_and_run<Request, Response>(
       link, call, [&](Request& request, const Completion<Response>& done) {
-        if constexpr (std::is_same_v<Request, v1::ListOwnedRequest>) role.inventory().resend();
+        if constexpr (std::is_same_v<Request, v1::ListOwnedRequest>) {
+          if (request.after().empty()) role.inventory().resend();
+        }
         (role.*method)(std::move(request), done);
       });
 }
@@ -117,7 +119,10 @@ template <std::derived_from<LaunchType> Mine>
       offer<Base, &Base::stats, &Mine::stats>(v1::METHOD_LAUNCH_STATS),
       offer<Base, &Base::provision, &Mine::provision>(v1::METHOD_LAUNCH_PROVISION),
       offer<Base, &Base::deprovision, &Mine::deprovision>(v1::METHOD_LAUNCH_DEPROVISION),
-      offer<Base, &Base::update_node, &Mine::update_node>(v1::METHOD_LAUNCH_UPDATE_NODE)};
+      offer<Base, &Base::update_node, &Mine::update_node>(v1::METHOD_LAUNCH_UPDATE_NODE),
+      offer<Base, &Base::list_images, &Mine::list_images>(v1::METHOD_LAUNCH_LIST_IMAGES),
+      offer<Base, &Base::pull_image, &Mine::pull_image>(v1::METHOD_LAUNCH_PULL_IMAGE),
+      offer<Base, &Base::prune_images, &Mine::prune_images>(v1::METHOD_LAUNCH_PRUNE_IMAGES)};
 }
 
 template <std::derived_from<HostRole> Mine>

@@ -197,6 +197,34 @@ TEST_F(ServiceTest, SurvivesARestartWithItsCounts) {
   EXPECT_EQ(tasks_of("web").size(), 3u);
 }
 
+TEST_F(ServiceTest, StartsNothingOnceItRestsIsAnswered) {
+  open();
+  submit(create("web", 2));
+  work();
+  ASSERT_EQ(tasks_of("web").size(), 2u);
+  EXPECT_TRUE(*ask(RestServices{})->answer);
+  say(tasks_of("web")[0]->id, v1::TASK_PHASE_STOPPED);
+  work();
+  EXPECT_EQ(starts.size(), 2u);
+  crash();
+  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
+  work();
+  EXPECT_EQ(starts.size(), 3u) << "the next start ends the rest";
+}
+
+TEST_F(ServiceTest, CanRestFromTheFirstTick) {
+  open();
+  submit(create("web", 2));
+  work();
+  ask(RestServices{});
+  say(tasks_of("web")[0]->id, v1::TASK_PHASE_STOPPED);
+  crash();
+  core->rest_services();
+  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
+  work();
+  EXPECT_EQ(starts.size(), 2u);
+}
+
 TEST_F(ServiceTest, AnswersOnlyWhatIsDurable) {
   open();
   submit(create("web", 1));

@@ -57,7 +57,7 @@ TEST_F(Store, SweepsWhatACrashLeft) {
   EXPECT_TRUE(store_->find(name("a:v1"), options().platform));
 }
 
-TEST_F(Store, KeepsNoLayersOfAPullThatWasKilled) {
+TEST_F(Store, KeepsTheLayersOfAPullThatWasKilledUntilItIsCleaned) {
   registry_.push("a", "v1", two_layers("1"));
   registry_.push("b", "v1", two_layers("2"));
   ASSERT_TRUE(pull("a:v1"));
@@ -67,6 +67,8 @@ TEST_F(Store, KeepsNoLayersOfAPullThatWasKilled) {
   store_.reset();
   std::filesystem::create_directory(records);
   reopen();
+  EXPECT_EQ(layers_on_disk(), 2u);
+  store_->remove_unused(std::chrono::seconds{3600}, 10);
   EXPECT_EQ(layers_on_disk(), 0u);
   ASSERT_TRUE(pull("b:v1"));
   reopen();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/ec2/quantity.hpp"
+#include "sdk/runtime/options/quantity.hpp"
 
 #include <cctype>
 #include <charconv>
 #include <string>
 
-namespace berth::ec2 {
+namespace berth::runtime::options {
 namespace {
 
 struct Quantity {
@@ -17,7 +17,8 @@ std::optional<Quantity> read(std::string_view text) {
   Quantity out;
   const char* end = text.data() + text.size();
   const auto [rest, problem] = std::from_chars(text.data(), end, out.number);
-  if (problem != std::errc() || out.number < 0 || out.number > 1e12) return std::nullopt;
+  // Said so that "nan" is none either.
+  if (problem != std::errc() || !(out.number >= 0 && out.number <= 1e12)) return std::nullopt;
   for (const char* at = rest; at != end; ++at) {
     if (*at != ' ') out.unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*at)));
   }
@@ -42,4 +43,4 @@ std::optional<std::int64_t> read_memory_mib(std::string_view text) {
   return std::nullopt;
 }
 
-}  // namespace berth::ec2
+}  // namespace berth::runtime::options
