@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "sdk/fleet/durable_file.hpp"
+#include "sdk/runtime/oci/runtime_program.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -63,6 +64,41 @@ Reader ports(std::vector<std::uint16_t>& out) {
     }
     return {};
   };
+}
+
+Reader words(std::vector<std::string>& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto* list = node.as_array();
+    if (!list) return "must be a list of texts";
+    for (const auto& item : *list) {
+      const auto value = item.value<std::string>();
+      if (!item.is_string() || !value) return "must be a list of texts";
+      out.push_back(*value);
+    }
+    const auto good = check_runtime_options(out);
+    return good ? Problem() : "has " + good.error().message;
+  };
+}
+
+// In place of the default ones.
+Reader directories(std::vector<std::string>& out) {
+  return [&out](const toml::node& node) -> Problem {
+    const auto* list = node.as_array();
+    if (!list || list->empty()) return "must be a list of absolute paths";
+    out.clear();
+    for (const auto& item : *list) {
+      const auto value = item.value<std::string>();
+      const bool good = item.is_string() && value && value->starts_with('/') && value->find(':') == std::string::npos;
+      if (!good) return "must be a list of absolute paths";
+      out.push_back(*value);
+    }
+    return {};
+  };
+}
+
+// Of a user or group on the host; root is none to be given away.
+Reader id(std::uint32_t& out) {
+  return number({.min = 1, .max = 4'294'967'294}, [&out](std::int64_t n) { out = static_cast<std::uint32_t>(n); });
 }
 
 Reader texts(std::map<std::string, std::string>& out) {
@@ -183,10 +219,8 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"join_token_file", path(c.join_token_file)},
       {"pid_file", path(c.pid_file)},
       {"address", word([&c](const std::string& v) { return read_address(v, c.address); })},
-      {"cni",
-       [](const toml::node&) -> Problem {
-         return "is not acted on by this agent: it makes the interfaces of tasks itself";
-       }},
+      {"cni", absolute(t.cni)},
+      {"cni_plugins", directories(t.cni_plugins)},
       {"cluster", text(c.cluster)},
       {"log_level", word([&c](const std::string& v) { return read_level(v, c.log_level); })},
       {"cpu", number({.min = 1, .max = 1 << 30}, [&c](std::int64_t n) { c.cpu = n; })},
@@ -210,6 +244,10 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
                            {"s3_endpoint", url(t.secret_settings.aws.s3_endpoint)},
                            {"ca_file", text(t.secret_settings.aws.ca_file)}})},
       {"runtime", text(t.runtime)},
+      {"runtime_options", words(t.runtime_options)},
+      {"user_namespaces", section({{"first_id", id(t.user_namespaces.first)},
+                                   {"last_id", id(t.user_namespaces.last)},
+                                   {"ids_per_task", id(t.user_namespaces.per_task)}})},
       {"monitor", path(t.monitor)},
       {"bridge", text(t.bridge)},
       {"subnet", text(t.subnet)},
@@ -234,6 +272,17 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
   };
 }
 
+Problem problem_of(const IdRangeSettings& ids, const std::string& runtime) {
+  if (ids.first == 0 && ids.last == 0) return {};
+  if (ids.first == 0 || ids.last == 0) return "first_id and last_id are both needed";
+  if (ids.last < ids.first || ids.ranges() == 0) {
+    return "first_id to last_id holds no range of " + std::to_string(ids.per_task) + " ids";
+  }
+  if (ids.per_task < 1'000) return "ids_per_task is at least 1000: images have users of their own";
+  if (runtime_kind(runtime) == RuntimeKind::Sandbox) return "runsc has ids of its own already";
+  return {};
+}
+
 sdk::Result<void> check(AgentConfig& config, const std::string& server, const std::string& name) {
   const auto bad = [&](const std::string& why) { return sdk::fail(BERTH_INVALID, name + ": " + why); };
   if (server.empty()) return bad("server is missing: \"HOST:PORT\" of the control plane's fleet");
@@ -243,6 +292,9 @@ sdk::Result<void> check(AgentConfig& config, const std::string& server, const st
   if (config.tasks.data_dir.empty()) return bad("data_dir is missing: a directory of the agent's own");
   if (!config.tasks.data_dir.is_absolute()) return bad("data_dir: '" + config.tasks.data_dir.string() + "' is not an absolute path");
   if (!config.join_token.empty() && !config.join_token_file.empty()) return bad("join_token and join_token_file: give one of them");
+  if (const Problem problem = problem_of(config.tasks.user_namespaces, config.tasks.runtime); !problem.empty()) {
+    return bad("user_namespaces: " + problem);
+  }
   if (config.pid_file.empty()) config.pid_file = config.tasks.data_dir / "agent.pid";
   return {};
 }

@@ -11,12 +11,19 @@
 #include <string>
 
 #include "berth/result.hpp"
+#include "sdk/runtime/id_range.hpp"
 #include "sdk/runtime/image/image.hpp"
 
 namespace berth::runtime::image {
 
 struct RootfsOptions {
   bool read_only = false;  // containers see EROFS
+  // Owners are shown, and what is written is owned, within this range: a container in a user
+  // namespace sees its own 0 and up. The layers themselves stay as they are.
+  IdRange ids{};
+  // Where it is mounted, absolute; empty: `directory`/rootfs. For a container whose root may not
+  // pass through `directory`.
+  std::string target{};
 };
 
 // Makes `directory`/{upper,work,rootfs} as needed, mounts, and returns the path of rootfs. Where
@@ -24,14 +31,16 @@ struct RootfsOptions {
 // of one upper.
 [[nodiscard]] sdk::Result<std::string> mount_rootfs(const Image& image,
                                                     const std::string& directory,
-                                                    RootfsOptions options = {});
+                                                    const RootfsOptions& options = {});
 
-// Unmounts `directory`/rootfs; where it is busy although all its processes are said to be gone,
+// Unmounts `directory`/rootfs, or `target`, and removes the latter; where it is busy although all its processes are said to be gone,
 // detaches it. Not mounted is fine. Leaves the directories.
-[[nodiscard]] sdk::Result<void> unmount_rootfs(const std::string& directory);
+[[nodiscard]] sdk::Result<void> unmount_rootfs(const std::string& directory,
+                                               const std::string& target = {});
 
 // unmount_rootfs, then removes `directory` with all in it, crossing no mount and following no link.
 // Missing is fine.
-[[nodiscard]] sdk::Result<void> remove_rootfs(const std::string& directory);
+[[nodiscard]] sdk::Result<void> remove_rootfs(const std::string& directory,
+                                              const std::string& target = {});
 
 }  // namespace berth::runtime::image

@@ -71,6 +71,9 @@ bool ExecMonitor::exec() {
         "--pid-file=" + path(state::kPid), "--process=" + config_.text("process")}) {
     call.argv.push_back(word);
   }
+  if (config_.number("sandbox") != 0) {
+    call.argv.push_back("--internal-pid-file=" + path(state::kInternalPid));
+  }
   if (const auto console = config_.text("console"); !console.empty()) {
     call.argv.push_back("--console-socket=" + console);
   } else {
@@ -136,8 +139,13 @@ void ExecMonitor::serve() {
     return;
   }
   if (std::strncmp(text, "signal ", 7) != 0 || leader_ <= 0 || ended_) return;
-  // As from a terminal, all that the command has started hears it.
-  signal_group(leader_, static_cast<int>(std::strtol(text + 7, nullptr, 10)), cgroup());
+  const int signo = static_cast<int>(std::strtol(text + 7, nullptr, 10));
+  if (config_.number("sandbox") != 0) {
+    signal_inside(signo);
+  } else {
+    // As from a terminal, all that the command has started hears it.
+    signal_group(leader_, signo, cgroup());
+  }
 }
 
 void ExecMonitor::reap() {
@@ -161,7 +169,20 @@ void ExecMonitor::reap() {
   }
 }
 
+void ExecMonitor::signal_inside(int signo) {
+  const RuntimeCall call = signal_in_sandbox(config_, path(state::kInternalPid), signo);
+  if (!call.argv.empty()) spawn(call);  // reaped with all others, or by whoever adopts it
+}
+
 void ExecMonitor::end_all() {
+  if (config_.number("sandbox") != 0) {
+    if (!ended_) signal_inside(SIGKILL);
+    // Nothing in the cgroup is the command's; the runtime's own process ends with the command.
+    if (leader_ > 0 && !ended_ && ::access(path(state::kInternalPid).c_str(), F_OK) != 0) {
+      ::kill(leader_, SIGKILL);
+    }
+    return;
+  }
   // A child that was not reaped: its pid is its own still.
   if (leader_ > 0 && !ended_) ::kill(leader_, SIGKILL);
   ExecdProcess leader;

@@ -35,6 +35,7 @@ class ExecMonitor {
   void serve();
   void reap();
   void end_all();
+  void signal_inside(int signo);
   [[nodiscard]] std::string cgroup() const;
   void send(std::string_view text) const;
   [[nodiscard]] std::string path(const char* name) const { return dir_ + "/" + name; }

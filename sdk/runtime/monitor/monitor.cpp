@@ -99,12 +99,19 @@ bool Monitor::prepare() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return false;
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    if (config_.find("output_owner") != nullptr) {
+      const auto owner = static_cast<uid_t>(config_.number("output_owner"));
+      if (::fchown(ends[1], owner, owner) != 0) return false;
+    }
     pipe = {ends[0], ends[1]};
   }
   if (config_.number("open_stdin") != 0) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return false;
     stdin_ = {ends[0], ends[1]};
+  } else if (config_.number("empty_stdin") != 0) {
+    stdin_ = {empty_input(), -1};
+    if (stdin_.read < 0) return false;
   }
   if (config_.number("terminal") != 0 && !console_.listen(dir_)) return false;
   log_ = std::make_unique<LogWriter>(LogWriterOptions{

@@ -5,9 +5,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 namespace berth::runtime::monitor {
 namespace {
@@ -32,6 +34,27 @@ void reset_signals() {
 
 }  // namespace
 
+int empty_input() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return -1;
+  ::close(ends[1]);
+  return ends[0];
+}
+
+RuntimeCall signal_in_sandbox(const state::Lines& container, const std::string& internal_pid,
+                              int signo) {
+  RuntimeCall call;
+  const auto pid = state::read_file(internal_pid).value_or("");
+  // A process group's or the container's own would be another's.
+  if (std::strtol(pid.c_str(), nullptr, 10) <= 1) return call;
+  call.argv = container.all("runtime");
+  for (const auto& word : {std::string("kill"), "--pid=" + pid, container.text("id"),
+                           std::to_string(signo)}) {
+    call.argv.push_back(word);
+  }
+  return call;
+}
+
 pid_t spawn(const RuntimeCall& call) {
   std::vector<char*> argv;
   argv.reserve(call.argv.size() + 1);
@@ -51,6 +74,13 @@ pid_t spawn(const RuntimeCall& call) {
   char* environment[] = {path, nullptr};
   ::execve(argv[0], argv.data(), environment);
   ::_exit(127);
+}
+
+void end_in_sandbox(const state::Lines& container, const std::string& internal_pid) {
+  const RuntimeCall call = signal_in_sandbox(container, internal_pid, SIGKILL);
+  const pid_t pid = call.argv.empty() ? -1 : spawn(call);
+  while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace berth::runtime::monitor

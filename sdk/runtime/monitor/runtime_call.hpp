@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "sdk/runtime/monitor/state_files.hpp"
+
 namespace berth::runtime::monitor {
 
 struct RuntimeCall {
@@ -21,6 +23,18 @@ struct RuntimeCall {
   // there.
   bool hide_cgroup2 = false;
 };
+
+// What sends a signal to a process that the runtime's exec has begun in a sandbox: no process of the
+// host is it. `container` is the container's (or the exec's) state file, `internal_pid` the file
+// with its pid there. No words where that is not known.
+RuntimeCall signal_in_sandbox(const state::Lines& container, const std::string& internal_pid,
+                              int signo);
+
+// Sends it SIGKILL, and waits for the runtime's answer.
+void end_in_sandbox(const state::Lines& container, const std::string& internal_pid);
+
+// What can be read is its end, as with /dev/null, and it is nobody else's. -1 with errno.
+int empty_input();
 
 // The child's pid; -1 with errno.
 pid_t spawn(const RuntimeCall& call);

@@ -37,6 +37,7 @@ inline constexpr const char* kStarted = "started";
 inline constexpr const char* kExit = "exit";
 inline constexpr const char* kControl = "control";
 inline constexpr const char* kPid = "pid";
+inline constexpr const char* kInternalPid = "internal_pid";  // of a process in a sandbox
 inline constexpr const char* kExec = "exec";
 inline constexpr const char* kSession = "session";
 inline constexpr const char* kConsole = "console";

@@ -51,6 +51,9 @@ struct Endpoint {
   unsigned prefix_length = 0;
   std::string host_interface;        // the veth's end on the host; empty in mode none
   std::vector<PublishedPort> ports;  // on 0.0.0.0
+  // Of whoever made the network; empty: the host's.
+  std::vector<std::string> nameservers{};
+  std::vector<std::string> search{};
 };
 
 struct NetworkConfig {

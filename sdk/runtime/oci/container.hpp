@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "berth/v1/host.pb.h"
+#include "sdk/runtime/id_range.hpp"
 #include "sdk/runtime/oci/container_options.hpp"
 
 namespace berth::runtime {
@@ -46,8 +47,9 @@ struct ContainerSpec {
   std::vector<std::string> args;  // at least one
   std::vector<std::string> env;   // "NAME=value"
   std::string cwd = "/";          // absolute; made in the rootfs where missing
-  std::uint32_t uid = 0;
+  std::uint32_t uid = 0;  // in the container, as gid and all below
   std::uint32_t gid = 0;
+  IdRange ids;  // of a user namespace of its own
   std::vector<std::uint32_t> additional_gids;
   std::string hostname;     // empty with the host's network: the host's
   std::string netns_path;   // empty: the host's network

@@ -85,6 +85,7 @@ sdk::Result<std::unique_ptr<ContainerRuntime>> ContainerRuntime::open(RuntimeCon
   auto program = find_program(config.runtime);
   if (!program) return program.error();
   config.runtime = *program;
+  if (auto good = check_runtime_options(config.options); !good) return good.error();
   if (::access(config.monitor.c_str(), X_OK) != 0) {
     return sdk::fail(BERTH_NOT_FOUND, "the monitor " + config.monitor + " is missing", "monitor");
   }
@@ -105,10 +106,15 @@ sdk::Result<std::unique_ptr<ContainerRuntime>> ContainerRuntime::open(RuntimeCon
   std::unique_ptr<ContainerRuntime> runtime(new ContainerRuntime(std::move(config)));
   runtime->version_ = *version;
   runtime->host_ = HostAbilities::detect();
+  runtime->host_.sandboxed = runtime->sandboxed();
   runtime->hierarchies_ = cgroups->hierarchies();
   runtime->hide_cgroup2_ = cgroups->mode() == CgroupMode::Hybrid;
   runtime->escapes_ = cgroups->escape_from_own();
   return runtime;
+}
+
+bool ContainerRuntime::sandboxed() const {
+  return runtime_kind(config_.runtime) == RuntimeKind::Sandbox;
 }
 
 std::string ContainerRuntime::state_dir(const std::string& id) const {
@@ -158,20 +164,33 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
     program = *found;
   }
   const std::string dir = state_dir(spec.id);
-  const bool is_crun = fs::path(program).filename() == "crun";
-  const std::string runtime_root = config_.state_root + "/runtime";
+  const RuntimeKind kind = runtime_kind(program);
+  const bool sandboxed = kind == RuntimeKind::Sandbox;
+  // runsc keeps flat files, with all of the configuration in them: a root of its own for each
+  // container makes them one directory, where the configuration is.
+  const std::string shared_root = config_.state_root + "/runtime";
+  const std::string runtime_root = sandboxed ? spec.bundle_dir + "/runsc" : shared_root;
+  const std::string runtime_state = sandboxed ? runtime_root : shared_root + "/" + spec.id;
   state::Lines lines;
   lines.add("id", spec.id);
   lines.add("run", spec.run);
   lines.add("bundle", spec.bundle_dir);
-  for (const auto& word : runtime_command(program, runtime_root)) lines.add("runtime", word);
-  lines.add("runtime_state", runtime_root + "/" + spec.id);
-  lines.add("quick", is_crun && !has_late_hooks(spec));
-  lines.add("hide_cgroup2", hide_cgroup2_);
+  for (const auto& word : runtime_command(program, runtime_root, config_.options)) {
+    lines.add("runtime", word);
+  }
+  lines.add("runtime_state", runtime_state);
+  // runsc's delete takes more than a second; what it removes is its cgroup and its files.
+  lines.add("quick", kind != RuntimeKind::Plain && !has_late_hooks(spec));
+  lines.add("sandbox", sandboxed);
+  lines.add("hide_cgroup2", hide_cgroup2_ && !sandboxed);
   lines.add("call_timeout_ms", config_.call_timeout.count());
   lines.add("terminal", spec.options.terminal);
   lines.add("open_stdin", spec.options.open_stdin);
-  lines.add("kill_all", spec.options.pid.sharing != Sharing::Own);
+  // Runtimes give the container's user what it has as stdin: not the host's /dev/null.
+  lines.add("empty_stdin", !spec.ids.empty());
+  // Else a program could not open /dev/stdout again: runc leaves what it has to whoever made it.
+  if (!spec.ids.empty()) lines.add("output_owner", spec.ids.on_host(spec.uid));
+  lines.add("kill_all", spec.options.pid.sharing != Sharing::Own || sandboxed);
   lines.add("log", spec.log.path);
   lines.add("log_max_bytes", static_cast<std::int64_t>(spec.log.max_bytes));
   lines.add("log_max_files", spec.log.max_files);

@@ -29,6 +29,7 @@ namespace berth::runtime {
 
 struct RuntimeConfig {
   std::string runtime = "crun";                    // a name in PATH or a path
+  std::vector<std::string> options{};              // before its commands, e.g. "--platform=kvm"
   std::string state_root;                          // absolute; made where missing, mode 0700
   std::string monitor;                             // path of berth-monitor
   std::chrono::milliseconds call_timeout{30'000};  // one call of the runtime
@@ -114,6 +115,8 @@ class ContainerRuntime {
 
   // "crun 1.8.1".
   [[nodiscard]] const std::string& version() const { return version_; }
+  // Whether its containers are sandboxes (runsc), which share no namespaces.
+  [[nodiscard]] bool sandboxed() const;
   // The runtime's path.
   [[nodiscard]] const std::string& path() const { return config_.runtime; }
 

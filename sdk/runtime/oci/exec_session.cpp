@@ -19,6 +19,7 @@
 #include <filesystem>
 
 #include "sdk/runtime/monitor/cleanup.hpp"
+#include "sdk/runtime/monitor/runtime_call.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/oci/monitor_process.hpp"
 
@@ -151,8 +152,12 @@ void end_leftover(const std::string& dir) {
     // Nothing is left of one whose monitor came to its end; a pid that is another's by now is not
     // in the container's cgroup.
     const bool ended = ::access((dir + "/" + state::kExit).c_str(), F_OK) == 0;
+    const bool sandboxed = lines->number("sandbox") != 0;
+    if (sandboxed && !ended) {
+      monitor::end_in_sandbox(*lines, dir + "/" + state::kInternalPid);
+    }
     for (const auto& cgroup : lines->all("cgroup")) {
-      if (ended) break;
+      if (ended || sandboxed) break;
       monitor::kill_session({.pid = number(state::kPid), .session = number(state::kSession)},
                             cgroup);
     }
@@ -181,7 +186,7 @@ sdk::Result<void> ExecSession::begin(const Place& place, const ExecSpec& spec) {
   const OwnedFd dir(::open(dir_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   OwnedFd listener;
   state::Lines lines;
-  for (const char* key : {"id", "runtime", "hide_cgroup2", "cgroup"}) {
+  for (const char* key : {"id", "runtime", "sandbox", "hide_cgroup2", "cgroup"}) {
     for (const auto& value : container->all(key)) lines.add(key, value);
   }
   lines.add("call_timeout_ms", place.timeout.count());
@@ -202,6 +207,8 @@ sdk::Result<void> ExecSession::begin(const Place& place, const ExecSpec& spec) {
   Ends output;
   Ends errors;
   OwnedFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const OwnedFd empty(container->number("empty_stdin") != 0 ? monitor::empty_input() : -1);
+  const int no_input = empty ? empty.get() : null.get();
   if (!terminal_ &&
       (!make_pipe(input, true) || !make_pipe(output, false) ||
        (!spec.one_output && !make_pipe(errors, false)))) {
@@ -210,7 +217,7 @@ sdk::Result<void> ExecSession::begin(const Place& place, const ExecSpec& spec) {
   const auto file = [&](const Ends& ends) { return terminal_ ? null.get() : ends.theirs.get(); };
   auto spawned = spawn_monitor(
       {place.monitor, "--exec", dir_},
-      {spec.input ? file(input) : null.get(), file(output), file(spec.one_output ? output : errors),
+      {spec.input ? file(input) : no_input, file(output), file(spec.one_output ? output : errors),
        theirs.get()});
   if (!spawned) return spawned;
   if (!terminal_) {

@@ -69,11 +69,40 @@ sdk::Result<std::string> program_version(const std::string& path) {
   return text;
 }
 
-std::vector<std::string> runtime_command(const std::string& path, const std::string& root) {
+RuntimeKind runtime_kind(const std::string& path) {
+  const auto name = std::filesystem::path(path).filename();
+  if (name == "crun") return RuntimeKind::Crun;
+  return name == "runsc" ? RuntimeKind::Sandbox : RuntimeKind::Plain;
+}
+
+std::vector<std::string> runtime_command(const std::string& path, const std::string& root,
+                                         const std::vector<std::string>& own) {
   std::vector<std::string> words{path, "--root=" + root, "--log-format=json"};
-  if (std::filesystem::path(path).filename() == "crun")
-    words.emplace_back("--cgroup-manager=cgroupfs");
+  const RuntimeKind kind = runtime_kind(path);
+  if (kind == RuntimeKind::Crun) words.emplace_back("--cgroup-manager=cgroupfs");
+  if (kind == RuntimeKind::Sandbox) {
+    // The network of the namespace that the task was given, by the host's kernel: runsc's own stack
+    // does not see what the agent does in that namespace later, and some kernels do not let it in.
+    words.emplace_back("--network=host");
+    words.emplace_back("--net-raw");
+  }
+  words.insert(words.end(), own.begin(), own.end());
   return words;
+}
+
+sdk::Result<void> check_runtime_options(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (!word.starts_with("-") || word.find_first_of(" \n\r\t") != std::string::npos) {
+      return sdk::fail(BERTH_INVALID, "'" + word + "' is not an option of one word", "runtime_options");
+    }
+    const auto name = word.substr(0, word.find('=')).substr(word.starts_with("--") ? 2 : 1);
+    for (const char* taken : {"root", "log", "log-format", "cgroup-manager", "systemd-cgroup"}) {
+      if (name == taken) {
+        return sdk::fail(BERTH_INVALID, "'" + word + "' is the agent's own to set", "runtime_options");
+      }
+    }
+  }
+  return {};
 }
 
 }  // namespace berth::runtime

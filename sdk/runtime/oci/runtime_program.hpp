@@ -17,8 +17,21 @@ namespace berth::runtime {
 // "crun 1.8.1". Errors: INTERNAL it does not answer --version.
 [[nodiscard]] sdk::Result<std::string> program_version(const std::string& path);
 
-// Words before the runtime's command.
+// Runtimes that differ from runc in how they are to be called, told by the program's file name.
+enum class RuntimeKind {
+  Plain,    // runc, and all that are called as it is
+  Crun,     // the monitor may let its program go, and clean up after it, by itself
+  Sandbox,  // runsc: its processes are not the host's, but within one process of the host
+};
+[[nodiscard]] RuntimeKind runtime_kind(const std::string& path);
+
+// Words before the runtime's command; `own` are the operator's.
 [[nodiscard]] std::vector<std::string> runtime_command(const std::string& path,
-                                                       const std::string& root);
+                                                       const std::string& root,
+                                                       const std::vector<std::string>& own);
+
+// Whether the operator may give these words: options, none of them what the agent sets itself.
+// Errors: INVALID names the one at fault.
+[[nodiscard]] sdk::Result<void> check_runtime_options(const std::vector<std::string>& words);
 
 }  // namespace berth::runtime

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -144,12 +145,16 @@ json::array masked_paths(const HostAbilities& host) {
 
 json::object sysctls(const ContainerSpec& spec) {
   json::object out;
-  if (!spec.netns_path.empty()) {
+  // Those of a network that belongs to the host can be set from outside alone, by whoever made it.
+  const bool outside = !spec.ids.empty();
+  if (!spec.netns_path.empty() && !outside) {
     // As Docker: in a network of its own, low ports and ping need no privilege.
     out["net.ipv4.ip_unprivileged_port_start"] = "0";
     out["net.ipv4.ping_group_range"] = "0 2147483647";
   }
-  for (const auto& [name, value] : spec.options.sysctls) out[name] = value;
+  for (const auto& [name, value] : spec.options.sysctls) {
+    if (!outside || !name.starts_with("net.")) out[name] = value;
+  }
   return out;
 }
 
@@ -221,6 +226,12 @@ sdk::Result<std::string> build_config(const ContainerSpec& spec, const HostAbili
   if (!rights.privileged && !rights.seccomp_unconfined) {
     in_linux["seccomp"] = seccomp_of(spec::granted(spec, host));
   }
+  if (!spec.ids.empty()) {
+    const json::array map{json::object{
+        {"containerID", 0}, {"hostID", spec.ids.first}, {"size", spec.ids.count}}};
+    in_linux["uidMappings"] = map;
+    in_linux["gidMappings"] = map;
+  }
   if (!devices->nodes.empty()) in_linux["devices"] = std::move(devices->nodes);
   if (auto set = sysctls(spec); !set.empty()) in_linux["sysctl"] = std::move(set);
   json::object config{{"ociVersion", "1.0.2"},
@@ -229,7 +240,11 @@ sdk::Result<std::string> build_config(const ContainerSpec& spec, const HostAbili
                       {"mounts", spec::mounts(spec)},
                       {"annotations", annotations(spec)},
                       {"linux", std::move(in_linux)}};
-  if (!spec.hostname.empty()) config["hostname"] = spec.hostname;
+  if (!spec.hostname.empty()) {
+    config["hostname"] = spec.hostname;
+  } else if (utsname names{}; host.sandboxed && ::uname(&names) == 0) {
+    config["hostname"] = names.nodename;  // a sandbox does not have it by itself
+  }
   if (!hook_lists->empty()) config["hooks"] = std::move(*hook_lists);
   return json::serialize(config);
 }

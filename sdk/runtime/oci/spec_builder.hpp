@@ -21,6 +21,7 @@ struct HostAbilities {
   std::uint64_t nofile_hard = 1'048'576;             // highest hard limit of open files
   std::map<std::string, std::uint64_t> hard_limits;  // of the other ulimits; missing: none
   bool apparmor = false;
+  bool sandboxed = false;  // by the runtime: the container's kernel is not the host's
   bool unified_cgroups = false;  // v2: a private cgroup namespace, no swappable v1 files
   bool swap_accounting = true;   // v1 memory.memsw.* exists
   std::vector<std::string>

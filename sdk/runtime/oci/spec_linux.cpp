@@ -40,6 +40,7 @@ json::array namespaces(const ContainerSpec& spec, const HostAbilities& host) {
   } else if (spec.own_network) {
     out.push_back(json::object{{"type", "network"}});
   }
+  if (!spec.ids.empty()) out.push_back(json::object{{"type", "user"}});
   if (host.unified_cgroups) out.push_back(json::object{{"type", "cgroup"}});
   return out;
 }

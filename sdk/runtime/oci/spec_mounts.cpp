@@ -82,7 +82,13 @@ json::array mounts(const ContainerSpec& spec) {
   defaults.add("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"});
   defaults.add("/dev/pts", "devpts", "devpts",
                {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"});
-  defaults.add("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access});
+  if (spec.ids.empty()) {
+    defaults.add("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access});
+  } else {
+    // The kernel makes a sysfs only for those who own the network namespace.
+    defaults.add("/sys", "bind", "/sys",
+                 {"rbind", "rprivate", "nosuid", "noexec", "nodev", access});
+  }
   defaults.add("/sys/fs/cgroup", "cgroup", "cgroup", {access, "nosuid", "noexec", "nodev"});
   add_ipc_mounts(spec, defaults);
   for (const MountSpec& own : spec.options.mounts) {

@@ -93,7 +93,10 @@ std::string print(std::uint64_t limit) {
 }  // namespace
 
 std::uint64_t granted(const ContainerSpec& spec, const HostAbilities& host) {
-  return wanted(spec.options.rights) & host.bounding_caps & capabilities::kAll;
+  // gVisor refuses those that its kernel does not know.
+  const std::uint64_t known =
+      host.sandboxed ? (capabilities::bit("AUDIT_READ") << 1) - 1 : capabilities::kAll;
+  return wanted(spec.options.rights) & host.bounding_caps & known;
 }
 
 json::object process(const ContainerSpec& spec, const HostAbilities& host) {
@@ -105,6 +108,8 @@ json::object process(const ContainerSpec& spec, const HostAbilities& host) {
     }
   }
   const json::array caps = names_of(granted(spec, host));
+  // The kernel takes them from a program that is not root's when it begins; gVisor's does not.
+  const json::array own = host.sandboxed && spec.uid != 0 ? json::array() : caps;
   json::object out{
       {"terminal", spec.options.terminal},
       {"user", {{"uid", spec.uid}, {"gid", spec.gid}, {"additionalGids", std::move(gids)}}},
@@ -113,7 +118,7 @@ json::object process(const ContainerSpec& spec, const HostAbilities& host) {
       {"cwd", spec.cwd},
       // Inheritable and ambient stay empty: what a program gains at exec comes from its file or
       // from being root.
-      {"capabilities", {{"bounding", caps}, {"effective", caps}, {"permitted", caps}}},
+      {"capabilities", {{"bounding", caps}, {"effective", own}, {"permitted", own}}},
       {"rlimits", rlimits(spec, host)},
       {"noNewPrivileges", spec.options.rights.no_new_privileges}};
   if (!spec.options.rights.apparmor_profile.empty()) {

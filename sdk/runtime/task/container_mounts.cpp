@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/task/container_mounts.hpp"
 
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -77,6 +79,16 @@ bool has_mount(const ContainerOptions& options, const std::string& destination) 
                      [&](const MountSpec& mount) { return mount.destination == destination; });
 }
 
+// What the image has at a volume's place came with owners of the range; a new directory is the
+// host's root's, and would be nobody's in the container.
+Result<void> give_to_container_root(const fs::path& data, const IdRange& ids) {
+  struct stat status {};
+  if (::stat(data.c_str(), &status) != 0 || (status.st_uid == 0 && ::chown(data.c_str(), ids.first, ids.first) != 0)) {
+    return sdk::fail(BERTH_INTERNAL, data.string() + ": " + std::strerror(errno));
+  }
+  return {};
+}
+
 // "/data/" and "/data" are one place.
 std::string without_end(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
@@ -139,6 +151,11 @@ Result<void> ContainerMounts::prepare(const v1::StartTaskRequest& task, int cont
   }
   for (const auto& [path, data] : to_fill) {
     if (auto filled = store_.populate(data, place.rootfs, path); !filled) return filled;
+  }
+  if (!place.ids.empty()) {
+    for (const auto& [path, data] : to_fill) {
+      if (auto given = give_to_container_root(data, place.ids); !given) return given;
+    }
   }
   const fs::path note = note_of(task_id, container);
   std::error_code error;

@@ -12,6 +12,7 @@
 
 #include "berth/result.hpp"
 #include "berth/v1/launch.pb.h"
+#include "sdk/runtime/id_range.hpp"
 #include "sdk/runtime/oci/container_options.hpp"
 #include "sdk/runtime/volume/volume_store.hpp"
 
@@ -27,6 +28,7 @@ class ContainerMounts {
   struct Place {
     const std::vector<std::string>& image_volumes;
     const std::string& rootfs;  // mounted
+    IdRange ids{};              // of the container's user namespace
   };
   // Makes volumes, fills those that are empty from the image, and adds all to `options`, outer
   // directories first.

@@ -15,6 +15,7 @@
 #include "sdk/runtime/image/user.hpp"
 #include "sdk/runtime/network/name_files.hpp"
 #include "sdk/runtime/options/container_options.hpp"
+#include "sdk/runtime/options/isolation.hpp"
 #include "sdk/runtime/options/names.hpp"
 #include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_ids.hpp"
@@ -139,25 +140,19 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
                              .most = config.images_per_cleanup,
                              .free_percent = config.image_free_percent},
       [directory = (data / "images").string()] { return image::free_percent_of(directory); });
-  auto network = TaskNetwork::open({.state_dir = data / "network",
-                                    .bridge = config.bridge,
-                                    .subnet = config.subnet,
-                                    .dynamic_first = config.dynamic_ports.first,
-                                    .dynamic_last = config.dynamic_ports.last});
-  if (!network) return network.error();
-  host->network_ = std::move(*network);
-  auto own = InterfaceNetwork::open({.bridge = config.bridge, .peers_file = data / "network/peers"});
-  if (!own) return own.error();
-  host->interfaces_ = std::move(*own);
+  if (auto networks = host->open_networks(); !networks) return networks.error();
   std::error_code error;
   const fs::path monitor = !config.monitor.empty()
                                ? config.monitor
                                : fs::read_symlink("/proc/self/exe", error).parent_path() / "berth-monitor";
-  auto runtime = ContainerRuntime::open(
-      {.runtime = config.runtime, .state_root = data / "runtime", .monitor = monitor});
+  auto runtime = ContainerRuntime::open({.runtime = config.runtime,
+                                         .options = config.runtime_options,
+                                         .state_root = data / "runtime",
+                                         .monitor = monitor});
   if (!runtime) return runtime.error();
   host->runtime_ = std::move(*runtime);
   host->init_program_ = monitor.parent_path() / "berth-init";
+  if (auto ids = host->open_id_ranges(); !ids) return ids.error();
   auto volumes = volume::VolumeStore::open(data / "volumes");
   if (!volumes) return volumes.error();
   host->volumes_ = std::move(*volumes);
@@ -180,6 +175,10 @@ fs::path LocalHost::container_dir(const std::string& task_id, std::size_t contai
   return config_.data_dir / "tasks" / task_id / std::to_string(container);
 }
 
+std::string LocalHost::rootfs_target(const std::string& container_id) const {
+  return id_ranges_ ? (config_.rootfs_dir / container_id).string() : "";
+}
+
 std::string LocalHost::cgroup_of(const std::string& task_id) const {
   return "/" + config_.cgroup_parent + "/" + task_id;
 }
@@ -190,7 +189,10 @@ Result<void> LocalHost::check(const TaskSpec& task) {
     const std::string member = "containerDefinitions[" + std::to_string(i) + "].";
     if (auto fine = check_secrets(containers[i], member); !fine) return fine;
   }
-  return check_supported(task.request);
+  if (auto fine = check_supported(task.request); !fine) return fine;
+  return options::check_isolation(
+      task.request.definition(),
+      {.sandboxed = runtime_->sandboxed(), .user_namespaces = id_ranges_ != nullptr});
 }
 
 // ---- Pull
@@ -307,7 +309,8 @@ Result<void> LocalHost::fill_options(const TaskSpec& task, std::size_t container
   if (!options) return options.error();
   spec.options = std::move(*options);
   spec.init_program = init_program_;
-  const ContainerMounts::Place place{.image_volumes = image.config.volumes, .rootfs = spec.rootfs};
+  const ContainerMounts::Place place{
+      .image_volumes = image.config.volumes, .rootfs = spec.rootfs, .ids = spec.ids};
   if (auto mounted = mounts_->prepare(request, static_cast<int>(container), place, spec.options); !mounted) {
     return mounted;
   }
@@ -331,9 +334,15 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   BERTH_FAILPOINT("task.after_attach");
   const fs::path directory = container_dir(task_id, container);
   if (auto made = make_directory(directory); !made) return made.error();
-  auto rootfs = image::mount_rootfs(*image, directory / "fs");
-  if (!rootfs) return rootfs.error();
   Made made{.spec = {}, .endpoint = std::move(*endpoint)};
+  if (id_ranges_) {
+    auto ids = id_ranges_->acquire(task_id);
+    if (!ids) return ids.error();
+    made.spec.ids = *ids;
+  }
+  auto rootfs = image::mount_rootfs(*image, directory / "fs",
+                                    {.ids = made.spec.ids, .target = rootfs_target(id)});
+  if (!rootfs) return rootfs.error();
   made.spec.id = id;
   made.spec.run = state.restart_count();
   made.spec.bundle_dir = directory / "bundle";
@@ -341,6 +350,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   made.spec.netns_path = made.endpoint.netns_path;
   made.spec.hostname = hostname_of(task, container, !made.spec.netns_path.empty());
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
+  if (auto set = set_network_controls(made.spec); !set) return set.error();
   if (auto given = identity_->give_secrets(task.request, container, directory / "secret", cancel, made.spec); !given) {
     return given.error();
   }
@@ -471,8 +481,9 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
   forwarder_->end(log_path(config_.data_dir, task_id, task.plan.containers[container].name));
   BERTH_FAILPOINT("task.after_runtime_remove");
   identity_->detach(task_id, container);
+  if (!succeeded(cni_->detach(id), "detach " + id)) return false;
   if (!succeeded(network_->detach(id), "detach " + id)) return false;
-  if (!succeeded(image::remove_rootfs(directory / "fs"), "root file system of " + id)) return false;
+  if (!succeeded(image::remove_rootfs(directory / "fs", rootfs_target(id)), "root file system of " + id)) return false;
   if (!succeeded(secrets::close_place(directory / "secret"), "secrets of " + id)) return false;
   std::error_code error;
   fs::remove_all(directory, error);
@@ -494,6 +505,7 @@ bool LocalHost::cleanup(const TaskSpec& task) {
   if (!detach_interface(task)) return false;
   BERTH_FAILPOINT("task.before_volumes");
   if (!succeeded(volumes_->release(task_id), "volumes of " + task_id)) return false;
+  if (id_ranges_ && !succeeded(id_ranges_->release(task_id), "ids of " + task_id)) return false;
   std::error_code error;
   fs::remove_all(config_.data_dir / "tasks" / task_id, error);
   if (error) spdlog::warn("tasks: files of {}: {}", task_id, error.message());

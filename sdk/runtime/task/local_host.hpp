@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
+#include "sdk/runtime/cni/cni_network.hpp"
 #include "sdk/runtime/image/cleaner.hpp"
 #include "sdk/runtime/image/image_store.hpp"
 #include "sdk/runtime/network/interface_network.hpp"
@@ -22,6 +23,7 @@
 #include "sdk/runtime/task/exit_watcher.hpp"
 #include "sdk/runtime/task/host.hpp"
 #include "sdk/runtime/task/host_images.hpp"
+#include "sdk/runtime/task/id_ranges.hpp"
 #include "sdk/runtime/task/links.hpp"
 #include "sdk/runtime/task/task_identity.hpp"
 #include "sdk/runtime/task/task_namespaces.hpp"
@@ -85,6 +87,12 @@ class LocalHost : public Host {
   LocalHost(TasksConfig config, image::RegistryAccess& registry);
   [[nodiscard]] std::filesystem::path container_dir(const std::string& task_id, std::size_t container) const;
   [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
+  sdk::Result<void> open_networks();
+  sdk::Result<void> open_id_ranges();
+  // What a container with ids of its own may not set in its network.
+  sdk::Result<void> set_network_controls(const ContainerSpec& spec) const;
+  // Where the root file system is mounted; empty: below the container's directory.
+  [[nodiscard]] std::string rootfs_target(const std::string& container_id) const;
   sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state, const std::stop_token& cancel);
   sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
   sdk::Result<Endpoint> attach_interface(const TaskSpec& task);
@@ -110,6 +118,7 @@ class LocalHost : public Host {
   std::unique_ptr<HostImages> host_images_;
   std::unique_ptr<image::Cleaner> cleaner_;
   std::unique_ptr<TaskNetwork> network_;
+  std::unique_ptr<CniNetwork> cni_;  // of mode bridge where the operator has a list
   std::unique_ptr<InterfaceNetwork> interfaces_;
   InterfaceListener listener_;
   std::unique_ptr<Cgroups> cgroups_;
@@ -117,6 +126,7 @@ class LocalHost : public Host {
   std::unique_ptr<volume::VolumeStore> volumes_;
   std::unique_ptr<ContainerMounts> mounts_;
   std::unique_ptr<TaskNamespaces> namespaces_;
+  std::unique_ptr<IdRanges> id_ranges_;  // nothing where tasks have the host's ids
   std::filesystem::path init_program_;  // berth-init, beside the monitor
   std::unique_ptr<TaskIdentity> identity_;
   std::unique_ptr<LogForwarder> forwarder_;

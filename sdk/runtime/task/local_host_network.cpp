@@ -28,6 +28,29 @@ std::vector<std::string> ids_of(const std::vector<SecurityGroup>& groups) {
 
 }  // namespace
 
+Result<void> LocalHost::open_networks() {
+  const fs::path directory = config_.data_dir / "network";
+  auto network = TaskNetwork::open({.state_dir = directory,
+                                    .bridge = config_.bridge,
+                                    .subnet = config_.subnet,
+                                    .dynamic_first = config_.dynamic_ports.first,
+                                    .dynamic_last = config_.dynamic_ports.last});
+  if (!network) return network.error();
+  network_ = std::move(*network);
+  auto cni = CniNetwork::open({.state_dir = directory / "cni",
+                               .list = config_.cni,
+                               .plugins = config_.cni_plugins,
+                               .bridge = config_.bridge,
+                               .dynamic_first = config_.dynamic_ports.first,
+                               .dynamic_last = config_.dynamic_ports.last});
+  if (!cni) return cni.error();
+  cni_ = std::move(*cni);
+  auto own = InterfaceNetwork::open({.bridge = config_.bridge, .peers_file = directory / "peers"});
+  if (!own) return own.error();
+  interfaces_ = std::move(*own);
+  return {};
+}
+
 Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) {
   const auto mode = read_network_mode(task.request);
   if (!mode) return mode.error();
@@ -36,7 +59,11 @@ Result<Endpoint> LocalHost::attach(const TaskSpec& task, std::size_t container) 
   const std::string id = container_id(task.request.task_id(), container);
   const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));
   if (definition.disable_networking()) return network_->attach_none(id);
-  if (*mode == NetworkMode::Bridge) return network_->attach_bridge(id, *ports);
+  if (*mode == NetworkMode::Bridge) {
+    // One that was made otherwise before the operator changed his mind goes on being what it is.
+    const bool listed = cni_->find(id) || (cni_->enabled() && !network_->find(id));
+    return listed ? cni_->attach(id, *ports) : network_->attach_bridge(id, *ports);
+  }
   if (*mode == NetworkMode::None) return network_->attach_none(id);
   if (*mode == NetworkMode::Awsvpc) return attach_interface(task);
   Endpoint host;
@@ -55,6 +82,8 @@ Result<void> LocalHost::write_etc(const TaskSpec& task, std::size_t container, c
   DnsOptions dns;
   dns.servers.assign(definition.dns_servers().begin(), definition.dns_servers().end());
   dns.search.assign(definition.dns_search_domains().begin(), definition.dns_search_domains().end());
+  if (dns.servers.empty()) dns.servers = endpoint.nameservers;
+  if (dns.search.empty()) dns.search = endpoint.search;
   HostsOptions hosts{.hostname = spec.hostname, .address = endpoint.address, .extra = {}};
   for (const auto& entry : definition.extra_hosts()) hosts.extra.emplace_back(entry.hostname(), entry.ip_address());
   const auto linked = linked_by(task, container);
@@ -94,7 +123,8 @@ Result<std::vector<LinkedContainer>> LocalHost::linked_by(const TaskSpec& task, 
     const auto index = static_cast<std::size_t>(link.container);
     const std::string id = container_id(task.request.task_id(), index);
     const auto& definition = task.request.definition().container_definitions(link.container);
-    const auto endpoint = network_->find(id);
+    auto endpoint = cni_->find(id);
+    if (!endpoint) endpoint = network_->find(id);
     if (!endpoint) {
       return sdk::fail(BERTH_PRECONDITION, "Cannot link to a non running container: " + definition.name() + " AS " +
                                                link.alias);

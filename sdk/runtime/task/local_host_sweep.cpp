@@ -40,6 +40,8 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
       warn_unless(cgroups_->remove(cgroup_of(task_of(id)), kKillTimeout), "cgroup of " + id);
     }
   }
+  // Before the namespaces of none go: the plugins want them.
+  for (const std::string& complaint : cni_->sweep(live)) spdlog::warn("tasks: {}", complaint);
   if (const auto swept = network_->sweep(live); !swept) {
     spdlog::warn("tasks: sweep of the network: {}", swept.error().message);
   }
@@ -48,6 +50,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
     if (!live.contains(holder)) images_->release(holder);
   }
   volumes_->sweep(task_ids);
+  if (id_ranges_) id_ranges_->sweep(task_ids);
   sweep_files(task_ids, with_logs);
   forwarder_->resume(config_.data_dir / "logs");
   find_again(tasks);
@@ -79,7 +82,9 @@ void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::se
   for (const auto& task : fs::directory_iterator(config_.data_dir / "tasks", error)) {
     if (task_ids.contains(task.path().filename())) continue;
     for (const auto& container : fs::directory_iterator(task.path(), error)) {
-      warn_unless(image::remove_rootfs(container.path() / "fs"), "files in " + container.path().string());
+      const std::string id = task.path().filename().string() + "-" + container.path().filename().string();
+      warn_unless(image::remove_rootfs(container.path() / "fs", rootfs_target(id)),
+                  "files in " + container.path().string());
       warn_unless(secrets::close_place(container.path() / "secret"), "secrets in " + container.path().string());
     }
     fs::remove_all(task.path(), error);

@@ -138,7 +138,7 @@ sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
       put_env(spec.env, name, value);
     }
   }
-  auto mounts = secrets::write_files(place, as_files, {spec.uid, spec.gid});
+  auto mounts = secrets::write_files(place, as_files, {spec.ids.on_host(spec.uid), spec.ids.on_host(spec.gid)});
   if (!mounts) return mounts.error();
   v1::OciEdits edits;
   for (auto& mount : *mounts) *edits.add_mounts() = std::move(mount);

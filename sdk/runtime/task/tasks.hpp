@@ -22,6 +22,7 @@
 #include "berth/v1/launch.pb.h"
 #include "sdk/runtime/roles/roles.hpp"
 #include "sdk/runtime/secrets/resolver.hpp"
+#include "sdk/runtime/task/id_ranges.hpp"
 #include "sdk/runtime/task/task_exec.hpp"
 
 namespace berth::runtime::image {
@@ -49,9 +50,14 @@ struct PortRange {
 struct TasksConfig {
   std::filesystem::path data_dir;                // made, mode 0700; holds records, images, bundles and logs
   std::string runtime = "crun";                  // OCI runtime: a name in PATH or a path
+  std::vector<std::string> runtime_options{};    // before the runtime's commands, e.g. "--platform=kvm"
+  IdRangeSettings user_namespaces{};             // ids of the host for tasks; none: containers have the host's
+  std::filesystem::path rootfs_dir = "/run/berth";  // root file systems of containers with ids of their own
   std::filesystem::path monitor;                 // the monitor's program; empty: beside this program
   std::string bridge = "berth0";                 // device for network mode bridge, made when first needed
   std::string subnet{};                          // of that bridge, e.g. "172.30.0.0/16"; empty: a free one, then kept
+  std::filesystem::path cni{};                   // conflist that makes the networks of mode bridge; empty: the agent does
+  std::vector<std::string> cni_plugins = {"/opt/cni/bin", "/usr/lib/cni"};  // where its plugins are
   std::string cgroup_parent = "berth";           // cgroup that holds those of the tasks
   PortRange dynamic_ports{};                     // host ports for hostPort 0; 0-0: the kernel's ephemeral range
   std::chrono::seconds stop_timeout{30};         // between stop signal and SIGKILL, where a container says nothing

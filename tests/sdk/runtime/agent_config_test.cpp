@@ -66,6 +66,35 @@ ssm_endpoint = "http://127.0.0.1:4566/"
   EXPECT_THAT(problem(kLeast + "[secrets]\ns3_endpoint = \"s3\""), HasSubstr("must be a URL"));
 }
 
+TEST(AgentConfig, TakesIdsForUserNamespacesAndOptionsOfTheRuntime) {
+  const auto config = parse_agent_config(kLeast + R"(
+runtime = "/opt/gvisor/runsc"
+runtime_options = ["--platform=systrap"]
+cni = "/etc/cni/net.d/10.conflist"
+cni_plugins = ["/opt/plugins"]
+)", "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(config->tasks.runtime_options, ::testing::ElementsAre("--platform=systrap"));
+  EXPECT_EQ(config->tasks.cni, "/etc/cni/net.d/10.conflist");
+  EXPECT_THAT(config->tasks.cni_plugins, ::testing::ElementsAre("/opt/plugins"));
+  EXPECT_FALSE(config->tasks.user_namespaces.enabled());
+  const auto ids = parse_agent_config(
+      kLeast + "[user_namespaces]\nfirst_id = 200000\nlast_id = 299999\nids_per_task = 10000\n", "agent.toml");
+  ASSERT_TRUE(ids) << ids.error().message;
+  EXPECT_EQ(ids->tasks.user_namespaces.ranges(), 10U);
+}
+
+TEST(AgentConfig, RefusesIdsAndRuntimeOptionsThatCannotBe) {
+  EXPECT_THAT(problem(kLeast + "runtime_options = [\"--root=/x\"]"), HasSubstr("'--root=/x' is the agent's own to set"));
+  EXPECT_THAT(problem(kLeast + "runtime_options = [\"run\"]"), HasSubstr("'run' is not an option"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 1"), HasSubstr("first_id and last_id are both needed"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 0"), HasSubstr("user_namespaces has first_id, which must be between 1"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 100000\nlast_id = 100010"), HasSubstr("holds no range of 65536 ids"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 1\nlast_id = 99\nids_per_task = 9"), HasSubstr("at least 1000"));
+  EXPECT_THAT(problem("runtime = \"runsc\"\n" + kLeast + "[user_namespaces]\nfirst_id = 100000\nlast_id = 900000"),
+              HasSubstr("runsc has ids of its own"));
+}
+
 TEST(AgentConfig, ReachesTheTasks) {
   const auto config = parse_agent_config(kLeast + R"(
 runtime = "runc"
@@ -111,7 +140,8 @@ TEST(AgentConfig, SaysWhereOtherHostsReachThisOne) {
   EXPECT_EQ(config->eni_slots, 3);
   EXPECT_THAT(problem(kLeast + "address = \"127.0.0.1\""), HasSubstr("address must be an IPv4 address at which other hosts"));
   EXPECT_THAT(problem(kLeast + "address = \"host\""), HasSubstr("address must be"));
-  EXPECT_THAT(problem(kLeast + "cni = \"/etc/cni/net.d/10.conflist\""), HasSubstr("cni is not acted on"));
+  EXPECT_THAT(problem(kLeast + "cni = \"10.conflist\""), HasSubstr("cni must be an absolute path"));
+  EXPECT_THAT(problem(kLeast + "cni_plugins = [\"bin\"]"), HasSubstr("cni_plugins must be a list of absolute paths"));
 }
 
 TEST(AgentRegistration, OffersTheMachine) {

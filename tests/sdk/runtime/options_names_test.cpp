@@ -199,7 +199,7 @@ TEST_P(ContainerNames, HaveNoRangesThatAreNone) {
   EXPECT_EQ(refused(host), "containerDefinitions[0].portMappings[0].containerPortRange");
 }
 
-INSTANTIATE_TEST_SUITE_P(By, ContainerNames, ::testing::Values("crun", "runc"));
+INSTANTIATE_TEST_SUITE_P(By, ContainerNames, ::testing::Values("crun", "runc", "runsc"));
 
 }  // namespace
 }  // namespace berth::runtime

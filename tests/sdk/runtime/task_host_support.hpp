@@ -14,6 +14,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -159,7 +160,12 @@ class Place {
     const std::string mark = (data_dir() / "runtime").string();
     for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
       std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-      const std::string text{std::istreambuf_iterator<char>(file), {}};
+      std::string text;
+      try {
+        text.assign(std::istreambuf_iterator<char>(file), {});
+      } catch (const std::ios_base::failure&) {
+        continue;  // it has ended between the look at the directory and the reading
+      }
       if (text.find(mark) != std::string::npos) found.push_back(std::atoi(entry.path().filename().c_str()));
     }
     return found;

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// User and group ids of the host that a task has for itself: its 0 is `first`.
+//
+// Threads: values.
+#pragma once
+
+#include <cstdint>
+
+namespace berth::runtime {
+
+struct IdRange {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;  // 0: no range, the container's ids are the host's
+
+  [[nodiscard]] bool empty() const { return count == 0; }
+  // The host's id; requires id < count unless the range is empty.
+  [[nodiscard]] std::uint32_t on_host(std::uint32_t id) const { return first + id; }
+  friend bool operator==(const IdRange&, const IdRange&) = default;
+};
+
+}  // namespace berth::runtime
