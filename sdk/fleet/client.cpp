@@ -92,6 +92,7 @@ void Client::Impl::say_hello() {
   hello.set_incarnation(incarnation_);
   *hello.mutable_registration() = registration_;
   connection_->send(frame);
+  registration_is_news_ = false;
 }
 
 void Client::Impl::frame(v1::Frame&& frame) {
@@ -137,6 +138,7 @@ void Client::Impl::welcome(const v1::Welcome& welcome) {
   heartbeat();
   log(BERTH_LOG_INFO, "connected to " + config_.server.text() + " as node " + identity_.node_id());
   if (events_.connected) events_.connected(identity_.node_id());
+  if (registration_is_news_) send_registration();  // it came after the hello
   // Before reports: a task that others are to reach is reported only after.
   send_interfaces();
   send_asks();
@@ -199,11 +201,16 @@ std::string Client::Impl::node_id() const {
 void Client::Impl::update(v1::Registration registration) {
   on_loop([registration = std::move(registration)](Impl& self) mutable {
     self.registration_ = std::move(registration);
-    if (!self.live_) return;
-    v1::Frame frame;
-    *frame.mutable_registration() = self.registration_;
-    self.connection_->send(frame);
+    self.registration_is_news_ = true;
+    if (self.live_) self.send_registration();
   });
+}
+
+void Client::Impl::send_registration() {
+  v1::Frame frame;
+  *frame.mutable_registration() = registration_;
+  connection_->send(frame);
+  registration_is_news_ = false;
 }
 
 // ---- Client ----------------------------------------------------------------------------------------------------

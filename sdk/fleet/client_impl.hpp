@@ -62,6 +62,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   void dialled(sdk::Result<std::shared_ptr<Connection>> result);
   void frame(v1::Frame&& frame);
   void say_hello();
+  void send_registration();
   void welcome(const v1::Welcome& welcome);
   void heartbeat();
   void lost(const std::string& why);
@@ -100,6 +101,7 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
   Loop& loop_;  // Client's: this object may die on it, and a loop cannot end itself
   ClientConfig config_;
   v1::Registration registration_;
+  bool registration_is_news_ = false;  // not said on this connection
   ClientEvents events_;
   std::string fingerprint_;
   JoinToken token_;

@@ -109,7 +109,7 @@ TEST(Check, NamesOneDefectOnce) {
   EXPECT_EQ(report.count(Verdict::Failed), 1) << lines(report);
   for (const Finding& finding : report.findings) {
     if (finding.outcome.verdict != Verdict::Failed) continue;
-    EXPECT_EQ(std::string(finding.id), "call.once");
+    EXPECT_EQ(std::string(finding.rule), "call.once");
   }
 }
 

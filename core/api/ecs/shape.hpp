@@ -14,7 +14,7 @@ class Message;
 
 namespace berth::api {
 
-// Checks every message in `request`, itself included, against the table in shape.cpp.
+// Checks every message in `request`, itself included, against the table of shape_rules.cpp.
 // Errors: Invalid with the member's path in `what` and `subject`: Definition gives ClientException,
 // Request InvalidParameterException.
 [[nodiscard]] Result<void> check_shape(const google::protobuf::Message& request, Subject subject);

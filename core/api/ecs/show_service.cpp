@@ -83,7 +83,12 @@ void show_settings(const model::StoredService& data, model::Service& shown) {
 
 model::ServiceDeploymentCircuitBreaker show_breaker(const RolloutView& view) {
   const Stored& data = view.deployment.deployment->data;
-  const auto& breaker = data.configuration().deployment_circuit_breaker();
+  // What is under way is judged by what the service says now; what is over, by what was in force.
+  const bool in_force = view.deployment.deployment->primary() && data.status() == "IN_PROGRESS";
+  const auto& configuration =
+      in_force ? view.service->data.deployment_configuration() : data.configuration();
+  const int count = in_force ? view.service->data.desired_count() : data.requested_count();
+  const auto& breaker = configuration.deployment_circuit_breaker();
   model::ServiceDeploymentCircuitBreaker shown;
   if (!breaker.enable()) {
     shown.set_status("DISABLED");
@@ -93,7 +98,7 @@ model::ServiceDeploymentCircuitBreaker show_breaker(const RolloutView& view) {
     shown.set_status(data.status() == "IN_PROGRESS" ? "MONITORING" : "MONITORING_COMPLETE");
   }
   shown.set_failure_count(data.breaker_failures());
-  shown.set_threshold(control::breaker_threshold(breaker, data.requested_count()));
+  shown.set_threshold(control::breaker_threshold(breaker, count));
   return shown;
 }
 

@@ -7,9 +7,6 @@
 namespace berth::control {
 namespace {
 
-// In one tick; more would keep the loop from everything else.
-constexpr int kMaxStartsAtOnce = 256;
-
 Percentages percentages_of(const model::StoredService& service) {
   const auto& configuration = service.deployment_configuration();
   return {configuration.minimum_healthy_percent(), configuration.maximum_percent()};

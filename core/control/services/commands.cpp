@@ -286,7 +286,7 @@ void ServiceCommands::stop_deployment(const StopServiceDeployment& command, cons
   }
   if (!service->active() || !named->primary()) {
     return answer(reply, fail(Errc::Precondition, "The service deployment is not in progress.",
-                              Subject::Request, "serviceDeploymentArn"));
+                              Subject::ServiceDeployment, "serviceDeploymentArn"));
   }
   const Result<void> done = command.rollback ? rooms_.rollouts.roll_back(command.service)
                                              : rooms_.rollouts.abort(command.service);
@@ -297,6 +297,11 @@ void ServiceCommands::stop_deployment(const StopServiceDeployment& command, cons
 
 void ServiceCommands::protect(const UpdateTaskProtection& command, const Reply& reply) {
   const Realm& realm = rooms_.desk.config().realm;
+  const ClusterPtr cluster = rooms_.desk.state().cluster(command.cluster);
+  if (!cluster || !cluster->active) {
+    return answer(reply, fail(Errc::NotFound, "Cluster not found.", Subject::Cluster,
+                              command.cluster.str()));
+  }
   ProtectionAnswer out;
   for (const std::string& text : command.tasks) {
     const TaskId id(text);

@@ -156,8 +156,11 @@ void Rollouts::task_ran(const Task& task) {
 }
 
 void Rollouts::task_healthy(const Task& task) {
-  edit({task.cluster, task.launch->service}, task.launch->deployment, [](Stored& change) {
-    const auto& breaker = change.configuration().deployment_circuit_breaker();
+  const ServiceId id{task.cluster, task.launch->service};
+  const ServicePtr service = desk_.state().service(id);
+  edit(id, task.launch->deployment, [&](Stored& change) {
+    // As break_if_due(): by what the service says now.
+    const auto& breaker = service->data.deployment_configuration().deployment_circuit_breaker();
     const bool resets = !breaker.has_reset_on_healthy_task() || breaker.reset_on_healthy_task();
     change.set_failed_tasks(0);
     if (resets) change.set_breaker_failures(0);
@@ -319,8 +322,8 @@ void Rollouts::retire(const ServiceId& id, const DeploymentNumber& number) {
 Result<void> Rollouts::abort(const ServiceId& id) {
   const ServiceDeploymentPtr primary = primary_of(id);
   if (!primary || primary->data.status() != "IN_PROGRESS") {
-    return fail(Errc::Precondition, "The service deployment is not in progress.", Subject::Request,
-                "serviceDeploymentArn");
+    return fail(Errc::Precondition, "The service deployment is not in progress.",
+                Subject::ServiceDeployment, "serviceDeploymentArn");
   }
   fail_primary(id,
                {"Service deployment stopped: it was aborted by StopServiceDeployment.", "", false});
@@ -331,13 +334,13 @@ Result<void> Rollouts::roll_back(const ServiceId& id) {
   const ServicePtr service = desk_.state().service(id);
   const ServiceDeploymentPtr primary = primary_of(id);
   if (!primary || primary->data.status() != "IN_PROGRESS") {
-    return fail(Errc::Precondition, "The service deployment is not in progress.", Subject::Request,
-                "serviceDeploymentArn");
+    return fail(Errc::Precondition, "The service deployment is not in progress.",
+                Subject::ServiceDeployment, "serviceDeploymentArn");
   }
   if (!rollback_target(*service)) {
     return fail(Errc::Precondition,
                 "There is no completed deployment of the service to roll back to.",
-                Subject::Request, "serviceDeploymentArn");
+                Subject::ServiceDeployment, "serviceDeploymentArn");
   }
   fail_primary(id, {"Service deployment rolled back by StopServiceDeployment.",
                     "ECS deployment stopped: rolling back to deploymentId ", true});

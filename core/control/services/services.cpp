@@ -44,9 +44,18 @@ void Services::service_changed(const ServiceId& id) {
   entry.full_zones.clear();
   entry.waits = false;
   entry.said_why = false;
+  marked_.insert(id);
+  const ServicePtr service = rooms_.desk.state().service(id);
+  if (!service || !service->data.daemon()) return;
   entry.nodes_to_look_at = rooms_.desk.state().instances_of(id.cluster);
   for (const auto& [node, tasks] : entry.roster.by_node()) entry.nodes_to_look_at.insert(node);
-  marked_.insert(id);
+}
+
+void Services::look_at(Entry& entry, const ServiceId& id, const NodeId& node) {
+  const auto daemons = daemons_.find(id.cluster);
+  if (daemons != daemons_.end() && daemons->second.count(id) > 0) {
+    entry.nodes_to_look_at.insert(node);
+  }
 }
 
 int Services::protected_tasks(const ServiceId& id) const {
@@ -71,7 +80,7 @@ void Services::task_changed(const Task& task) {
   if (member == nullptr) return;
   const Standing last =
       member->standing == Standing::Stopping ? member->before_stopping : member->standing;
-  entry.nodes_to_look_at.insert(task.node);
+  look_at(entry, id, task.node);
   entry.roster.drop(task.id);
   watch_until(task.id, std::nullopt);
   rooms_.rollouts.task_ended(task, end_of(task, last));
@@ -107,7 +116,7 @@ void Services::place_member(const Task& task, Follow follow) {
     member.before_stopping = last == Standing::Stopping ? before->before_stopping : last;
   }
   if (!entry.roster.put(task.id, member)) return;
-  entry.nodes_to_look_at.insert(task.node);
+  look_at(entry, id, task.node);
   marked_.insert(id);
   if (follow == Follow::No) return;
   if (last == Standing::Pending && member.standing != Standing::Pending &&

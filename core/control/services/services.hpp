@@ -92,6 +92,10 @@ class Services {
     std::set<std::string> full_zones;  // nothing found a place there when it was tried last
     Alarms::Id wake;
   };
+  // For DAEMON: what became of the service on this node.
+  void look_at(Entry& entry, const ServiceId& id, const NodeId& node);
+  // In one tick, of one service: more would keep the loop.
+  static constexpr int kMaxStartsAtOnce = 256;
   struct Current {
     ServicePtr service;
     ServiceDeploymentPtr primary;

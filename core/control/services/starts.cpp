@@ -168,6 +168,10 @@ void Services::start_on_posts(const Current& now, Entry& entry) {
   std::vector<RefusalCount> refusals;
   const std::set<NodeId> vacant = entry.posts.vacant();
   for (const NodeId& node : vacant) {
+    if (static_cast<int>(started.size()) == kMaxStartsAtOnce) {
+      wake_at(now.service->id, entry, rooms_.desk.now());
+      break;
+    }
     const ContainerInstancePtr instance = rooms_.desk.state().instance(node);
     if (!instance || route.plans.count(instance->plugin) == 0 ||
         !rooms_.placer.knows(now.service->id.cluster, node)) {

@@ -68,7 +68,6 @@ TEST_F(ServiceOperations, RefuseByNameWhatIsNotThere) {
   unsupported(
       R"("deploymentConfiguration":{"alarms":{"alarmNames":["a"],"enable":true,"rollback":true}})",
       "alarms");
-  unsupported(R"("availabilityZoneRebalancing":"ENABLED")", "availabilityZoneRebalancing");
 }
 
 TEST_F(ServiceOperations, RefuseWhatEcsRefuses) {

@@ -95,7 +95,7 @@ TEST(Config, RefusesStrategiesThatCannotHold) {
   EXPECT_THAT(message("strategies = [\"spread\"]"), HasSubstr("always allowed"));
   EXPECT_THAT(message("strategies = [\"fragmentation\"]"), HasSubstr("name them"));
   EXPECT_THAT(message("[[placement.default_strategy]]\ntype = \"affinity\""),
-              HasSubstr("t:2: placement.default_strategy.type"));
+              HasSubstr("t:3: placement.default_strategy.type"));
   EXPECT_THAT(message("[[placement.default_strategy]]\ntype = \"binpack\"\nfield = \"disk\""),
               HasSubstr("placement.default_strategy.field"));
   EXPECT_THAT(message("[[placement.expected_task]]\ngpus = 1\ngpu_milli = 5"),

@@ -253,6 +253,7 @@ TEST_F(ServiceTest, StartsNothingOnceItRestsIsAnswered) {
   submit(create("web", 2));
   work();
   ASSERT_EQ(tasks_of("web").size(), 2u);
+  pass(seconds(60));  // healthy, so that what ends is replaced at once
   EXPECT_TRUE(*ask(RestServices{})->answer);
   say(tasks_of("web")[0]->id, v1::TASK_PHASE_STOPPED);
   work();
@@ -267,6 +268,7 @@ TEST_F(ServiceTest, CanRestFromTheFirstTick) {
   open();
   submit(create("web", 2));
   work();
+  pass(seconds(60));
   ask(RestServices{});
   say(tasks_of("web")[0]->id, v1::TASK_PHASE_STOPPED);
   crash();
