@@ -22,6 +22,7 @@
 #include "core/daemon/loop.hpp"
 #include "core/daemon/placement_metrics.hpp"
 #include "core/daemon/plugin_set.hpp"
+#include "core/daemon/pull_grants.hpp"
 #include "core/daemon/stats_calls.hpp"
 #include "core/daemon/task_roles.hpp"
 #include "core/daemon/timed_store.hpp"
@@ -105,10 +106,9 @@ class ControlPlane {
  public:
   explicit ControlPlane(const Config& config)
       : config_(config),
-        store_(timed_store(
-            store::make_sqlite_store(
-                {.file = config.data_dir / "berth.db", .checkpoint = &pass_checkpoint}),
-            *metrics_)),
+        store_(timed_store(store::make_sqlite_store({.file = config.data_dir / "berth.db",
+                                                     .checkpoint = &pass_checkpoint}),
+                           *metrics_)),
         plugins_(
             config_,
             {.post = [this](std::function<void()> work) { loop_.post(std::move(work)); },
@@ -124,6 +124,7 @@ class ControlPlane {
                  },
              .may_pull =
                  [this](const PluginName& plugin, const v1::AuthorizeRequest& request) {
+                   if (pull_grants_.cover(plugin, request, loop_.now())) return Result<void>();
                    return may_pull(core_.state(), plugin, request);
                  }}),
         core_(control::Config{.realm = {config.region, config.account},
@@ -144,7 +145,11 @@ class ControlPlane {
                   .warn = [](const std::string& text) { spdlog::warn("{}", text); }}),
         streams_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
         stats_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
-        images_(plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); }),
+        images_(
+            plugins_, [this](std::function<void()> work) { loop_.post(std::move(work)); },
+            [this](const PluginName& plugin, const v1::PullImageRequest& request) {
+              pull_grants_.add(plugin, request, loop_.now());
+            }),
         frontend_(loop_, core_) {}
 
   ~ControlPlane() {
@@ -222,6 +227,7 @@ class ControlPlane {
   LogStreams logs_{streams_};
   ExecStreams execs_{streams_};
   StatsCalls stats_;
+  PullGrants pull_grants_;
   ImageCalls images_;
   LoopFrontend frontend_;
   std::unique_ptr<api::Server> server_;

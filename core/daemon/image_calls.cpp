@@ -32,6 +32,7 @@ void ImageCalls::list(const PluginName& plugin, const v1::ListImagesRequest& req
 
 void ImageCalls::pull(const PluginName& plugin, const v1::PullImageRequest& request,
                       Done<v1::PullImageResponse> done) {
+  post_([this, plugin, request] { pulls_(plugin, request); });
   call({plugin, v1::METHOD_LAUNCH_PULL_IMAGE, kPatience + milliseconds(request.wait_ms())},
        request.SerializeAsString(), std::move(done));
 }

@@ -11,9 +11,11 @@ namespace berth::daemon {
 
 class ImageCalls final : public api::ImageSource {
  public:
-  // `post` runs work on the loop; both must outlive this.
-  ImageCalls(PluginSet& plugins, std::function<void(std::function<void()>)> post)
-      : plugins_(plugins), post_(std::move(post)) {}
+  // Told, on the loop, of each pull before its plugin hears of it.
+  using Pulls = std::function<void(const PluginName& plugin, const v1::PullImageRequest& request)>;
+  // `post` runs work on the loop; all must outlive this.
+  ImageCalls(PluginSet& plugins, std::function<void(std::function<void()>)> post, Pulls pulls)
+      : plugins_(plugins), post_(std::move(post)), pulls_(std::move(pulls)) {}
 
   void list(const PluginName& plugin, const v1::ListImagesRequest& request,
             Done<v1::ListImagesResponse> done) override;
@@ -33,6 +35,7 @@ class ImageCalls final : public api::ImageSource {
 
   PluginSet& plugins_;
   std::function<void(std::function<void()>)> post_;
+  Pulls pulls_;
 };
 
 }  // namespace berth::daemon

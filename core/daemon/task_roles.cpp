@@ -12,17 +12,6 @@ std::string execution_role_of(const Task& task) {
                                             : task.definition->message.execution_role_arn();
 }
 
-// Whether the image's name leads to this registry.
-bool is_from(const std::string& image, const std::string& registry) {
-  if (image.starts_with(registry + "/")) return true;
-  if (registry != "docker.io") return false;
-  // What has no registry in its name: the part before the first slash is none.
-  const std::string first = image.substr(0, image.find('/'));
-  return first.size() == image.size() ||
-         (first.find_first_of(".:") == std::string::npos && first != "localhost") ||
-         first == "index.docker.io";
-}
-
 bool pulls_with(const Task& task, const v1::AuthorizeRequest& request) {
   if (!request.execution_role_arn().empty() &&
       execution_role_of(task) != request.execution_role_arn()) {
@@ -37,6 +26,16 @@ bool pulls_with(const Task& task, const v1::AuthorizeRequest& request) {
 }
 
 }  // namespace
+
+bool is_from(const std::string& image, const std::string& registry) {
+  if (image.starts_with(registry + "/")) return true;
+  if (registry != "docker.io") return false;
+  // What has no registry in its name: the part before the first slash is none.
+  const std::string first = image.substr(0, image.find('/'));
+  return first.size() == image.size() ||
+         (first.find_first_of(".:") == std::string::npos && first != "localhost") ||
+         first == "index.docker.io";
+}
 
 Result<std::string> role_of(const control::State& state, const PluginName& plugin,
                             const v1::TaskCredentialsRequest& request) {

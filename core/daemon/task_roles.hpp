@@ -17,6 +17,9 @@ namespace berth::daemon {
 [[nodiscard]] Result<std::string> role_of(const control::State& state, const PluginName& plugin,
                                           const v1::TaskCredentialsRequest& request);
 
+// Whether the image's name leads to this registry.
+[[nodiscard]] bool is_from(const std::string& image, const std::string& registry);
+
 // A node that was taken over must not get at credentials that none of its tasks uses, nor have them
 // sent to another registry. Errors: Denied.
 [[nodiscard]] Result<void> may_pull(const control::State& state, const PluginName& plugin,

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/daemon/pull_grants.hpp"
+
 namespace berth::daemon {
 namespace {
 
@@ -84,6 +86,33 @@ TEST_F(TaskRoles, AreForPullingWhatTheTasksOfTheHostPull) {
   EXPECT_FALSE(may(own, "arn:execution", "", "node", "gpu"));
   task_.last_status = TaskStatus::Stopped;
   EXPECT_FALSE(may(own, "arn:execution", ""));
+}
+
+TEST(PullGrantsOfCalls, CoverWhatANodeWasToldToPullForAnHour) {
+  PullGrants grants;
+  const Instant now{std::chrono::hours(1000)};
+  const PluginName ec2("ec2");
+  v1::PullImageRequest pull;
+  pull.set_node_id("node");
+  pull.set_image("registry.example/web:1");
+  pull.set_execution_role_arn("arn:execution");
+  grants.add(ec2, pull, now);
+  const auto covers = [&](const std::string& registry, const std::string& role,
+                          const std::string& credentials, const std::string& node, Instant at) {
+    v1::AuthorizeRequest request;
+    request.set_registry(registry);
+    request.set_execution_role_arn(role);
+    request.set_credentials(credentials);
+    request.set_node_id(node);
+    return grants.cover(ec2, request, at);
+  };
+  EXPECT_TRUE(covers("registry.example", "arn:execution", "", "node", now));
+  EXPECT_FALSE(covers("evil.example", "arn:execution", "", "node", now));
+  EXPECT_FALSE(covers("registry.example", "arn:other", "", "node", now));
+  EXPECT_FALSE(covers("registry.example", "arn:execution", "arn:secret", "node", now));
+  EXPECT_FALSE(covers("registry.example", "arn:execution", "", "other", now));
+  EXPECT_FALSE(
+      covers("registry.example", "arn:execution", "", "node", now + std::chrono::hours(1)));
 }
 
 }  // namespace

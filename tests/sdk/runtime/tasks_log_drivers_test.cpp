@@ -96,7 +96,7 @@ TEST_F(TasksLogDrivers, AProgramWaitsForItsReceiverAndLosesNothing) {
   auto one = request({{.name = "web", .stop_timeout = 0}});
   sh(one, 0, "line=$(head -c 1000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt " + std::to_string(kLines) +
                  " ]; do echo Qline:$line; i=$((i+1)); done");
-  log_to(one, "fluentd", {{"fluentd-address", "127.0.0.1:" + std::to_string(port)}, {"fluentd-async", "true"}, {"fluentd-retry-wait", "50ms"}});
+  log_to(one, "fluentd", {{"fluentd-address", "127.0.0.1:" + std::to_string(port)}, {"fluentd-async", "true"}, {"fluentd-retry-wait", "50ms"}, {"mode", "blocking"}});
   ASSERT_TRUE(tasks_->start(one));
   ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
   berth::test::HostEvents events;
