@@ -263,7 +263,11 @@ template <typename Stream>
 Result<int> run_on(asio::io_context& io, bw::stream<Stream>& socket, const ApiOptions& api,
                    const ExecWish& wish) {
   Session<Stream> session(io, socket, api, wish);
-  asio::co_spawn(io, session.run(), asio::detached);
+  // The websocket's own timer may be waiting still, for half a minute and more.
+  asio::co_spawn(io, session.run(), [&io](const std::exception_ptr& thrown) {
+    io.stop();
+    if (thrown) std::rethrow_exception(thrown);
+  });
   io.run();
   return session.outcome();
 }

@@ -203,7 +203,7 @@ class Exec(unittest.TestCase):
                 child.kill()
             else:
                 self.stack.kill(victim)
-            code = child.wait(90)
+            code = child.wait(20)  # it says so, and waits for nothing
             text = child.stderr.read().decode()
             child.stderr.close()
             self.gone(mark)
