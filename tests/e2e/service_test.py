@@ -68,6 +68,7 @@ class Services(unittest.TestCase):
         self.stack.aws("update-service", "--service", "roll", "--task-definition", "roll:2")
         until("only the second runs", lambda: [task["taskDefinitionArn"].rsplit(":", 1)[1] for task in self.running("roll")]
               == ["2", "2"])
+        until("the second is complete", lambda: self.service("roll")["deployments"][0]["rolloutState"] == "COMPLETED")
         second = {task["taskArn"] for task in self.running("roll")}
         self.stack.register("roll", [{"name": "main", "image": self.image, "memory": 16, "command": ["/no/such/program"]}],
                             networkMode="host")
