@@ -8,14 +8,6 @@
 
 namespace berth::cli {
 
-int complain(const Error& error) {
-  std::cerr << "berth: " << error.message;
-  if (!error.what.empty() && error.what.ends_with("Exception"))
-    std::cerr << " (" << error.what << ")";
-  std::cerr << '\n';
-  return 1;
-}
-
 namespace {
 
 // CLI11 keeps references to what it fills in: one object that outlives parsing.

@@ -51,8 +51,9 @@ sdk::Result<OwnedFd> make_user_namespace(IdRange ids) {
   char answer = 0;
   while (::read(read_end.get(), &answer, 1) < 0 && errno == EINTR) {
   }
-  sdk::Result<OwnedFd> out = sdk::fail(
-      BERTH_PRECONDITION, "this kernel makes no user namespaces (user.max_user_namespaces)");
+  sdk::Result<OwnedFd> out = sdk::fail(BERTH_PRECONDITION,
+                                       "the kernel makes no user namespaces here "
+                                       "(user.max_user_namespaces; nor for who lives in a chroot)");
   if (answer == 1) {
     const std::string proc = "/proc/" + std::to_string(pid);
     const std::string map =

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include "core/cli/commands.hpp"
+
+namespace berth::cli {
+
+int complain(const Error& error) {
+  std::cerr << "berth: " << error.message;
+  if (!error.what.empty() && error.what.ends_with("Exception"))
+    std::cerr << " (" << error.what << ")";
+  std::cerr << '\n';
+  return 1;
+}
+
+}  // namespace berth::cli
