@@ -172,13 +172,17 @@ void Services::stop(const ServiceId& id, const Entry& entry, const std::vector<T
 
 void Services::daemon(const Current& now, Entry& entry) {
   look_at_nodes(now.service->id, entry);
-  if (now.service->active() && now.service->data.desired_count() != entry.posts.eligible()) {
+  const bool awaits = awaits_hosts(now.service->id.cluster);
+  if (now.service->active() && now.service->data.desired_count() != entry.posts.eligible() &&
+      !awaits) {
     rooms_.rollouts.edit(now.service->id, [&](model::StoredService& change) {
       change.set_desired_count(entry.posts.eligible());
     });
   }
   DaemonPicture picture;
   entry.posts.describe(picture);
+  // Hosts that may come back are still of those whose share must stay healthy.
+  if (awaits) picture.eligible = std::max(picture.eligible, now.service->data.desired_count());
   picture.percentages = percentages_of(now.service->data);
   picture.failed = now.primary->failed() && now.service->active();
   picture.may_start = may_start(now, entry);
@@ -254,6 +258,7 @@ void Services::settle(const Current& now, Entry& entry) {
     if (inactive_) inactive_(id);
     return;
   }
+  if (now.service->data.daemon() && awaits_hosts(id.cluster)) return;
   const Team team = entry.roster.team(now.primary->number);
   const int there = team.staying.total() + team.draining.total();
   const bool steady =

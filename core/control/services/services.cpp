@@ -6,6 +6,9 @@
 namespace berth::control {
 namespace {
 
+// Hosts that do not come back this long after a restart are not waited for.
+constexpr milliseconds kReturn = std::chrono::minutes(2);
+
 ServiceId service_of(const Task& task) {
   return {task.cluster, task.launch->service};
 }
@@ -15,16 +18,46 @@ ServiceId service_of(const Task& task) {
 void Services::restore() {
   for (const auto& [node, instance] : rooms_.desk.state().instances()) {
     zones_.look(instance->cluster, node, instance.get());
+    if (instance->status == InstanceStatus::Active && !instance->node.connected()) {
+      unseen_[instance->cluster].insert(node);
+    }
   }
+  unseen_until_ = rooms_.desk.now() + kReturn;
+  rooms_.desk.alarms().set(unseen_until_, [this] {
+    for (const auto& [cluster, ids] : daemons_) marked_.insert(ids.begin(), ids.end());
+  });
   for (const auto& [id, service] : rooms_.desk.state().services()) {
     if (service->inactive()) continue;
     service_changed(id);
     for (const TaskId& task : rooms_.desk.state().tasks_of(id)) {
       const TaskPtr one = rooms_.desk.state().task(task);
       // What followed from it was recorded before the restart.
-      if (one->last_status != TaskStatus::Stopped) place_member(*one, Follow::No);
+      if (one->last_status == TaskStatus::Stopped) continue;
+      place_member(*one, Follow::No);
+      if (became_healthy_unseen(*one)) rooms_.rollouts.task_healthy(*one);
     }
   }
+}
+
+bool Services::became_healthy_unseen(const Task& task) const {
+  const ServiceId id = service_of(task);
+  const ServicePtr service = rooms_.desk.state().service(id);
+  const ServiceDeploymentPtr deployment =
+      rooms_.desk.state().deployment(id, task.launch->deployment);
+  if (!service || !deployment) return false;
+  const StandingAt at = standing_of(task, rules_of(*service), rooms_.desk.now());
+  return at.healthy_since &&
+         at.healthy_since->time_since_epoch().count() > deployment->data.updated_at().ms();
+}
+
+HealthRules Services::rules_of(const Service& service) const {
+  return {rooms_.desk.config().service_healthy_after,
+          std::chrono::seconds(service.data.health_check_grace_period_seconds())};
+}
+
+bool Services::awaits_hosts(const ClusterName& cluster) const {
+  const auto unseen = unseen_.find(cluster);
+  return unseen != unseen_.end() && !unseen->second.empty() && rooms_.desk.now() < unseen_until_;
 }
 
 Services::Entry& Services::entry_of(const ServiceId& id) {
@@ -92,9 +125,7 @@ void Services::place_member(const Task& task, Follow follow) {
   const ServiceId id = service_of(task);
   const ServicePtr service = rooms_.desk.state().service(id);
   const Instant now = rooms_.desk.now();
-  const HealthRules rules{rooms_.desk.config().service_healthy_after,
-                          std::chrono::seconds(service->data.health_check_grace_period_seconds())};
-  StandingAt at = standing_of(task, rules, now);
+  StandingAt at = standing_of(task, rules_of(*service), now);
   Member member;
   member.deployment = task.launch->deployment;
   member.node = task.node;
@@ -177,6 +208,11 @@ void Services::wake_at(const ServiceId& id, Entry& entry, Instant at) {
 
 void Services::node_changed(const ClusterName& cluster, const NodeId& node) {
   look_at_zone(cluster, node);
+  const ContainerInstancePtr instance = rooms_.desk.state().instance(node);
+  if (!instance || instance->status != InstanceStatus::Active || instance->node.connected()) {
+    if (const auto unseen = unseen_.find(cluster); unseen != unseen_.end())
+      unseen->second.erase(node);
+  }
   const std::set<TaskId> tasks = rooms_.desk.state().tasks_on(node);
   for (const TaskId& id : tasks) {
     const TaskPtr task = rooms_.desk.state().task(id);

@@ -106,6 +106,12 @@ class Services {
   [[nodiscard]] Entry& entry_of(const ServiceId& id);
   enum class Follow { Yes, No };  // whether records follow from where the task stands
   void place_member(const Task& task, Follow follow = Follow::Yes);
+  // Time made it so while nobody was here to see it: nothing has followed from it yet.
+  [[nodiscard]] HealthRules rules_of(const Service& service) const;
+  [[nodiscard]] bool became_healthy_unseen(const Task& task) const;
+  // Whether hosts that were there before the restart may yet come back. Until then a DAEMON service
+  // does not know all of its posts.
+  [[nodiscard]] bool awaits_hosts(const ClusterName& cluster) const;
   void watch_until(const TaskId& id, std::optional<Instant> until);
   void ring_at_first();
   void stand_again();
@@ -154,6 +160,9 @@ class Services {
   bool resting_ = false;
   std::map<ClusterName, std::set<ServiceId>> waiting_;  // for room
   std::map<ClusterName, std::set<ServiceId>> daemons_;
+  // ACTIVE instances that have not been back since this process began; of interest until then.
+  std::map<ClusterName, std::set<NodeId>> unseen_;
+  Instant unseen_until_{};
   Zones zones_;
   std::map<TaskId, Instant> until_;               // when time alone changes a task's standing
   std::set<std::pair<Instant, TaskId>> in_time_;  // the same, by time

@@ -27,7 +27,7 @@ StandingAt standing_of(const Task& task, HealthRules rules, Instant now) {
   const Instant since = running_since(task, now);
   if (!has_checks(*task.definition)) {
     const Instant healthy = since + rules.healthy_after;
-    if (now >= healthy) return {Standing::Healthy};
+    if (now >= healthy) return {Standing::Healthy, std::nullopt, healthy};
     return {Standing::Starting, healthy};
   }
   const std::string health = task.report ? task.report->health_status() : "";

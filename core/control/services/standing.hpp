@@ -21,7 +21,8 @@ struct HealthRules {
 
 struct StandingAt {
   Standing standing = Standing::Pending;
-  std::optional<Instant> until{};  // time alone changes it then
+  std::optional<Instant> until{};          // time alone changes it then
+  std::optional<Instant> healthy_since{};  // where time alone made it so
 };
 
 // Requires: the task is not STOPPED.

@@ -174,6 +174,34 @@ TEST_F(RolloutTest, TheBreakerForgetsOldFailuresOnceATaskIsHealthy) {
   EXPECT_EQ(primary("web")->data.breaker_failures(), 0);
 }
 
+TEST_F(RolloutTest, TheBreakerForgetsOldFailuresAlsoWhereHealthCameWhileNobodyWasThere) {
+  run(2, with_breaker(true));
+  roll();
+  for (int i = 0; i < 2; ++i) {
+    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
+    pass(seconds(3));
+  }
+  ASSERT_EQ(primary("web")->data.breaker_failures(), 2);
+  now += seconds(60);
+  crash();
+  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
+  work();
+  EXPECT_EQ(primary("web")->data.breaker_failures(), 0);
+}
+
+TEST_F(RolloutTest, TheBreakerKeepsFailuresThatCameAfterHealthOverARestart) {
+  run(2, with_breaker(true));
+  roll();
+  pass(seconds(45));
+  ASSERT_EQ(tasks_of("web", 2).size(), 2u);
+  for (int i = 0; i < 2; ++i) say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
+  const int failures = primary("web")->data.breaker_failures();
+  crash();
+  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
+  work();
+  EXPECT_EQ(primary("web")->data.breaker_failures(), failures);
+}
+
 TEST_F(RolloutTest, IsAbortedOrRolledBackByStopServiceDeployment) {
   run(2, create("web", 0));
   const DeploymentNumber good = primary("web")->number;
@@ -284,6 +312,34 @@ TEST_F(DaemonTest, RunsOneTaskOnEachInstanceAlsoOnThoseThatCome) {
   std::set<NodeId> nodes;
   for (const TaskPtr& one : tasks_of("agent")) nodes.insert(one->node);
   EXPECT_EQ(nodes.size(), 3u);
+}
+
+TEST_F(DaemonTest, DoesNotTakeHostsThatAreNotBackYetForNone) {
+  const v1::Node full = node(kNode2, 4096, 64);  // its task finds no room there
+  open({node(kNode, 4096, 4096), full});
+  submit(daemon("agent"));
+  work();
+  pass(seconds(41));
+  ASSERT_EQ(tasks_of("agent").size(), 1u);
+  ASSERT_EQ(service("agent")->data.desired_count(), 2);
+  ASSERT_TRUE(primary("agent")->in_progress());
+  crash();
+  work();
+  EXPECT_TRUE(primary("agent")->in_progress());
+  EXPECT_EQ(service("agent")->data.desired_count(), 2);
+  bring_up({node(kNode, 4096, 4096), full});
+  work();
+  EXPECT_TRUE(primary("agent")->in_progress());
+  EXPECT_EQ(service("agent")->data.desired_count(), 2);
+  // One that stays away is not waited for without end.
+  crash();
+  v1::Node away = full;
+  away.set_connected(false);
+  bring_up({node(kNode, 4096, 4096), away});
+  work();
+  EXPECT_TRUE(primary("agent")->in_progress());
+  pass(minutes(3));
+  EXPECT_FALSE(primary("agent")->in_progress());
 }
 
 TEST_F(DaemonTest, LeavesDrainingInstancesAndComesBack) {
