@@ -221,6 +221,16 @@ int Ledger::healthy_of(const std::string& service, const std::string& without) c
   return healthy;
 }
 
+int Ledger::staying_of(const std::string& service, const std::string& deployment,
+                       const std::string& without) const {
+  const auto& ids = tasks_of(service);
+  return static_cast<int>(std::count_if(ids.begin(), ids.end(), [&](const std::string& id) {
+    const Task& task = tasks_.at(id);
+    return id != without && task.deployment == deployment && !task.to_stop &&
+           !is_draining(task.node);
+  }));
+}
+
 int Ledger::wanted_of(const std::string& service) const {
   const auto at = wanted_.find(service);
   return at == wanted_.end() ? 0 : at->second;
@@ -319,6 +329,10 @@ void Ledger::check_stopped(const std::string& id, const Task& before,
     require(!serves_others(before.node),
             "a DAEMON's task left a draining instance before the others: " + id);
     return;
+  }
+  if (!data.daemon() && before.deployment == data.primary() && !is_draining(before.node)) {
+    require(staying_of(before.service, data.primary(), id) >= data.desired_count(),
+            "more was stopped than there was too much: " + before.service);
   }
   if (!is_healthy(before)) return;
   require(healthy_of(before.service, id) >= lower_of(data),

@@ -97,6 +97,9 @@ class Ledger {
   void check_completed(const model::StoredServiceDeployment& deployment) const;
   void check_breaker(const std::string& service) const;
   [[nodiscard]] bool is_healthy(const Task& task) const;
+  // Tasks of this deployment that are to run, not on draining instances.
+  [[nodiscard]] int staying_of(const std::string& service, const std::string& deployment,
+                               const std::string& without) const;
   [[nodiscard]] int healthy_of(const std::string& service, const std::string& without) const;
   [[nodiscard]] int wanted_of(const std::string& service) const;
   void count(const std::string& what) { ++histogram_[what]; }
