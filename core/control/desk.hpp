@@ -57,6 +57,8 @@ class Desk {
   void show(Task task);
   void show(WaitingNode node);
   void hide_waiting(const NodeId& id);
+  void hold(const NodeId& id) { state_.hold(id); }
+  void release(const NodeId& id) { state_.release(id); }
 
   // Something an operator should read; without effect on anything.
   void warn(const std::string& text) const;

@@ -193,7 +193,8 @@ void Nodes::offer(const Node& node) {
                         .plugin = node.plugin,
                         .node = node.message,
                         .custom_attributes = instance ? instance->custom_attributes : kNone,
-                        .draining = instance && instance->status == InstanceStatus::Draining,
+                        .draining = desk_.state().is_held(id) ||
+                                    (instance && instance->status == InstanceStatus::Draining),
                         .connected = node.message.connected(),
                         .hidden = node.hidden});
   if (!offered) reports_.count_fault();
@@ -241,6 +242,19 @@ void Nodes::record(const Node& node) {
   desk_.save(std::move(after));
 }
 
+void Nodes::hold(const NodeId& id) {
+  const auto known = nodes_.find(id);
+  if (known == nodes_.end() || !known->second.joined) return;
+  desk_.hold(id);
+  offer(known->second);
+}
+
+void Nodes::let_go_on(const NodeId& id) {
+  const auto known = nodes_.find(id);
+  desk_.release(id);
+  if (known != nodes_.end() && known->second.joined) offer(known->second);
+}
+
 void Nodes::withdraw(const NodeId& id) {
   if (nodes_.count(id) > 0) gone(id);
 }
@@ -249,6 +263,7 @@ void Nodes::gone(const NodeId& id) {
   const Node node = std::move(nodes_.at(id));
   nodes_.erase(id);
   desk_.hide_waiting(id);
+  desk_.release(id);
   if (!node.joined) return;
   std::string reason = "The capacity that ran the task was withdrawn";
   if (const ContainerInstancePtr before = desk_.state().instance(id); before && !node.hidden) {

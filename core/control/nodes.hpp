@@ -43,6 +43,11 @@ class Nodes {
   // ACTIVE or DRAINING. Requires: the instance exists and is neither INACTIVE.
   void set_status(const NodeId& id, InstanceStatus status);
 
+  // Nothing is placed on it from now on, until it goes on or is withdrawn. Not recorded: a restart
+  // forgets it, as it forgets who asked.
+  void hold(const NodeId& id);
+  void let_go_on(const NodeId& id);
+
   // Its plugin has let it go for ever. Nothing for one that is not known.
   void withdraw(const NodeId& id);
 

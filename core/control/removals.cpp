@@ -63,20 +63,14 @@ void Removals::remove(const DeregisterInstance& command, Reply reply) {
 
 void Removals::let_go(const PluginName& plugin, const NodeId& id,
                       std::function<void(Result<void>)> then) {
-  // Nothing is placed there while its plugin is being asked.
-  const ContainerInstancePtr instance = desk_.state().instance(id);
-  const bool was_active = instance && instance->status == InstanceStatus::Active;
-  if (was_active) nodes_.set_status(id, InstanceStatus::Draining);
+  nodes_.hold(id);  // nothing is placed there while its plugin is being asked
   v1::UpdateNodeRequest request;
   request.set_node_id(id.str());
   request.set_wish(v1::UpdateNodeRequest::WISH_DEREGISTER);
   plugins_.call({plugin, v1::METHOD_LAUNCH_UPDATE_NODE, request.SerializeAsString()},
-                [this, id, was_active, then = std::move(then)](const Result<std::string>& done) {
+                [this, id, then = std::move(then)](const Result<std::string>& done) {
                   if (!done) {
-                    const ContainerInstancePtr kept = desk_.state().instance(id);
-                    if (was_active && kept && kept->status == InstanceStatus::Draining) {
-                      nodes_.set_status(id, InstanceStatus::Active);
-                    }
+                    nodes_.let_go_on(id);
                     return then(tl::unexpected(done.error()));
                   }
                   nodes_.withdraw(id);  // where the plugin's inventory has not said so before

@@ -14,7 +14,7 @@ using std::chrono::seconds;
 
 constexpr milliseconds kRecoverRetry = seconds(5);
 // Of one RECOVER: its answer, a report for each task, fits into a payload.
-constexpr int kRecoverTasks = 10'000;
+constexpr int kRecoverTasks = 1'000;
 constexpr std::size_t kRecoverBytes = 2 << 20;
 
 bool is_task_id(const std::string& id) {

@@ -50,6 +50,8 @@ class State {
   [[nodiscard]] const std::map<NodeId, ContainerInstancePtr>& instances() const {
     return instances_;
   }
+  // Being removed: nothing new comes there, and what is there stays. Of this process alone.
+  [[nodiscard]] bool is_held(const NodeId& id) const { return held_.count(id) > 0; }
   [[nodiscard]] const std::map<NodeId, WaitingNode>& waiting_nodes() const { return waiting_; }
   [[nodiscard]] const std::map<std::string, ClientTokenPtr>& tokens() const { return tokens_; }
   // Ids in order; an empty set for what is unknown.
@@ -83,6 +85,8 @@ class State {
   void put(ClientTokenPtr token);
   void put(WaitingNode node);
   void erase_waiting(const NodeId& id);
+  void hold(const NodeId& id) { held_.insert(id); }
+  void release(const NodeId& id) { held_.erase(id); }
   void put(ServicePtr service);
   void put(ServiceDeploymentPtr deployment);
   void set_last_revision(const FamilyName& family, std::int32_t revision);
@@ -100,6 +104,7 @@ class State {
   std::map<TaskId, TaskPtr> tasks_;
   std::map<NodeId, ContainerInstancePtr> instances_;
   std::map<NodeId, WaitingNode> waiting_;
+  std::set<NodeId> held_;
   std::map<std::string, ClientTokenPtr> tokens_;
   std::map<ClusterName, std::set<TaskId>> tasks_of_;
   std::map<PluginName, std::set<TaskId>> tasks_by_;

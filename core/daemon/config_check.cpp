@@ -14,10 +14,10 @@
 namespace berth::daemon {
 namespace {
 
-Result<void> readable(const char* key, const std::string& file) {
+Result<void> readable(const std::string& key, const std::string& file) {
   if (file.empty() || ::access(file.c_str(), R_OK) == 0) return {};
   return fail(Errc::NotFound,
-              std::string(key) + ": cannot read " + file + ": " + std::strerror(errno),
+              key + ": cannot read " + file + ": " + std::strerror(errno),
               Subject::None, key);
 }
 
@@ -41,7 +41,9 @@ Result<void> check_plugins(const Config& config) {
   }
   const auto known = [&](const std::string& key, const std::string& name) -> Result<void> {
     const auto section = config.plugins.find(name);
-    if (section != config.plugins.end() && !section->second.path.empty()) return {};
+    if (section != config.plugins.end() && !section->second.path.empty()) {
+      return readable("plugins." + name + ".path", section->second.path);
+    }
     const auto found = plugins::Loader::find(name, plugin_directories(config));
     if (found) return {};
     return fail(Errc::NotFound, key + ": " + found.error().message, Subject::None, key);

@@ -205,7 +205,13 @@ class ControlPlane {
                                    .stats = stats_,
                                    .images = images_,
                                    .rng = request_ids_,
-                                   .now = [this] { return loop_.now(); },
+                                   // Signatures and dates are those of the wall's clock, also
+                                   // where it was ahead once.
+                                   .now =
+                                       [] {
+                                         return std::chrono::time_point_cast<milliseconds>(
+                                             std::chrono::system_clock::now());
+                                       },
                                    .plugins = [this] { return plugins_.describe_all(); },
                                    .metrics = metrics_});
     if (!server) return tl::unexpected(server.error());

@@ -5,9 +5,11 @@
 // Threads: loop. A grant lasts for an hour from the last time its call was made.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "berth/v1/launch.pb.h"
 #include "berth/v1/registry.pb.h"
@@ -26,6 +28,7 @@ class PullGrants {
   // Plugin, node, image, role, credentials.
   using Key = std::tuple<PluginName, std::string, std::string, std::string, std::string>;
   std::map<Key, Instant> until_;
+  std::deque<std::pair<Instant, Key>> by_age_;  // each once, no later than it ends
 };
 
 }  // namespace berth::daemon

@@ -103,7 +103,8 @@ bool run(const sim::Options& options, std::uint64_t steps, Output output,
   }
   if (demand > 0 && !reached(simulation.ledger().histogram(), demand)) return false;
   // A run in which nothing happened has proved nothing.
-  if (steps >= 20'000 && (tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0 ||
+  if (steps >= 20'000 && (tally.starts_answered == 0 || tally.plans_answered == 0 ||
+                          tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0 ||
                           tally.services_made == 0 || tally.deployments_begun == 0)) {
     std::printf("seed %llu: too little happened\n", static_cast<unsigned long long>(options.seed));
     return false;

@@ -293,14 +293,7 @@ void Simulation::check_services_converged() {
                                   std::to_string(ledger_.tasks_of(key).size()) + " tasks of " +
                                   std::to_string(service.desired_count()));
     const Deployment* primary = ledger_.deployment(key, service.primary());
-    // A DAEMON's old task stays on a draining instance as long as others are there.
-    const auto& tasks = ledger_.tasks_of(key);
-    const bool held =
-        service.daemon() && std::any_of(tasks.begin(), tasks.end(), [&](const std::string& id) {
-          return ledger_.is_draining(ledger_.tasks().at(id).node);
-        });
-    require(primary->rollout() == Deployment::ROLLOUT_COMPLETED || held,
-            "a rollout never ended: " + key);
+    require(primary->rollout() == Deployment::ROLLOUT_COMPLETED, "a rollout never ended: " + key);
   }
 }
 

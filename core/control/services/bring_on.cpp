@@ -16,6 +16,13 @@ int desired_of(const Service& service) {
   return service.active() ? service.data.desired_count() : 0;
 }
 
+model::PlacementStrategy spread_over_zones() {
+  model::PlacementStrategy spread;
+  spread.set_type("spread");
+  spread.set_field("attribute:ecs.availability-zone");
+  return spread;
+}
+
 }  // namespace
 
 void Services::bring_on(const ServiceId& id, Entry& entry) {
@@ -121,6 +128,12 @@ std::vector<TaskId> Services::pick_stops(const Current& now, const Entry& entry,
         const bool planned = entry.routes && entry.routes_of == now.primary->number;
         Demand demand = demand_of(*call->cluster, call->definition.get(), call->request,
                                   planned ? entry.routes->front() : Route());
+        // What is moved to an emptier zone must not be what is taken from it again, by whatever
+        // default the operator has.
+        if (demand.strategies.empty() &&
+            now.service->data.availability_zone_rebalancing() == "ENABLED") {
+          demand.strategies = {spread_over_zones()};
+        }
         demand.service = now.service->id.name.str();
         // After a restart no plan is known, and none is needed for this.
         if (!planned) {
@@ -243,8 +256,11 @@ void Services::settle(const Current& now, Entry& entry) {
   for (const auto& [number, one] : all) {
     if (one->primary()) continue;
     const Team team = entry.roster.team(number);
-    const bool over = team.staying.total() + team.draining.total() + team.stopping == 0;
-    alone = alone && over;
+    const int leaving = team.staying.total() + team.stopping;
+    const bool over = leaving + team.draining.total() == 0;
+    // A DAEMON's task on a draining instance stays as long as others are there, for as long as they
+    // like: no rollout waits for that.
+    alone = alone && (over || (now.service->data.daemon() && leaving == 0));
     if (over && one->current()) rooms_.rollouts.retire(id, number);
   }
   if (!now.service->active()) {

@@ -204,7 +204,10 @@ bool Services::eligible(const ServiceId& id, Entry& entry, const NodeId& node) {
     return false;
   }
   const bool known = entry.posts.is_eligible(node) || !entry.roster.on(node).empty();
-  if (!instance->node.connected() || !rooms_.placer.knows(id.cluster, node)) return known;
+  if (!instance->node.connected() || !rooms_.placer.knows(id.cluster, node) ||
+      rooms_.desk.state().is_held(node)) {
+    return known;
+  }
   Current now;
   now.service = rooms_.desk.state().service(id);
   now.primary = rooms_.desk.state().deployment(id, DeploymentNumber(now.service->data.primary()));

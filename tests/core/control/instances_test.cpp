@@ -157,11 +157,18 @@ TEST_F(RemovalsTest, AreAnsweredOnceThePluginHasLetTheHostGo) {
 TEST_F(RemovalsTest, LetNothingBePlacedThereMeanwhile) {
   ready();
   const auto asked = remove(kNode);
-  EXPECT_EQ(core->state().instance(NodeId(kNode))->status, InstanceStatus::Draining);
-  const auto run = ask(run_task());
-  EXPECT_TRUE(run->as<RunTaskAnswer>().tasks.empty());
+  EXPECT_TRUE(ask(run_task())->as<RunTaskAnswer>().tasks.empty());
   refuse(v1::METHOD_LAUNCH_UPDATE_NODE, Errc::Unavailable, "?");
   EXPECT_EQ(asked->error().code, Errc::Unavailable);
+  EXPECT_EQ(core->state().instance(NodeId(kNode))->status, InstanceStatus::Active);
+  EXPECT_EQ(ask(run_task())->as<RunTaskAnswer>().tasks.size(), 1U);
+}
+
+TEST_F(RemovalsTest, KilledInTheMiddleLeaveTheHostAsItWas) {
+  ready();
+  remove(kNode);
+  crash();
+  bring_up();
   EXPECT_EQ(core->state().instance(NodeId(kNode))->status, InstanceStatus::Active);
 }
 

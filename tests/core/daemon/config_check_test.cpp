@@ -45,6 +45,8 @@ TEST(ConfigCheck, RefusesPluginsThatAreNotThereByTheirTable) {
   EXPECT_THAT(problem(here + "[plugins.ec3]\nlisten = \"x\""),
               HasSubstr("plugins.ec3: no plugin 'ec3': tried /libberth-ec3.so"));
   EXPECT_EQ(problem(here + "[plugins.ec3]\nenabled = false"), "");
+  EXPECT_THAT(problem(here + "[plugins.ec3]\npath = \"/not/there.so\""),
+              HasSubstr("plugins.ec3.path: cannot read /not/there.so"));
   EXPECT_THAT(problem(here + "[agent]\nfleet = \"nope\""),
               HasSubstr("agent.fleet: no plugin 'nope'"));
   EXPECT_THAT(problem(here + "[agent]\nfleet = \"off\"\n[plugins.off]\nenabled = false"),

@@ -86,6 +86,20 @@ TEST_F(RebalancingTest, DisabledLeavesTasksWhereTheyAre) {
   EXPECT_EQ(by_node("web"), (std::map<std::string, int>{{kNode, 2}, {kNode2, 2}}));
 }
 
+TEST_F(RebalancingTest, EndsWhateverTheDefaultStrategyIs) {
+  model::PlacementStrategy binpack;
+  binpack.set_type("binpack");
+  binpack.set_field("memory");
+  config.strategies.defaults = {binpack};
+  crash();  // begins anew with it
+  fill_one_zone(create("web", 4));
+  second_zone_comes();
+  for (int i = 0; i < 5; ++i) {
+    pass(minutes(2));
+    EXPECT_EQ(by_node("web"), (std::map<std::string, int>{{kNode, 2}, {kNode2, 2}})) << i;
+  }
+}
+
 TEST_F(RebalancingTest, WaitsForRoomInTheEmptyZone) {
   fill_one_zone(create("web", 4));
   second_zone_comes(256);

@@ -381,6 +381,32 @@ TEST_F(DaemonTest, LeavesADrainingInstanceAfterAllOtherTasks) {
   EXPECT_EQ(tasks_of("agent").size(), 1u);
 }
 
+TEST_F(DaemonTest, IsRolledWhateverRunsOnADrainingInstance) {
+  open();
+  submit(daemon("agent"));
+  work();
+  ask(run_task());
+  work();
+  pass(seconds(60));
+  std::string node;
+  for (const auto& [id, one] : core->state().tasks()) {
+    if (one->launch->service.empty() && one->last_status != TaskStatus::Stopped) {
+      node = one->node.str();
+    }
+  }
+  ASSERT_FALSE(node.empty());
+  set_draining(node);
+  work();
+  UpdateService command = update("agent");
+  command.request.set_task_definition("web:2");
+  submit(command);
+  work();
+  pass(seconds(60));
+  EXPECT_EQ(tasks_of("agent", 1).size(), 1u) << "the last to leave";
+  EXPECT_EQ(tasks_of("agent", 2).size(), 1u);
+  EXPECT_FALSE(primary("agent")->in_progress());
+}
+
 TEST_F(DaemonTest, KeepsToItsConstraints) {
   v1::Node tagged = node(kNode2, 4096, 4096);
   ecs::Attribute* attribute = tagged.add_attributes();
