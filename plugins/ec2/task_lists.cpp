@@ -11,6 +11,8 @@
 namespace berth::ec2 {
 namespace {
 
+constexpr std::size_t kMostTasks = 500'000;  // of one node, more than any host can have run in an hour
+
 struct Gathering : std::enable_shared_from_this<Gathering> {
   fleet::Server& fleet;
   std::chrono::steady_clock::time_point deadline;
@@ -39,6 +41,7 @@ struct Gathering : std::enable_shared_from_this<Gathering> {
     sound = sound && (!response.more() || last > after);
     std::unique_lock lock(mutex);
     ListedNode& node = lists[id];
+    sound = sound && node.tasks.size() + static_cast<std::size_t>(response.tasks_size()) <= kMostTasks;
     node.reachable = sound;
     if (!sound) node.tasks.clear();
     for (auto& report : *response.mutable_tasks()) {

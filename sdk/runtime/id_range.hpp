@@ -13,8 +13,13 @@ struct IdRange {
   std::uint32_t count = 0;  // 0: no range, the container's ids are the host's
 
   [[nodiscard]] bool empty() const { return count == 0; }
-  // The host's id; requires id < count unless the range is empty.
-  [[nodiscard]] std::uint32_t on_host(std::uint32_t id) const { return first + id; }
+  // Whether the containers have such an id.
+  [[nodiscard]] bool holds(std::uint32_t id) const { return empty() || id < count; }
+  // The host's id. Of one that they do not have: nobody's, never an id of the next task.
+  [[nodiscard]] std::uint32_t on_host(std::uint32_t id) const {
+    return holds(id) ? first + id : kNobody;
+  }
+  static constexpr std::uint32_t kNobody = 65'534;
   friend bool operator==(const IdRange&, const IdRange&) = default;
 };
 

@@ -84,7 +84,10 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
   // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.
   const auto written = fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
-  if (!written) return written;
+  if (!written) {
+    take_back(*claimed);
+    return written;
+  }
   pid_file_ = config.pid_file;
   worker_ = std::thread([this] { work(); });
   client_->start();

@@ -157,6 +157,17 @@ Reader section(std::map<std::string, Reader, std::less<>> known) {
   };
 }
 
+// A section that says nothing without these keys.
+Reader needing(std::vector<std::string> keys, Reader reader) {
+  return [keys = std::move(keys), reader = std::move(reader)](const toml::node& node) -> Problem {
+    const auto* table = node.as_table();
+    for (const std::string& key : keys) {
+      if (table && !table->contains(key)) return "needs " + key;
+    }
+    return reader(node);
+  };
+}
+
 Problem read_range(const std::string& value, PortRange& out) {
   const auto dash = value.find('-');
   const auto first = fleet::Endpoint::parse("x:" + value.substr(0, dash));
@@ -245,9 +256,9 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
                            {"ca_file", text(t.secret_settings.aws.ca_file)}})},
       {"runtime", text(t.runtime)},
       {"runtime_options", words(t.runtime_options)},
-      {"user_namespaces", section({{"first_id", id(t.user_namespaces.first)},
-                                   {"last_id", id(t.user_namespaces.last)},
-                                   {"ids_per_task", id(t.user_namespaces.per_task)}})},
+      {"user_namespaces", needing({"first_id", "last_id"}, section({{"first_id", id(t.user_namespaces.first)},
+                                                                    {"last_id", id(t.user_namespaces.last)},
+                                                                    {"ids_per_task", id(t.user_namespaces.per_task)}}))},
       {"monitor", path(t.monitor)},
       {"bridge", text(t.bridge)},
       {"subnet", text(t.subnet)},
@@ -274,7 +285,6 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
 
 Problem problem_of(const IdRangeSettings& ids, const std::string& runtime) {
   if (ids.first == 0 && ids.last == 0) return {};
-  if (ids.first == 0 || ids.last == 0) return "first_id and last_id are both needed";
   if (ids.last < ids.first || ids.ranges() == 0) {
     return "first_id to last_id holds no range of " + std::to_string(ids.per_task) + " ids";
   }

@@ -74,7 +74,8 @@ struct Chain {
 
 class CniNetwork::Impl {
  public:
-  explicit Impl(CniConfig config, EndpointFiles files, std::pair<std::uint16_t, std::uint16_t> range)
+  explicit Impl(CniConfig config, EndpointFiles files,
+                std::pair<std::uint16_t, std::uint16_t> range)
       : config_(std::move(config)), files_(std::move(files)), ports_(range.first, range.second) {}
 
   Result<void> open();
@@ -165,8 +166,8 @@ Result<PluginResult> CniNetwork::Impl::add(const Endpoint& endpoint) {
   for (std::size_t i = 0; i < list_->plugins.size(); ++i) {
     auto output = ask("ADD", *list_, i, endpoint, result ? &result->raw : nullptr);
     if (!output) return output.error();
-    auto read = cni::parse_result(*output, list_->version,
-                                  "the CNI plugin " + list_->plugins[i].type);
+    auto read =
+        cni::parse_result(*output, list_->version, "the CNI plugin " + list_->plugins[i].type);
     if (!read) return read.error();
     result = std::move(*read);
     BERTH_FAILPOINT("cni.after_plugin");
@@ -198,15 +199,16 @@ Result<void> CniNetwork::Impl::save_chain(const std::string& id, const Chain& ch
 
 Result<Chain> CniNetwork::Impl::load_chain(const std::string& id) const {
   const std::string file = chain_file(id);
-  auto all = cni::parse_object(state::read_file(file).value_or(""), file);
+  auto all = cni::parse_object(state::read_file(file).value_or(""), file, cni::kOurs);
   if (!all) return all.error();
   const auto* list = all->if_contains("list");
   auto read = cni::parse_list(
-      list && list->is_string() ? std::string_view(list->get_string()) : std::string_view(), file);
+      list && list->is_string() ? std::string_view(list->get_string()) : std::string_view(), file,
+      cni::kOurs);
   if (!read) return read.error();
   Chain out{.list = std::move(*read), .result = std::nullopt};
   if (const auto* result = all->if_contains("result")) {
-    auto parsed = cni::parse_result(json::serialize(*result), out.list.version, file);
+    auto parsed = cni::parse_result(json::serialize(*result), out.list.version, file, cni::kOurs);
     if (!parsed) return parsed.error();
     out.result = std::move(*parsed);
   }
@@ -367,14 +369,14 @@ std::vector<std::string> CniNetwork::Impl::sweep(const std::set<std::string>& li
   std::vector<std::string> complaints;
   for (const auto& id : gone) {
     if (auto removed = detach(id); !removed) {
-      complaints.push_back("the network of " + id + " could not be taken away: " +
-                           removed.error().message);
+      complaints.push_back("the network of " + id +
+                           " could not be taken away: " + removed.error().message);
     }
   }
   for (const auto& id : kept) {
     if (auto good = check(id); !good) {
-      complaints.push_back("the network of " + id + " is not as it was made: " +
-                           good.error().message);
+      complaints.push_back("the network of " + id +
+                           " is not as it was made: " + good.error().message);
     }
   }
   return complaints;
@@ -393,12 +395,18 @@ Result<std::unique_ptr<CniNetwork>> CniNetwork::open(CniConfig config) {
 CniNetwork::CniNetwork(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 CniNetwork::~CniNetwork() = default;
 
-bool CniNetwork::enabled() const { return impl_->enabled(); }
+bool CniNetwork::enabled() const {
+  return impl_->enabled();
+}
 Result<Endpoint> CniNetwork::attach(const std::string& id, const std::vector<PortRequest>& ports) {
   return impl_->attach(id, ports);
 }
-Result<void> CniNetwork::detach(const std::string& id) { return impl_->detach(id); }
-Result<Endpoint> CniNetwork::find(const std::string& id) const { return impl_->find(id); }
+Result<void> CniNetwork::detach(const std::string& id) {
+  return impl_->detach(id);
+}
+Result<Endpoint> CniNetwork::find(const std::string& id) const {
+  return impl_->find(id);
+}
 std::vector<std::string> CniNetwork::sweep(const std::set<std::string>& live) {
   return impl_->sweep(live);
 }

@@ -2,11 +2,11 @@
 // Networks of containers that the plugins of an operator's CNI list make, instead of the bridge of
 // our own.
 //
-// Invariants: 1. What is needed to take an endpoint away (the list as it was, the final result) is on
-// disk before anyone hears of it, and that it was begun before the first plugin is asked: after any
-// crash DEL finds it. 2. ADD is asked once; whatever failed is followed by DEL. 3. Published ports
-// are held bound, so nobody else on the host takes them. Threads: any; calls for one id one at a
-// time. Errors: as TaskNetwork's; INVALID where the list has nobody to publish a port.
+// Invariants: 1. What is needed to take an endpoint away (the list as it was, the final result) is
+// on disk before anyone hears of it, and that it was begun before the first plugin is asked: after
+// any crash DEL finds it. 2. ADD is asked once; whatever failed is followed by DEL. 3. Published
+// ports are held bound, so nobody else on the host takes them. Threads: any; calls for one id one
+// at a time. Errors: as TaskNetwork's; INVALID where the list has nobody to publish a port.
 #pragma once
 
 #include <filesystem>

@@ -12,8 +12,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kMaxBytes = 1 << 20;
-constexpr std::size_t kMaxDepth = 32;
 constexpr std::size_t kMaxPlugins = 32;
 
 sdk::Error invalid(const std::string& where, const std::string& why) {
@@ -26,9 +24,8 @@ bool is_name(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   };
   return !name.empty() && name.size() <= 200 && plain(name.front()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) {
-           return plain(c) || c == '_' || c == '.' || c == '-';
-         });
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return plain(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 std::string text_of(const json::object& object, std::string_view key) {
@@ -38,15 +35,17 @@ std::string text_of(const json::object& object, std::string_view key) {
 
 }  // namespace
 
-sdk::Result<json::object> parse_object(std::string_view text, const std::string& where) {
-  if (text.size() > kMaxBytes) return invalid(where, "more than 1 MiB");
+sdk::Result<json::object> parse_object(std::string_view text, const std::string& where,
+                                       Bounds bounds) {
+  if (text.size() > bounds.bytes) {
+    return invalid(where, "more than " + std::to_string(bounds.bytes >> 10) + " KiB");
+  }
   json::parse_options options;
-  options.max_depth = kMaxDepth;
+  options.max_depth = bounds.depth;
   json::stream_parser parser({}, options);
   boost::system::error_code error;
   const std::size_t read = parser.write_some(text.data(), text.size(), error);
-  const bool trailing =
-      !error && text.find_first_not_of(" \t\r\n", read) != std::string_view::npos;
+  const bool trailing = !error && text.find_first_not_of(" \t\r\n", read) != std::string_view::npos;
   if (!error && !trailing) parser.finish(error);
   if (error || trailing) {
     const auto before = text.substr(0, std::min(read, text.size()));
@@ -81,8 +80,8 @@ std::string ConfList::print() const {
                                       {"plugins", std::move(all)}});
 }
 
-sdk::Result<ConfList> parse_list(std::string_view text, const std::string& where) {
-  auto root = parse_object(text, where);
+sdk::Result<ConfList> parse_list(std::string_view text, const std::string& where, Bounds bounds) {
+  auto root = parse_object(text, where, bounds);
   if (!root) return root.error();
   ConfList out;
   out.name = text_of(*root, "name");
@@ -118,7 +117,7 @@ sdk::Result<ConfList> read_list(const std::filesystem::path& file) {
   if (!in) {
     return sdk::fail(BERTH_NOT_FOUND, file.string() + ": " + std::strerror(errno), "cni");
   }
-  std::string text(kMaxBytes + 1, '\0');
+  std::string text(kOthers.bytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
   return parse_list(text, file.string());

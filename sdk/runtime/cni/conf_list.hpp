@@ -31,12 +31,23 @@ struct ConfList {
   [[nodiscard]] std::string print() const;
 };
 
+// Of a text of JSON: its bytes and the levels in it. What was taken from others is kept inside
+// files of ours, escaped and a level deeper, and must be readable there.
+struct Bounds {
+  std::size_t bytes;
+  std::size_t depth;
+};
+inline constexpr Bounds kOthers{256 << 10, 16};
+inline constexpr Bounds kOurs{8 << 20, 32};
+
 // `where` begins the messages.
-[[nodiscard]] sdk::Result<ConfList> parse_list(std::string_view text, const std::string& where);
+[[nodiscard]] sdk::Result<ConfList> parse_list(std::string_view text, const std::string& where,
+                                               Bounds bounds = kOthers);
 [[nodiscard]] sdk::Result<ConfList> read_list(const std::filesystem::path& file);
 
-// An object of JSON, at most 1 MiB and 32 levels of it. The error says line and column.
+// An object of JSON. The error says line and column.
 [[nodiscard]] sdk::Result<boost::json::object> parse_object(std::string_view text,
-                                                            const std::string& where);
+                                                            const std::string& where,
+                                                            Bounds bounds = kOthers);
 
 }  // namespace berth::runtime::cni

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/cni/plugin_call.hpp"
 
+#include "sdk/runtime/cni/conf_list.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,12 +25,12 @@ namespace {
 namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kMaxOutput = 1 << 20;
+constexpr std::size_t kMaxOutput = kOthers.bytes;
 constexpr std::size_t kMaxComplaint = 500;
 
 sdk::Error failed(const PluginCall& call, const std::string& why) {
-  return sdk::fail(BERTH_INTERNAL, "the CNI plugin " + call.program + " failed at " + call.command +
-                                       ": " + why);
+  return sdk::fail(BERTH_INTERNAL,
+                   "the CNI plugin " + call.program + " failed at " + call.command + ": " + why);
 }
 
 // A pair of sockets, since a write to one whose other end is closed needs no SIGPIPE.
@@ -64,9 +67,9 @@ std::string complaint(const std::string& output, const std::string& errors, int 
   if (!error && value.is_object()) {
     const auto text = [&](const char* key) {
       const auto* one = value.get_object().if_contains(key);
-      return one && one->is_string() ? plain(std::string_view(one->get_string().data(),
-                                                              one->get_string().size()))
-                                     : std::string();
+      return one && one->is_string()
+                 ? plain(std::string_view(one->get_string().data(), one->get_string().size()))
+                 : std::string();
     };
     const std::string message = text("msg");
     const std::string details = text("details");
@@ -90,14 +93,17 @@ class Run {
     if (auto begun = begin(); !begun) return begun.error();
     const auto deadline = Clock::now() + call_.timeout;
     while (output_ || errors_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-      if (left.count() <= 0) {
-        return sdk::fail(BERTH_DEADLINE, "the CNI plugin " + call_.program + " took longer than " +
-                                             std::to_string(call_.timeout.count() / 1000) +
-                                             " s at " + call_.command);
-      }
-      step(static_cast<int>(left.count()));
-      if (text_.size() > kMaxOutput) return failed(call_, "it printed more than 1 MiB");
+      const int left = left_until(deadline);
+      if (left <= 0) return too_long();
+      step(left);
+      if (text_.size() > kMaxOutput) return failed(call_, "it printed more than 256 KiB");
+    }
+    // One that has closed both may still go on.
+    const OwnedFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!process) return failed(call_, "it cannot be waited for");
+    pollfd ended{process.get(), POLLIN, 0};
+    while (::poll(&ended, 1, std::max(left_until(deadline), 0)) <= 0) {
+      if (left_until(deadline) <= 0) return too_long();
     }
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -108,6 +114,16 @@ class Run {
   }
 
  private:
+  static int left_until(Clock::time_point deadline) {
+    return static_cast<int>(
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count());
+  }
+  sdk::Error too_long() const {
+    return sdk::fail(BERTH_DEADLINE, "the CNI plugin " + call_.program + " took longer than " +
+                                         std::to_string(call_.timeout.count() / 1000) + " s at " +
+                                         call_.command);
+  }
+
   sdk::Result<void> begin() {
     OwnedFd in;
     OwnedFd out;
@@ -123,7 +139,13 @@ class Run {
     posix_spawnattr_t attributes;
     ::posix_spawnattr_init(&attributes);
     // A group of its own: plugins run iptables, and other plugins.
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::posix_spawnattr_setsigmask(&attributes, &signals);
+    ::sigaddset(&signals, SIGPIPE);  // ignored by the agent
+    ::posix_spawnattr_setsigdefault(&attributes, &signals);
     std::vector<std::string> environment = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "CNI_COMMAND=" + call_.command,
@@ -137,8 +159,7 @@ class Run {
     env.push_back(nullptr);
     std::string program = call_.program;
     char* argv[] = {program.data(), nullptr};
-    const int error =
-        ::posix_spawn(&pid_, program.c_str(), &files, &attributes, argv, env.data());
+    const int error = ::posix_spawn(&pid_, program.c_str(), &files, &attributes, argv, env.data());
     ::posix_spawn_file_actions_destroy(&files);
     ::posix_spawnattr_destroy(&attributes);
     if (error == 0) return {};
@@ -195,7 +216,9 @@ class Run {
 
 }  // namespace
 
-sdk::Result<std::string> run_plugin(const PluginCall& call) { return Run(call)(); }
+sdk::Result<std::string> run_plugin(const PluginCall& call) {
+  return Run(call)();
+}
 
 sdk::Result<std::string> find_plugin(const std::string& type,
                                      const std::vector<std::string>& directories) {

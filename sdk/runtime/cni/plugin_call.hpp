@@ -14,13 +14,13 @@
 namespace berth::runtime::cni {
 
 struct PluginCall {
-  std::string program;       // absolute
-  std::string command;       // "ADD", "DEL" or "CHECK"
+  std::string program;  // absolute
+  std::string command;  // "ADD", "DEL" or "CHECK"
   std::string container_id;
-  std::string netns;         // empty where it is gone
+  std::string netns;  // empty where it is gone
   std::string interface_name;
-  std::string search_path;   // CNI_PATH: plugins run others of theirs
-  std::string input;         // the configuration
+  std::string search_path;  // CNI_PATH: plugins run others of theirs
+  std::string input;        // the configuration
   std::chrono::milliseconds timeout{60'000};
 };
 

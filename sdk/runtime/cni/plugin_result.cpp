@@ -27,12 +27,14 @@ bool is_any_address(const std::string& text) {
 
 bool is_interface_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxInterfaceName && name != "." && name != ".." &&
-         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 127 && c != '/'; });
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return c > ' ' && c < 127 && c != '/'; });
 }
 
 bool is_domain(std::string_view name) {
   return !name.empty() && name.size() <= 253 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
              std::string_view::npos;
 }
 
@@ -135,14 +137,15 @@ class Reader {
 }  // namespace
 
 sdk::Result<PluginResult> parse_result(std::string_view text, const std::string& version,
-                                       const std::string& where) {
-  auto object = parse_object(text, where + " gives a result that cannot be read");
+                                       const std::string& where, Bounds bounds) {
+  auto object = parse_object(text, where + " gives a result that cannot be read", bounds);
   if (!object) return object.error();
   PluginResult out;
   out.raw = std::move(*object);
   const auto* said = out.raw.if_contains("cniVersion");
   if (!said || !said->is_string() || said->get_string() != version) {
-    return sdk::fail(BERTH_INVALID, where + " gives a result of another cniVersion than " + version);
+    return sdk::fail(BERTH_INVALID,
+                     where + " gives a result of another cniVersion than " + version);
   }
   if (auto read = Reader(out, where).read(); !read) return read.error();
   return out;

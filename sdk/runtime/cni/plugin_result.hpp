@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "berth/result.hpp"
+#include "sdk/runtime/cni/conf_list.hpp"
 
 namespace berth::runtime::cni {
 
@@ -26,6 +27,7 @@ struct PluginResult {
 // `version` is the list's, `where` begins the messages.
 [[nodiscard]] sdk::Result<PluginResult> parse_result(std::string_view text,
                                                      const std::string& version,
-                                                     const std::string& where);
+                                                     const std::string& where,
+                                                     Bounds bounds = kOthers);
 
 }  // namespace berth::runtime::cni

@@ -30,9 +30,11 @@ bool write_map(const std::string& path, const std::string& text) {
 // A child in a new user namespace that waits to be killed. Only the kernel is called in it: other
 // threads of the agent may hold any lock.
 pid_t spawn_holder(int ready) {
+  const pid_t agent = ::getpid();
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != agent) ::_exit(1);  // it ended before
   const char answer = ::unshare(CLONE_NEWUSER) == 0 ? 1 : 0;
   [[maybe_unused]] const auto written = ::write(ready, &answer, 1);
   for (;;) ::pause();

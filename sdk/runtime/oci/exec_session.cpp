@@ -73,7 +73,8 @@ sdk::Result<std::string> process_json(const std::string& bundle, const ExecSpec&
   return boost::json::serialize(process);
 }
 
-// A file without a name, in memory: the process's environment may hold secrets, which are on no disk.
+// A file without a name, in memory: the process's environment may hold secrets, which are on no
+// disk.
 OwnedFd file_in_memory(const std::string& text) {
   OwnedFd fd(::memfd_create("berth-exec", MFD_CLOEXEC));
   return fd && state::write_all(fd.get(), text) ? std::move(fd) : OwnedFd();
@@ -209,16 +210,21 @@ sdk::Result<void> ExecSession::begin(const Place& place, const ExecSpec& spec) {
   OwnedFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const OwnedFd empty(container->number("empty_stdin") != 0 ? monitor::empty_input() : -1);
   const int no_input = empty ? empty.get() : null.get();
-  if (!terminal_ &&
-      (!make_pipe(input, true) || !make_pipe(output, false) ||
-       (!spec.one_output && !make_pipe(errors, false)))) {
+  if (!terminal_ && (!make_pipe(input, true) || !make_pipe(output, false) ||
+                     (!spec.one_output && !make_pipe(errors, false)))) {
     return failed("no pipe");
   }
+  // As the container's own: else a program could not open /dev/stdout again.
+  if (!terminal_ && container->find("output_owner") != nullptr) {
+    const auto owner = static_cast<uid_t>(container->number("output_owner"));
+    for (const Ends* ends : {&output, &errors}) {
+      if (ends->theirs && ::fchown(ends->theirs.get(), owner, owner) != 0) return failed("no pipe");
+    }
+  }
   const auto file = [&](const Ends& ends) { return terminal_ ? null.get() : ends.theirs.get(); };
-  auto spawned = spawn_monitor(
-      {place.monitor, "--exec", dir_},
-      {spec.input ? file(input) : no_input, file(output), file(spec.one_output ? output : errors),
-       theirs.get()});
+  auto spawned = spawn_monitor({place.monitor, "--exec", dir_},
+                               {spec.input ? file(input) : no_input, file(output),
+                                file(spec.one_output ? output : errors), theirs.get()});
   if (!spawned) return spawned;
   if (!terminal_) {
     if (spec.input) input_ = std::move(input.ours);

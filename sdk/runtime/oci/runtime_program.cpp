@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -69,6 +70,13 @@ sdk::Result<std::string> program_version(const std::string& path) {
   return text;
 }
 
+bool enters_user_namespaces(const std::string& version) {
+  unsigned major = 0;
+  unsigned minor = 0;
+  if (std::sscanf(version.c_str(), "runc %u.%u", &major, &minor) != 2) return true;
+  return major > 1 || (major == 1 && minor >= 3);
+}
+
 RuntimeKind runtime_kind(const std::string& path) {
   const auto name = std::filesystem::path(path).filename();
   if (name == "crun") return RuntimeKind::Crun;
@@ -93,12 +101,14 @@ std::vector<std::string> runtime_command(const std::string& path, const std::str
 sdk::Result<void> check_runtime_options(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     if (!word.starts_with("-") || word.find_first_of(" \n\r\t") != std::string::npos) {
-      return sdk::fail(BERTH_INVALID, "'" + word + "' is not an option of one word", "runtime_options");
+      return sdk::fail(BERTH_INVALID, "'" + word + "' is not an option of one word",
+                       "runtime_options");
     }
     const auto name = word.substr(0, word.find('=')).substr(word.starts_with("--") ? 2 : 1);
     for (const char* taken : {"root", "log", "log-format", "cgroup-manager", "systemd-cgroup"}) {
       if (name == taken) {
-        return sdk::fail(BERTH_INVALID, "'" + word + "' is the agent's own to set", "runtime_options");
+        return sdk::fail(BERTH_INVALID, "'" + word + "' is the agent's own to set",
+                         "runtime_options");
       }
     }
   }

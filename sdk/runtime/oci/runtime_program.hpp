@@ -17,6 +17,10 @@ namespace berth::runtime {
 // "crun 1.8.1". Errors: INTERNAL it does not answer --version.
 [[nodiscard]] sdk::Result<std::string> program_version(const std::string& path);
 
+// Whether it runs commands in containers with a user namespace whose network is the host's to make:
+// runc does from 1.3 on (opencontainers/runc#4492). `version` as program_version gives it.
+[[nodiscard]] bool enters_user_namespaces(const std::string& version);
+
 // Runtimes that differ from runc in how they are to be called, told by the program's file name.
 enum class RuntimeKind {
   Plain,    // runc, and all that are called as it is

@@ -78,7 +78,10 @@ void ExitWatcher::stop() {
   }
   wake();
   thread_.join();
-  items_.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    items_.clear();
+  }
   ::close(epoll_);
   ::close(wake_);
 }
@@ -114,7 +117,12 @@ void ExitWatcher::look(std::uint64_t key) {
   if (!item->watch) return begin(key, item);
   const auto exit = item->watch->poll();
   if (!exit && exit.error().status == BERTH_UNAVAILABLE) return postpone(key, exit.error());
-  if (exit && !*exit && arm(key, item->watch->fd())) return;
+  if (exit && !*exit) {
+    if (!arm(key, item->watch->fd())) {
+      postpone(key, sdk::fail(BERTH_UNAVAILABLE, "it cannot be waited for"));
+    }
+    return;
+  }
   finish(key, exit ? *exit : std::nullopt);
 }
 

@@ -19,7 +19,11 @@ sdk::Result<std::unique_ptr<IdRanges>> IdRanges::open(fs::path directory,
   std::unique_ptr<IdRanges> out(new IdRanges(directory, settings));
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string task = entry.path().filename();
-    if (task.ends_with(".tmp")) continue;
+    if (task.ends_with(".tmp")) {  // of one that was killed while it wrote
+      std::error_code ignored;
+      fs::remove(entry.path(), ignored);
+      continue;
+    }
     const auto lines = state::read_lines(entry.path());
     const auto number = lines ? lines->number("number") : -1;
     // A living task's files have the owners that it was given: they cannot become others'.
@@ -36,6 +40,20 @@ sdk::Result<std::unique_ptr<IdRanges>> IdRanges::open(fs::path directory,
     out->taken_[task] = static_cast<std::uint32_t>(number);
   }
   return out;
+}
+
+sdk::Result<void> check_ids(const IdRange& ids, const image::ProcessUser& user) {
+  std::vector<std::uint32_t> all = user.additional_gids;
+  all.push_back(user.uid);
+  all.push_back(user.gid);
+  for (const std::uint32_t id : all) {
+    if (ids.holds(id)) continue;
+    return sdk::fail(BERTH_INVALID,
+                     "the id " + std::to_string(id) + " of its user is beyond the " +
+                         std::to_string(ids.count) + " ids that each task has (ids_per_task)",
+                     "user");
+  }
+  return {};
 }
 
 IdRange IdRanges::range(std::uint32_t number) const {

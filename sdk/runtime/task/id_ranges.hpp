@@ -15,6 +15,7 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/id_range.hpp"
+#include "sdk/runtime/image/user.hpp"
 
 namespace berth::runtime {
 
@@ -27,6 +28,9 @@ struct IdRangeSettings {
   [[nodiscard]] bool enabled() const { return last != 0; }
   [[nodiscard]] std::uint32_t ranges() const { return (last - first + 1) / per_task; }
 };
+
+// Errors: INVALID a container's user or one of its groups is none of those that its task has.
+[[nodiscard]] sdk::Result<void> check_ids(const IdRange& ids, const image::ProcessUser& user);
 
 class IdRanges {
  public:

@@ -243,6 +243,7 @@ Result<void> LocalHost::fill_spec(const TaskSpec& task, std::size_t container, c
   if (!process) return process.error();
   auto user = image::resolve_user(spec.rootfs, process->user);
   if (!user) return user.error();
+  if (auto held = check_ids(spec.ids, *user); !held) return held;
   const auto limits = read_container_limits(request, container);
   if (!limits) return limits.error();
   spec.args = std::move(process->args);

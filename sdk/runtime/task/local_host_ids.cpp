@@ -7,6 +7,8 @@
 #include "sdk/runtime/image/idmapped_mount.hpp"
 #include "sdk/runtime/network/netns.hpp"
 #include "sdk/runtime/network/sysctl.hpp"
+#include "sdk/runtime/oci/runtime_program.hpp"
+#include "sdk/runtime/task/container_ids.hpp"
 #include "sdk/runtime/task/local_host.hpp"
 
 namespace berth::runtime {
@@ -18,7 +20,8 @@ Result<void> LocalHost::open_id_ranges() {
   const auto directory = config_.data_dir / "ids";
   if (!settings.enabled()) {
     std::error_code error;
-    if (std::filesystem::exists(directory, error) && !std::filesystem::is_empty(directory, error)) {
+    for (const auto& file : std::filesystem::directory_iterator(directory, error)) {
+      if (file.path().extension() == ".tmp") continue;  // of a kill in the middle: nobody's
       return sdk::fail(BERTH_PRECONDITION,
                        "tasks with user namespaces are on this host; stop them before"
                        " user_namespaces is taken out",
@@ -26,11 +29,28 @@ Result<void> LocalHost::open_id_ranges() {
     }
     return {};
   }
+  if (!enters_user_namespaces(runtime_->version())) {
+    return sdk::fail(BERTH_PRECONDITION,
+                     runtime_->version() +
+                         " runs no health checks and no exec in user namespaces; take crun, or runc"
+                         " from 1.3 on",
+                     "user_namespaces");
+  }
   // Better now than with each task.
   auto space = image::make_user_namespace({.first = settings.first, .count = settings.per_task});
   if (!space) return space.error();
   auto ranges = IdRanges::open(directory, settings);
   if (!ranges) return ranges.error();
+  // What was made without has its files elsewhere, and root's.
+  const auto containers = runtime_->list();
+  if (!containers) return containers.error();
+  for (const std::string& id : *containers) {
+    const std::string task = task_of(id);
+    if (!is_task_id(task) || std::filesystem::exists(directory / task)) continue;
+    return sdk::fail(BERTH_PRECONDITION,
+                     "task " + task + " has no user namespace; stop it before user_namespaces is set",
+                     "user_namespaces");
+  }
   id_ranges_ = std::move(*ranges);
   return {};
 }

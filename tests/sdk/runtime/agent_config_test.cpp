@@ -87,8 +87,10 @@ cni_plugins = ["/opt/plugins"]
 TEST(AgentConfig, RefusesIdsAndRuntimeOptionsThatCannotBe) {
   EXPECT_THAT(problem(kLeast + "runtime_options = [\"--root=/x\"]"), HasSubstr("'--root=/x' is the agent's own to set"));
   EXPECT_THAT(problem(kLeast + "runtime_options = [\"run\"]"), HasSubstr("'run' is not an option"));
-  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 1"), HasSubstr("first_id and last_id are both needed"));
-  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 0"), HasSubstr("user_namespaces has first_id, which must be between 1"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 1"), HasSubstr("user_namespaces needs last_id"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nids_per_task = 2000"), HasSubstr("user_namespaces needs first_id"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]"), HasSubstr("user_namespaces needs first_id"));
+  EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 0\nlast_id = 9"), HasSubstr("user_namespaces has first_id, which must be between 1"));
   EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 100000\nlast_id = 100010"), HasSubstr("holds no range of 65536 ids"));
   EXPECT_THAT(problem(kLeast + "[user_namespaces]\nfirst_id = 1\nlast_id = 99\nids_per_task = 9"), HasSubstr("at least 1000"));
   EXPECT_THAT(problem("runtime = \"runsc\"\n" + kLeast + "[user_namespaces]\nfirst_id = 100000\nlast_id = 900000"),

@@ -49,7 +49,7 @@ TEST(CniList, IsRefusedByPlaceAndByName) {
               HasSubstr("plugins[0].type must be"));
   EXPECT_THAT(problem(R"({"name":"n","cniVersion":"1.0.0","disableCheck":1})"),
               HasSubstr("disableCheck"));
-  EXPECT_THAT(problem(std::string(2 << 20, ' ')), HasSubstr("more than 1 MiB"));
+  EXPECT_THAT(problem(std::string(2 << 20, ' ')), HasSubstr("more than 256 KiB"));
   EXPECT_THAT(problem(std::string(1000, '[')), HasSubstr("x.conflist:1:"));
 }
 

@@ -251,7 +251,7 @@ TEST_F(CniNetworks, BelieveNoResultThatCannotBe) {
   open({script("none", "echo '{\"cniVersion\":\"1.0.0\"}'\n")});
   EXPECT_THAT(network_->attach("task-0", {}).error().message, HasSubstr("gives no IPv4 address"));
   open({script("flood", "yes | head -c 3000000\n")});
-  EXPECT_THAT(network_->attach("task-0", {}).error().message, HasSubstr("more than 1 MiB"));
+  EXPECT_THAT(network_->attach("task-0", {}).error().message, HasSubstr("more than 256 KiB"));
 }
 
 TEST_F(CniNetworks, NameWhatTheListLacks) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "sdk/runtime/oci/runtime_program.hpp"
 #include "tests/sdk/runtime/probe_fixture.hpp"
 
 namespace berth::runtime {
@@ -216,7 +217,86 @@ TEST_P(UserNamespaces, MayNotChangeUnderALivingTask) {
   open();
 }
 
-INSTANTIATE_TEST_SUITE_P(By, UserNamespaces, ::testing::Values("crun", "runc"));
+TEST_P(UserNamespaces, AreNotForTasksThatWereMadeWithout) {
+  tasks_.reset();
+  TasksConfig config = place_.config();
+  config.runtime = GetParam();
+  const auto open_with = [&] {
+    return Tasks::open(config, {.report =
+                                    [this](const v1::TaskReport& report) {
+                                      const std::lock_guard lock(mutex_);
+                                      reports_[report.task_id()].push_back(report);
+                                      moved_.notify_all();
+                                    },
+                                .registry = *access_});
+  };
+  auto without = open_with();
+  ASSERT_TRUE(without) << without.error().message;
+  tasks_ = std::move(*without);
+  ASSERT_TRUE(tasks_->start(holding(testing::kTaskId)));
+  ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
+  tasks_.reset();
+  configure(config);
+  const auto with = open_with();
+  ASSERT_FALSE(with);
+  EXPECT_THAT(with.error().message, HasSubstr("has no user namespace; stop it before"));
+  config.user_namespaces = {};
+  auto again = open_with();
+  ASSERT_TRUE(again) << again.error().message;
+  tasks_ = std::move(*again);
+}
+
+TEST_P(UserNamespaces, AnExecOpensItsOutputAgain) {
+  ASSERT_TRUE(tasks_->start(holding(testing::kTaskId)));
+  ASSERT_TRUE(reached(v1::TASK_PHASE_RUNNING));
+  v1::ExecRequest request;
+  request.set_task_id(testing::kTaskId);
+  request.set_container("web");
+  request.add_command("/probe");
+  request.add_command("write=/proc/self/fd/1");
+  std::string said;
+  ExecInput input;
+  const auto ended = tasks_->exec(request, input,
+                                  {.output =
+                                       [&](v1::StreamChunk::Channel, std::string_view bytes) {
+                                         said += bytes;
+                                         return true;
+                                       },
+                                   .grant_input = [](std::uint32_t) {}},
+                                  {});
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_EQ(*ended, 0);
+  EXPECT_THAT(said, HasSubstr("\"write=/proc/self/fd/1\":\"ok\""));
+}
+
+INSTANTIATE_TEST_SUITE_P(By, UserNamespaces, ::testing::Values("crun"));
+
+TEST(UserNamespacesOf, RuncBeginWhereItEntersThem) {
+  EXPECT_FALSE(enters_user_namespaces("runc 1.1.5+ds1"));
+  EXPECT_FALSE(enters_user_namespaces("runc 1.2.0"));
+  EXPECT_TRUE(enters_user_namespaces("runc 1.3.0-rc.1"));
+  EXPECT_TRUE(enters_user_namespaces("runc 2.0"));
+  EXPECT_TRUE(enters_user_namespaces("crun 1.1"));
+}
+
+class UserNamespacesByRunc : public testing::Probe {};
+
+TEST_P(UserNamespacesByRunc, AreRefusedWhereItCannotEnterThem) {
+  tasks_.reset();
+  TasksConfig config = place_.config();
+  config.runtime = GetParam();
+  const auto version = program_version(*find_program(config.runtime));
+  ASSERT_TRUE(version) << version.error().message;
+  if (enters_user_namespaces(*version)) GTEST_SKIP() << *version << " enters them";
+  config.user_namespaces = {.first = kFirst, .last = kFirst + kPerTask - 1, .per_task = kPerTask};
+  const auto tasks = Tasks::open(config, {.report = [](const v1::TaskReport&) {},
+                                          .registry = *access_});
+  ASSERT_FALSE(tasks);
+  EXPECT_THAT(tasks.error().message, HasSubstr("take crun, or runc from 1.3 on"));
+  open();
+}
+
+INSTANTIATE_TEST_SUITE_P(By, UserNamespacesByRunc, ::testing::Values("runc"));
 
 }  // namespace
 }  // namespace berth::runtime
