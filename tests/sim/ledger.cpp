@@ -208,7 +208,9 @@ void Ledger::hold(const Task& task, Check check) {
   if (check == Check::No) return;
   const auto capacity = world_.capacity.find(task.node);
   if (capacity == world_.capacity.end()) return;  // gone, and the core has not heard of it yet
-  require(cpu <= capacity->second, "more CPU was given away than node " + task.node + " has");
+  require(cpu <= capacity->second, "more CPU was given away than node " + task.node + " has: " +
+                                       std::to_string(cpu) + " of " +
+                                       std::to_string(capacity->second));
 }
 
 void Ledger::give_back(const Task& task) {
@@ -342,8 +344,15 @@ void Ledger::check_stopped(const std::string& id, const Task& before,
     return;
   }
   if (!data.daemon() && before.deployment == data.primary() && !is_draining(before.node)) {
-    require(staying_of(before.service, data.primary(), id) >= data.desired_count(),
-            "more was stopped than there was too much: " + before.service);
+    const Deployment* primary = deployment(before.service, data.primary());
+    // Beside one that has failed the older ones serve on, also where they should leave.
+    const bool failed = primary != nullptr && primary->rollout() == Deployment::ROLLOUT_FAILED;
+    const int staying = failed ? wanted_of(before.service) - 1
+                               : staying_of(before.service, data.primary(), id);
+    require(staying >= data.desired_count(), "more was stopped than there was too much: " +
+                                                 before.service + " keeps " +
+                                                 std::to_string(staying) + " of " +
+                                                 std::to_string(data.desired_count()));
   }
   if (!is_healthy(before)) return;
   require(healthy_of(before.service, id) >= lower_of(data),

@@ -479,7 +479,7 @@ void Simulation::stop_something() {
   for (const auto& [id, shown] : shown_) {
     const TaskPtr task = core_->state().task(id);
     // One that is under way already meets more of what can happen.
-    if (task && odds(task->last_status < TaskStatus::Running ? 80 : 30)) candidates.push_back(id);
+    if (task && odds(task->last_status < TaskStatus::Running ? 100 : 20)) candidates.push_back(id);
   }
   if (candidates.empty()) return;
   const TaskId id = candidates[pick(candidates.size())];
