@@ -155,6 +155,14 @@ std::set<std::string> LocalStack::pools() const {
   return names;
 }
 
+bool LocalStack::services_rest() const {
+  const auto options = api();
+  if (!options) return false;
+  const auto answer = ApiClient(*options).call("Berth.GetVersion", {});
+  const auto* rest = answer ? answer->if_contains("servicesRest") : nullptr;
+  return rest != nullptr && rest->is_bool() && rest->as_bool();
+}
+
 Result<std::string> LocalStack::fleet() const {
   const auto left_out = plugins_left_out();
   const std::string named = text_of(object_of(config_, "agent"), "fleet");

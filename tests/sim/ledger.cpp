@@ -52,6 +52,11 @@ bool has_ended(const std::string& status) {
   return status != "IN_PROGRESS" && status != "ROLLBACK_IN_PROGRESS" && !status.empty();
 }
 
+// With the default configuration.
+int threshold_of(int desired) {
+  return std::clamp((desired + 1) / 2, 3, 200);
+}
+
 }  // namespace
 
 void Ledger::begin(const test::MemoryDisk& disk) {
@@ -72,6 +77,8 @@ void Ledger::begin(const test::MemoryDisk& disk) {
 
 void Ledger::read(const store::Batch& batch, Instant now) {
   now_ = now;
+  least_desired_.clear();
+  triggered_.clear();
   std::set<std::string> touched;
   for (const store::Change& change : batch) {
     read_one(change, Check::Yes);
@@ -80,6 +87,7 @@ void Ledger::read(const store::Batch& batch, Instant now) {
     touched.insert(change.key.substr(0, change.key.rfind('/')));
   }
   for (const std::string& service : touched) check_breaker(service);
+  for (const std::string& deployment : triggered_) check_triggered(deployments_.at(deployment));
 }
 
 void Ledger::read_one(const store::Change& change, Check check) {
@@ -182,6 +190,9 @@ void Ledger::read_task(const store::Change& change, Check check) {
     if (task.status == kStopped && before.status != kStopped && !before.to_stop &&
         in.stop_code() == kFailedToStart) {
       ++failed_starts_[task.deployment];
+    }
+    if ((task.to_stop || task.status == kStopped) && over_.insert(id).second) {
+      ++ended_[task.deployment];
     }
   }
   tasks_[id] = std::move(task);
@@ -370,6 +381,9 @@ void Ledger::read_service(const store::Change& change, Check check) {
   if (in.status() == "INACTIVE") {
     require(tasks_of(change.key).empty(), "a service ended before its tasks: " + change.key);
   }
+  least_desired_[change.key] = known == services_.end()
+                                   ? in.desired_count()
+                                   : std::min(in.desired_count(), known->second.desired_count());
   services_[change.key] = std::move(in);
 }
 
@@ -393,6 +407,7 @@ void Ledger::read_deployment(const store::Change& change, Check check) {
       require(before.images(i).image_digest() == in.images(i).image_digest(),
               "a pinned digest changed: " + change.key);
     }
+    if (in.breaker_triggered() && !before.breaker_triggered()) triggered_.push_back(change.key);
     if (before.rollout() != in.rollout()) {
       count("rollout " + Deployment::Rollout_Name(before.rollout()) + ">" +
             Deployment::Rollout_Name(in.rollout()));
@@ -430,6 +445,20 @@ void Ledger::check_completed(const Deployment& deployment) const {
           "a deployment was completed without its healthy tasks: " + service);
 }
 
+// At least as many of its tasks must have ended, or are to.
+void Ledger::check_triggered(const Deployment& deployment) const {
+  const std::string service = deployment.cluster() + "/" + deployment.service();
+  const auto data = services_.find(service);
+  if (data == services_.end()) return;
+  const auto ended = ended_.find(deployment.number());
+  const int failures = ended == ended_.end() ? 0 : ended->second;
+  const auto least = least_desired_.find(service);
+  const int desired = least == least_desired_.end() ? data->second.desired_count() : least->second;
+  require(failures >= threshold_of(desired), "the circuit breaker tripped too early: " + service +
+                                                 " after " + std::to_string(failures) +
+                                                 " ended tasks");
+}
+
 // Counted apart: starts that failed before any task of the deployment has run.
 void Ledger::check_breaker(const std::string& service) const {
   const auto at = services_.find(service);
@@ -446,9 +475,9 @@ void Ledger::check_breaker(const std::string& service) const {
   }
   const auto failed = failed_starts_.find(data.primary());
   if (failed == failed_starts_.end()) return;
-  const int threshold = std::clamp((data.desired_count() + 1) / 2, 3, 200);
-  require(failed->second < threshold, "the circuit breaker did not trip: " + service + " after " +
-                                          std::to_string(failed->second) + " failures");
+  require(failed->second < threshold_of(data.desired_count()),
+          "the circuit breaker did not trip: " + service + " after " +
+              std::to_string(failed->second) + " failures");
 }
 
 void Ledger::sweep() const {
