@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "core/cli/api_client.hpp"
@@ -52,6 +53,9 @@ class LocalStack {
 
  private:
   LocalStack(UpOptions options, boost::json::object config);
+  // As the control plane lists them; none where it cannot be asked.
+  [[nodiscard]] boost::json::array plugins() const;
+  [[nodiscard]] std::set<std::string> pools() const;
   [[nodiscard]] Result<std::string> fleet() const;
   [[nodiscard]] Result<void> write_agent_config() const;
   // Errors: Invalid, told of the [agent] that it was written from.

@@ -77,6 +77,7 @@ LAYERS = {
     # The contract, and the toolkit beside it.
     "sdk/include": layer(own=("sdk/proto",), third=("protobuf",)),
     "sdk/proto": layer(third=("protobuf",)),
+    "sdk/hosts": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/runtime"), third=("protobuf",)),
     "sdk/isolation": layer(headers=("berth/plugin_abi.h",)),
     "sdk/check": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     "sdk/example": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
@@ -84,7 +85,7 @@ LAYERS = {
     "sdk/runtime": layer(own=("sdk/include", "sdk/proto", "sdk/fleet"), third=_RUNTIME),
     "sdk": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     # Plugins: the SDK, and never each other.
-    "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/runtime"),
+    "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/hosts", "sdk/runtime"),
                       third=("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "toml", "sqlite")),
 }
 
