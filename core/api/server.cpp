@@ -15,6 +15,7 @@
 #include "core/api/ecs/operations.hpp"
 #include "core/api/http/own_host.hpp"
 #include "core/api/http/server.hpp"
+#include "core/api/record_counts.hpp"
 #include "core/api/sigv4/verifier.hpp"
 #include "core/api/state_metrics.hpp"
 #include "core/control/instance_query.hpp"
@@ -115,6 +116,7 @@ class Server::Impl {
       : config_(std::move(config)),
         ports_(std::move(ports)),
         metrics_(ports_.metrics),
+        records_(ports_.control),
         verifier_(keys(config_), ports_.now) {}
   ~Impl() { stop(); }
 
@@ -196,7 +198,7 @@ class Server::Impl {
   void serve(http::Request request, http::Answer answer) {
     const std::string path(request.path());
     if (config_.access_keys.empty()) {
-      if (const auto why = http::strange_origin(request)) {
+      if (const auto why = http::strange_origin(request, config_.host_name)) {
         Exception denied = front_end_exception("AccessDeniedException", *why);
         denied.status = 403;
         return named("none", std::move(answer))(to_response(denied));
@@ -225,22 +227,18 @@ class Server::Impl {
 
   // The records' are counted on the loop, all is written elsewhere.
   void show_metrics(http::Answer answer) {
-    ports_.control.query([this, answer = std::move(answer)](
-                             const control::State& state) mutable -> std::function<void()> {
-      auto records = std::make_shared<Families>(metrics_of(state));
-      return [this, records, answer = std::move(answer)] {
-        backend_->post([this, records, answer] {
-          Families all = metrics_.collect(http_->connections());
-          const auto add = [&](const Families& more) {
-            all.insert(all.end(), more.begin(), more.end());
-          };
-          add(*records);
-          if (ports_.plugins) add(metrics_of(ports_.plugins()));
-          add(process_metrics());
-          answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                  .body = prometheus::TextSerializer().Serialize(all)});
-        });
-      };
+    records_.ask([this, answer = std::move(answer)](std::shared_ptr<const Families> records) {
+      backend_->post([this, records = std::move(records), answer] {
+        Families all = metrics_.collect(http_->connections());
+        const auto add = [&](const Families& more) {
+          all.insert(all.end(), more.begin(), more.end());
+        };
+        add(*records);
+        if (ports_.plugins) add(metrics_of(ports_.plugins()));
+        add(process_metrics());
+        answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                .body = prometheus::TextSerializer().Serialize(all)});
+      });
     });
   }
 
@@ -350,12 +348,14 @@ class Server::Impl {
     response.set_version(config_.version);
     response.set_region(config_.realm.region);
     response.set_account(config_.realm.account);
+    response.set_services_rest(ports_.services_rest && ports_.services_rest());
     call.reply(response);
   }
 
   Config config_;
   Ports ports_;
   Metrics metrics_;
+  RecordCounts records_;
   sigv4::Verifier verifier_;
   std::mutex rng_mutex_;
   std::mutex starting_;

@@ -44,6 +44,7 @@ struct Limits {
 
 struct Config {
   std::string address = "127.0.0.1";
+  std::string host_name;        // how the operator calls that address; may be empty
   std::uint16_t port = 5080;    // 0: any free one
   std::string tls_certificate;  // PEM files, both or none
   std::string tls_key;
@@ -65,6 +66,7 @@ struct Ports {
   Rng& rng;  // for request ids; used under a lock of the server's, by nobody else
   std::function<Instant()> now;                                    // any thread
   std::function<std::vector<model::PluginDescription>()> plugins;  // any thread; may be empty
+  std::function<bool()> services_rest;  // any thread; empty: never
   std::shared_ptr<prometheus::Registry> metrics;                   // null: one of its own
 };
 

@@ -4,24 +4,12 @@
 
 #include "core/cli/commands.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/listings.hpp"
 #include "core/cli/table.hpp"
+#include "core/cli/task_lookup.hpp"
 
 namespace berth::cli {
 namespace {
-
-Result<boost::json::array> all_agents(ApiClient& api, const Context& context) {
-  boost::json::array all;
-  boost::json::object request;
-  if (!context.cluster.empty()) request["cluster"] = context.cluster;
-  for (;;) {
-    const auto answer = api.call("Berth.ListAgents", request);
-    if (!answer) return tl::unexpected(answer.error());
-    for (const auto& agent : list_of(*answer, "agents")) all.push_back(agent);
-    const std::string next = text_of(*answer, "nextToken");
-    if (next.empty()) return all;
-    request["nextToken"] = next;
-  }
-}
 
 // "in 29d", "2h ago"; empty where it has no certificate.
 std::string expiry_of(const boost::json::object& agent) {
@@ -32,29 +20,11 @@ std::string expiry_of(const boost::json::object& agent) {
   return at > now ? "in " + span_text(at - now) : span_text(now - at) + " ago";
 }
 
-// The one whose id, or ARN, is or begins with `text`.
-Result<boost::json::object> find_agent(const boost::json::array& agents, const std::string& text) {
-  const std::string wanted = tail_of(text);
-  const boost::json::object* found = nullptr;
-  for (const auto& item : agents) {
-    if (!item.is_object() || wanted.empty()) continue;
-    const auto& agent = item.as_object();
-    if (!text_of(agent, "id").starts_with(wanted)) continue;
-    if (found != nullptr) {
-      return fail(Errc::Invalid,
-                  "several agents' ids begin with '" + wanted + "': give more of it");
-    }
-    found = &agent;
-  }
-  if (found == nullptr) return fail(Errc::NotFound, "no agent has the id '" + text + "'");
-  return *found;
-}
-
 }  // namespace
 
 int list_agents(const Context& context) {
   ApiClient api(context.api);
-  const auto agents = all_agents(api, context);
+  const auto agents = all_pages(api, "Berth.ListAgents", input_for(context), "agents");
   if (!agents) return complain(agents.error());
   if (context.json) {
     std::cout << boost::json::serialize(*agents) << '\n';
@@ -79,14 +49,17 @@ int list_agents(const Context& context) {
 
 int remove_agent(const Context& context, const AgentRemoveOptions& options) {
   ApiClient api(context.api);
-  const auto agents = all_agents(api, context);
+  const auto agents = all_pages(api, "Berth.ListAgents", input_for(context), "agents");
   if (!agents) return complain(agents.error());
-  const auto agent = find_agent(*agents, options.agent);
-  if (!agent) return complain(agent.error());
-  const auto answer =
-      api.call("Berth.RemoveAgent", {{"agent", text_of(*agent, "id")}, {"force", options.force}});
+  std::vector<std::string> ids;
+  for (const auto& agent : *agents) {
+    if (agent.is_object()) ids.push_back(text_of(agent.as_object(), "id"));
+  }
+  const auto id = find_by_beginning(ids, options.agent, {"agent", "agents", "`berth agent list`"});
+  if (!id) return complain(id.error());
+  const auto answer = api.call("Berth.RemoveAgent", {{"agent", *id}, {"force", options.force}});
   if (!answer) return complain(answer.error());
-  std::cout << text_of(*agent, "id") << '\n';
+  std::cout << *id << '\n';
   return 0;
 }
 

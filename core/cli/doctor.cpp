@@ -11,6 +11,7 @@
 #include "core/cli/child_process.hpp"
 #include "core/cli/commands.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/listings.hpp"
 #include "core/cli/local_stack.hpp"
 #include "core/cli/table.hpp"
 
@@ -196,6 +197,11 @@ Finding control_plane(const LocalStack& stack) {
     return {"control plane", Verdict::Fail, process + " does not answer: " + answer.error().message,
             "its log " + (stack.data_dir() / "berthd.log").string() + " may say why"};
   }
+  if (stack.services_rest()) {
+    return {"control plane", Verdict::Fail, process + ", services rest: a `berth down` was cut short",
+            "`berth up --detach" + stack.naming() + "` starts it again, `berth down" +
+                stack.naming() + "` goes on"};
+  }
   return {"control plane", Verdict::Ok, process + ", answers at " + options->url, ""};
 }
 
@@ -208,10 +214,11 @@ std::vector<Finding> plugins_and_hosts(const LocalStack& stack) {
     findings.push_back({"plugin " + name, Verdict::Fail, reason,
                         "mend [plugins." + name + "] and start the control plane again"});
   }
-  const auto agents = ApiClient(*options).call("Berth.ListAgents", {});
+  ApiClient api(*options);
+  const auto agents = all_pages(api, "Berth.ListAgents", {}, "agents");
   if (!agents) return findings;
   int connected = 0;
-  for (const auto& item : list_of(*agents, "agents")) {
+  for (const auto& item : *agents) {
     if (!item.is_object()) continue;
     const auto& agent = item.as_object();
     const auto* flag = agent.if_contains("connected");

@@ -7,33 +7,26 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/ssl.hpp>
-#include <boost/beast/websocket.hpp>
-#include <boost/beast/websocket/ssl.hpp>
+#include <boost/beast/websocket/error.hpp>
 #include <optional>
 
 #include "core/cli/exec_ends.hpp"
 #include "core/cli/terminal.hpp"
 #include "core/model/exec_frames.hpp"
+#include "core/net/await.hpp"
+#include "core/net/dial.hpp"
+#include "core/net/websocket.hpp"
 
 namespace berth::cli {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace bw = boost::beast::websocket;
-using beast::error_code;
-using Plain = beast::tcp_stream;
-using Tls = beast::ssl_stream<beast::tcp_stream>;
+using boost::system::error_code;
+using net::into;
 
 constexpr std::uint32_t kWindow = 256 * 1024;  // of output that is on its way here
 constexpr std::chrono::seconds kConnect{5};
@@ -66,15 +59,14 @@ const char* name_of(int signo) {
   return signo == SIGINT ? "INT" : "TERM";
 }
 
-template <typename Stream>
 class Session {
  public:
-  Session(asio::io_context& io, bw::stream<Stream>& socket, const ApiOptions& api,
-          const ExecWish& wish)
-      : io_(io), socket_(socket), api_(api), wish_(wish), wake_(io), signals_(io) {}
+  Session(asio::io_context& io, const ApiOptions& api, const ExecWish& wish)
+      : io_(io), api_(api), wish_(wish), wake_(io), signals_(io) {}
 
-  asio::awaitable<void> run() {
-    if (!co_await connect()) co_return;
+  // `tls` is null for plain HTTP.
+  asio::awaitable<void> run(asio::ssl::context* tls) {
+    if (!co_await connect(tls)) co_return;
     std::optional<RawTerminal> raw;
     if (wish_.terminal) raw.emplace();
     writer_.emplace([this](std::uint32_t bytes) { post(exec::Credit{bytes}); });
@@ -94,63 +86,48 @@ class Session {
     error_code ignored;
     signals_.cancel(ignored);
     wake_.cancel();
-    beast::get_lowest_layer(socket_).close();
+    stream_->close();
   }
 
   [[nodiscard]] Result<int> outcome() const { return outcome_; }
 
  private:
-  static auto into(error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
-
   void fail_with(const std::string& why) {
     outcome_ = fail(Errc::Unavailable, "cannot reach the API at " + api_.url + ": " + why + ".");
   }
 
-  asio::awaitable<bool> connect() {
+  asio::awaitable<bool> connect(asio::ssl::context* tls) {
     const Address address = address_of(api_.url);
-    error_code ec;
-    asio::ip::tcp::resolver resolver(io_);
-    const auto found = co_await resolver.async_resolve(address.host, address.port, into(ec));
-    auto& lowest = beast::get_lowest_layer(socket_);
-    lowest.expires_after(kConnect);
-    if (!ec) co_await lowest.async_connect(found, into(ec));
-    if (ec) {
-      fail_with(ec.message());
+    // Not within the call: g++ 12 copies what is made of braces there without its constructors.
+    net::Dial to{.host = address.host, .port = address.port, .limit = kConnect, .tls = tls};
+    auto dialled = co_await net::dial(io_.get_executor(), std::move(to));
+    if (!dialled.stream) {
+      const char* hint = " (name the certificate authority that signed it by --ca)";
+      fail_with(dialled.error.message() + (dialled.at_handshake ? hint : ""));
       co_return false;
     }
-    lowest.socket().set_option(asio::ip::tcp::no_delay(true), ec);
-    if constexpr (std::is_same_v<Stream, Tls>) {
-      auto& tls = socket_.next_layer();
-      if (!SSL_set_tlsext_host_name(tls.native_handle(), address.host.c_str())) co_return false;
-      tls.set_verify_callback(asio::ssl::host_name_verification(address.host));
-      co_await tls.async_handshake(asio::ssl::stream_base::client, into(ec));
-      if (ec) {
-        fail_with(ec.message() + " (name the certificate authority that signed it by --ca)");
-        co_return false;
-      }
-    }
-    lowest.expires_never();
+    stream_ = std::move(dialled.stream);
     co_return co_await upgrade(address);
   }
 
-  asio::awaitable<bool> upgrade(const Address& address) {
+  asio::awaitable<bool> upgrade(Address address) {
     const GetRequest request{address.named, "/berth/v1/exec", wish_.query};
     const SignedHeaders headers = sign_get(request, api_, std::time(nullptr));
-    socket_.set_option(bw::stream_base::timeout{kHandshake, kIdle, true});
-    socket_.set_option(bw::stream_base::decorator([&headers](bw::request_type& message) {
-      message.set("X-Amz-Date", headers.date);
-      message.set(beast::http::field::authorization, headers.authorization);
-      message.set(beast::http::field::sec_websocket_protocol, exec::kSubprotocol);
-    }));
-    socket_.read_message_max(exec::kMessageMax);
-    socket_.binary(true);
-    bw::response_type response;
+    socket_.emplace(
+        *stream_, net::Websocket::Bounds{
+                      .handshake = kHandshake, .idle = kIdle, .message_bytes = exec::kMessageMax});
+    net::Websocket::Asked asked{
+        .host = address.named,
+        .target = request.path + "?" + query_text(request.query),
+        .fields = {{"X-Amz-Date", headers.date},
+                   {"Authorization", headers.authorization},
+                   {"Sec-WebSocket-Protocol", std::string(exec::kSubprotocol)}}};
+    net::Websocket::Declined declined;
     error_code ec;
-    co_await socket_.async_handshake(response, address.named,
-                                     request.path + "?" + query_text(request.query), into(ec));
+    co_await socket_->ask(std::move(asked), declined, ec);
     if (!ec) co_return true;
-    if (ec == bw::error::upgrade_declined) {
-      outcome_ = refusal(static_cast<long>(response.result_int()), response.body());
+    if (ec == boost::beast::websocket::error::upgrade_declined) {
+      outcome_ = refusal(static_cast<long>(declined.status), declined.body);
     } else {
       fail_with(ec.message());
     }
@@ -175,29 +152,24 @@ class Session {
       }
       const std::string message = exec::encode(outbox_.front());
       outbox_.pop_front();
-      co_await socket_.async_write(asio::buffer(message), into(ec));
+      co_await socket_->write(message, ec);
       if (ec) co_return;  // the reading side tells
     }
   }
 
   asio::awaitable<void> hear() {
     outcome_ = fail(Errc::Unavailable, "the control plane was lost; the command is ended.");
-    beast::flat_buffer buffer;
     for (;;) {
       error_code ec;
-      co_await socket_.async_read(buffer, into(ec));
+      const std::string_view message = co_await socket_->read(ec);
       if (ec) {
-        if (!socket_.reason().reason.empty() && !ended_) {
-          const auto& why = socket_.reason().reason;
-          outcome_ = fail(Errc::Unavailable, "the control plane ended the session: " +
-                                                 std::string(why.data(), why.size()));
+        const std::string why(socket_->peer_reason());
+        if (!why.empty() && !ended_) {
+          outcome_ = fail(Errc::Unavailable, "the control plane ended the session: " + why);
         }
         co_return;
       }
-      const auto data = buffer.data();
-      auto frame = exec::decode({static_cast<const char*>(data.data()), data.size()});
-      buffer.consume(buffer.size());
-      if (frame) take(std::move(*frame));
+      if (auto frame = exec::decode(message)) take(std::move(*frame));
     }
   }
 
@@ -237,7 +209,7 @@ class Session {
         post(exec::Resize{size.rows, size.columns});
       } else if (wish_.terminal) {
         end(128 + signo);
-        beast::get_lowest_layer(socket_).close();
+        stream_->close();
       } else {
         post(exec::Signal{name_of(signo)});
       }
@@ -246,11 +218,12 @@ class Session {
   }
 
   asio::io_context& io_;
-  bw::stream<Stream>& socket_;
   const ApiOptions& api_;
   const ExecWish& wish_;
   asio::steady_timer wake_;
   asio::signal_set signals_;
+  std::unique_ptr<net::ByteStream> stream_;
+  std::optional<net::Websocket> socket_;  // over the stream
   std::deque<exec::Frame> outbox_;
   std::optional<OutputWriter> writer_;
   std::optional<InputReader> reader_;
@@ -259,12 +232,11 @@ class Session {
   bool done_ = false;
 };
 
-template <typename Stream>
-Result<int> run_on(asio::io_context& io, bw::stream<Stream>& socket, const ApiOptions& api,
+Result<int> run_on(asio::io_context& io, asio::ssl::context* tls, const ApiOptions& api,
                    const ExecWish& wish) {
-  Session<Stream> session(io, socket, api, wish);
+  Session session(io, api, wish);
   // The websocket's own timer may be waiting still, for half a minute and more.
-  asio::co_spawn(io, session.run(), [&io](const std::exception_ptr& thrown) {
+  asio::co_spawn(io, session.run(tls), [&io](const std::exception_ptr& thrown) {
     io.stop();
     if (thrown) std::rethrow_exception(thrown);
   });
@@ -276,10 +248,7 @@ Result<int> run_on(asio::io_context& io, bw::stream<Stream>& socket, const ApiOp
 
 Result<int> run_exec(const ApiOptions& api, const ExecWish& wish) {
   asio::io_context io(1);
-  if (!api.url.starts_with("https://")) {
-    bw::stream<Plain> socket(io);
-    return run_on(io, socket, api, wish);
-  }
+  if (!api.url.starts_with("https://")) return run_on(io, nullptr, api, wish);
   asio::ssl::context context(asio::ssl::context::tls_client);
   error_code ec;
   context.set_default_verify_paths(ec);
@@ -288,8 +257,7 @@ Result<int> run_exec(const ApiOptions& api, const ExecWish& wish) {
     return fail(Errc::Invalid,
                 "cannot read the certificates in " + api.ca_file + ": " + ec.message());
   context.set_verify_mode(asio::ssl::verify_peer);
-  bw::stream<Tls> socket(io, context);
-  return run_on(io, socket, api, wish);
+  return run_on(io, &context, api, wish);
 }
 
 }  // namespace berth::cli

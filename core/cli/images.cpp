@@ -7,6 +7,7 @@
 
 #include "core/cli/commands.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/listings.hpp"
 #include "core/cli/pull_progress.hpp"
 #include "core/cli/table.hpp"
 #include "core/cli/task_lookup.hpp"
@@ -18,45 +19,19 @@ namespace {
 
 constexpr std::size_t kShortId = 12;
 
-Result<std::vector<std::string>> all_instances(ApiClient& api, const Context& context) {
-  std::vector<std::string> arns;
-  boost::json::object input = input_for(context);
-  for (;;) {
-    const auto page = api.call("ListContainerInstances", input);
-    if (!page) return tl::unexpected(page.error());
-    for (const auto& arn : list_of(*page, "containerInstanceArns")) {
-      if (arn.is_string()) arns.emplace_back(arn.as_string());
-    }
-    const std::string next = text_of(*page, "nextToken");
-    if (next.empty()) return arns;
-    input["nextToken"] = next;
-  }
-}
-
 // The ids that were named, each found by its beginning.
 Result<boost::json::array> find_instances(ApiClient& api, const Context& context,
                                           const std::vector<std::string>& names) {
   boost::json::array ids;
   if (names.empty()) return ids;
-  const auto arns = all_instances(api, context);
+  const auto arns =
+      all_arns(api, "ListContainerInstances", input_for(context), "containerInstanceArns");
   if (!arns) return tl::unexpected(arns.error());
   for (const std::string& name : names) {
-    const std::string wanted = tail_of(name);
-    std::string found;
-    for (const std::string& arn : *arns) {
-      const std::string id = tail_of(arn);
-      if (wanted.empty() || !id.starts_with(wanted)) continue;
-      if (!found.empty()) {
-        return fail(Errc::Invalid, "several container instances' ids begin with '" + wanted +
-                                       "': give more of it");
-      }
-      found = id;
-    }
-    if (found.empty()) {
-      return fail(Errc::NotFound,
-                  "no container instance has the id '" + name + "': `berth agent list` lists them");
-    }
-    ids.emplace_back(found);
+    const auto found = find_by_beginning(
+        *arns, name, {"container instance", "container instances", "`berth agent list`"});
+    if (!found) return tl::unexpected(found.error());
+    ids.emplace_back(tail_of(*found));
   }
   return ids;
 }
@@ -182,7 +157,7 @@ int pull_image(const Context& context, const ImagesOptions& options) {
   auto ids = find_instances(api, context, options.instances);
   if (!ids) return complain(ids.error());
   if (ids->empty() && !options.all) {
-    const auto arns = all_instances(api, context);
+    const auto arns = all_arns(api, "ListContainerInstances", input_for(context), "containerInstanceArns");
     if (!arns) return complain(arns.error());
     if (arns->size() != 1) {
       return complain({Errc::Invalid,

@@ -121,13 +121,16 @@ Result<void> LocalStack::start_control_plane(bool detach, Services services) {
   return {};
 }
 
+boost::json::array LocalStack::plugins() const {
+  const auto options = api();
+  if (!options) return {};
+  const auto answer = ApiClient(*options).call("Berth.ListPlugins", {});
+  return answer ? list_of(*answer, "plugins") : boost::json::array();
+}
+
 std::map<std::string, std::string> LocalStack::plugins_left_out() const {
   std::map<std::string, std::string> reasons;
-  const auto options = api();
-  if (!options) return reasons;
-  const auto answer = ApiClient(*options).call("Berth.ListPlugins", {});
-  if (!answer) return reasons;
-  for (const auto& item : list_of(*answer, "plugins")) {
+  for (const auto& item : plugins()) {
     const auto* plugin = item.if_object();
     if (plugin && text_of(*plugin, "status") == "FAILED") {
       reasons[text_of(*plugin, "name")] = text_of(*plugin, "statusReason");
@@ -136,15 +139,41 @@ std::map<std::string, std::string> LocalStack::plugins_left_out() const {
   return reasons;
 }
 
+// Plugins whose agents are no container instances: this host joins one of them only where it is
+// named.
+std::set<std::string> LocalStack::pools() const {
+  std::set<std::string> names;
+  for (const auto& item : plugins()) {
+    const auto* plugin = item.if_object();
+    if (!plugin) continue;
+    const auto& types = list_of(*plugin, "launchTypes");
+    const bool of_hosts = std::any_of(types.begin(), types.end(), [](const auto& type) {
+      return type.is_string() && type.as_string() == "EC2";
+    });
+    if (!types.empty() && !of_hosts) names.insert(text_of(*plugin, "name"));
+  }
+  return names;
+}
+
+bool LocalStack::services_rest() const {
+  const auto options = api();
+  if (!options) return false;
+  const auto answer = ApiClient(*options).call("Berth.GetVersion", {});
+  const auto* rest = answer ? answer->if_contains("servicesRest") : nullptr;
+  return rest != nullptr && rest->is_bool() && rest->as_bool();
+}
+
 Result<std::string> LocalStack::fleet() const {
   const auto left_out = plugins_left_out();
   const std::string named = text_of(object_of(config_, "agent"), "fleet");
+  const std::set<std::string> passed_by = named.empty() ? pools() : std::set<std::string>();
   std::error_code ec;
   std::vector<std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator(data_dir_ / "plugins", ec)) {
     const std::string name = entry.path().filename().string();
     // What an earlier run of a plugin left behind is no sign that it serves now.
-    if (!left_out.contains(name) && std::filesystem::exists(entry.path() / "join-token") &&
+    if (!left_out.contains(name) && !passed_by.contains(name) &&
+        std::filesystem::exists(entry.path() / "join-token") &&
         std::filesystem::exists(data_dir_ / (name + ".port")) && (named.empty() || named == name)) {
       found.push_back(name);
     }

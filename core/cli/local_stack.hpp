@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "core/cli/api_client.hpp"
@@ -40,6 +41,8 @@ class LocalStack {
   [[nodiscard]] Result<ApiOptions> api() const;
   // Plugins that the running control plane has left out, and why.
   [[nodiscard]] std::map<std::string, std::string> plugins_left_out() const;
+  // Whether the running control plane starts nothing for services: a `down` was cut short.
+  [[nodiscard]] bool services_rest() const;
   // What the control plane, or the agent, has written since this object found or started it.
   [[nodiscard]] std::string last_words_of_control_plane() const;
   // How the same stack is named again on a command line: " --data-dir DIR --config FILE", as far as
@@ -50,6 +53,9 @@ class LocalStack {
 
  private:
   LocalStack(UpOptions options, boost::json::object config);
+  // As the control plane lists them; none where it cannot be asked.
+  [[nodiscard]] boost::json::array plugins() const;
+  [[nodiscard]] std::set<std::string> pools() const;
   [[nodiscard]] Result<std::string> fleet() const;
   [[nodiscard]] Result<void> write_agent_config() const;
   // Errors: Invalid, told of the [agent] that it was written from.

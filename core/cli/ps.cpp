@@ -4,6 +4,7 @@
 
 #include "core/cli/commands.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/listings.hpp"
 #include "core/cli/task_lookup.hpp"
 #include "core/cli/task_table.hpp"
 
@@ -15,20 +16,15 @@ double now_seconds() {
 }
 
 Result<HostNames> host_names(ApiClient& api, const Context& context) {
+  const auto agents = all_pages(api, "Berth.ListAgents", input_for(context), "agents");
+  if (!agents) return tl::unexpected(agents.error());
   HostNames names;
-  boost::json::object request = input_for(context);
-  for (;;) {
-    const auto page = api.call("Berth.ListAgents", request);
-    if (!page) return tl::unexpected(page.error());
-    for (const auto& item : list_of(*page, "agents")) {
-      if (!item.is_object()) continue;
-      const auto& agent = item.as_object();
-      names[text_of(agent, "id")] = text_of(agent, "hostname");
-    }
-    const std::string next = text_of(*page, "nextToken");
-    if (next.empty()) return names;
-    request["nextToken"] = next;
+  for (const auto& item : *agents) {
+    if (!item.is_object()) continue;
+    const auto& agent = item.as_object();
+    names[text_of(agent, "id")] = text_of(agent, "hostname");
   }
+  return names;
 }
 
 }  // namespace

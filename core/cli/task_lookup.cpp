@@ -2,6 +2,7 @@
 #include "core/cli/task_lookup.hpp"
 
 #include "core/cli/json_access.hpp"
+#include "core/cli/listings.hpp"
 
 namespace berth::cli {
 
@@ -13,20 +14,9 @@ boost::json::object input_for(const Context& context) {
 
 Result<std::vector<std::string>> task_arns(ApiClient& api, const Context& context,
                                            const std::string& desired_status) {
-  std::vector<std::string> arns;
-  std::string token;
-  do {
-    boost::json::object input = input_for(context);
-    input["desiredStatus"] = desired_status;
-    if (!token.empty()) input["nextToken"] = token;
-    const auto page = api.call("ListTasks", input);
-    if (!page) return tl::unexpected(page.error());
-    for (const auto& arn : list_of(*page, "taskArns")) {
-      if (arn.is_string()) arns.emplace_back(arn.as_string());
-    }
-    token = text_of(*page, "nextToken");
-  } while (!token.empty());
-  return arns;
+  boost::json::object input = input_for(context);
+  input["desiredStatus"] = desired_status;
+  return all_arns(api, "ListTasks", std::move(input), "taskArns");
 }
 
 Result<std::vector<boost::json::object>> describe_tasks(ApiClient& api, const Context& context,
@@ -59,23 +49,12 @@ Error no_such_task(const std::string& name) {
 
 Result<std::string> find_task(ApiClient& api, const Context& context, const std::string& name) {
   if (name.starts_with("arn:") || name.size() == 32) return name;
-  std::string found;
-  for (const char* status : {"RUNNING", "STOPPED"}) {
-    const auto arns = task_arns(api, context, status);
-    if (!arns) return tl::unexpected(arns.error());
-    for (const auto& arn : *arns) {
-      if (!tail_of(arn).starts_with(name)) continue;
-      if (!found.empty() && found != arn) {
-        return fail(Errc::Invalid, "several tasks begin with '" + name +
-                                       "': give more of the id (`berth ps -a` lists them)");
-      }
-      found = arn;
-    }
-  }
-  if (found.empty() || name.empty()) {
-    return fail(Errc::NotFound, "no task begins with '" + name + "': `berth ps -a` lists them");
-  }
-  return found;
+  auto arns = task_arns(api, context, "RUNNING");
+  if (!arns) return tl::unexpected(arns.error());
+  const auto stopped = task_arns(api, context, "STOPPED");
+  if (!stopped) return tl::unexpected(stopped.error());
+  arns->insert(arns->end(), stopped->begin(), stopped->end());
+  return find_by_beginning(*arns, name, {"task", "tasks", "`berth ps -a`"});
 }
 
 }  // namespace berth::cli

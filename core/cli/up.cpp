@@ -79,6 +79,12 @@ int start_stack(const Context& context, const UpOptions& options) {
   }
   auto stack = LocalStack::of(options);
   if (!stack) return complain(stack.error());
+  if (const auto pid = stack->control_plane(); pid && stack->services_rest()) {
+    std::cerr << "berth: a `berth down` was cut short; the control plane is started again\n";
+    constexpr std::chrono::seconds kPatience{20};
+    end_process(*pid, kPatience);
+    stack->keep_port();
+  }
   const bool had_control_plane = stack->control_plane().has_value();
   const bool had_agent = stack->agent().has_value();
   if (auto up = stack->start_control_plane(options.detach); !up) return complain(up.error());

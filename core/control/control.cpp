@@ -270,6 +270,10 @@ void Control::rest_services() {
   impl_->desk.input([impl = impl_.get()] { impl->services.rest(); });
 }
 
+bool Control::services_rest() const {
+  return impl_->services.resting();
+}
+
 void Control::submit(Command command, Reply reply) {
   impl_->desk.input([impl = impl_.get(), command = std::move(command), reply = std::move(reply)] {
     impl->obey(command, reply);

@@ -129,6 +129,8 @@ class Control {
 
   // As the command RestServices: before the first tick, services never begin.
   void rest_services();
+  // Any thread.
+  [[nodiscard]] bool services_rest() const;
 
   void submit(Command command, Reply reply);
   void query(Query query);

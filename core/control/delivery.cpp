@@ -22,8 +22,9 @@ bool is_unknown(Errc code) {
   return code == Errc::Unavailable || code == Errc::Deadline || code == Errc::Cancelled;
 }
 
-std::string zone_of(const ContainerInstancePtr& instance) {
-  if (!instance) return {};
+// Records of older programs say it by their instance alone.
+std::string zone_of(const Launch& launch, const ContainerInstancePtr& instance) {
+  if (!launch.availability_zone.empty() || !instance) return launch.availability_zone;
   for (const auto& attribute : instance->node.attributes()) {
     if (attribute.name() == "ecs.availability-zone") return attribute.value();
   }
@@ -55,7 +56,7 @@ v1::StartTaskRequest start_request(const Task& task, const Realm& realm, const S
   for (const std::string& id : launch.container_ids) {
     request.add_container_arns(realm.container_arn(task.cluster, task.id, id));
   }
-  request.set_availability_zone(zone_of(state.instance(task.node)));
+  request.set_availability_zone(zone_of(launch, state.instance(task.node)));
   request.mutable_pinned_digests()->insert(launch.pinned_digests.begin(),
                                            launch.pinned_digests.end());
   return request;

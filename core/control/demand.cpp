@@ -49,6 +49,10 @@ Result<placement::Request> request_of(const Demand& demand, const StrategyRules&
     if (!one) return tl::unexpected(one.error());
     request.constraints.push_back(*std::move(one));
   }
+  if (demand.pooled) {
+    request.strategies = pool_strategies();
+    return request;
+  }
   if (auto added = add_strategies(rules, demand.strategies, request); !added) {
     return tl::unexpected(added.error());
   }
@@ -61,6 +65,7 @@ std::string key_of(const Demand& demand) {
   append(key, demand.group);
   append(key, demand.service);
   append(key, demand.capacity_provider);
+  append(key, demand.pooled ? "pool" : "");
   append(key, std::to_string(demand.zones.size()));
   for (const std::string& zone : demand.zones) append(key, zone);
   append(key, std::to_string(demand.needs.size()));

@@ -27,6 +27,9 @@ struct Demand {
   std::vector<model::PlacementConstraint> constraints{};
   std::vector<model::PlacementStrategy> strategies{};
   std::vector<std::string> zones{};  // those of the subnets named; empty: any
+  // Onto a pool, whose nodes nobody sees: evenly over zones, and packed within each. Strategies say
+  // nothing then.
+  bool pooled = false;
 };
 
 // Errors: Invalid, Subject::Request, for a constraint or strategy; `what` names the member.

@@ -19,8 +19,7 @@ void Launches::take(const Call& call, const Route& route, const Placer::Outcome&
       auto made = rooms_.networks.take(call.request.network_configuration(),
                                        rooms_.placer.zone_of(call.cluster->name, place.node));
       if (!made) {
-        const Realm& realm = rooms_.desk.config().realm;
-        fail({realm.container_instance_arn(call.cluster->name, place.node), "RESOURCE:ENI",
+        fail({rooms_.placer.arn_of(call.cluster->name, place.node.str()), "RESOURCE:ENI",
               made.error().message},
              taken);
         unusable.push_back(place);
@@ -91,6 +90,7 @@ TaskPtr Launches::make_task(const Call& call, const Route& route, const Placer::
   auto launch = std::make_shared<Launch>(launch_of(call.request, *call.cluster, *call.definition));
   launch->launch_type = route.launch_type;
   launch->capacity_provider = route.capacity_provider;
+  launch->availability_zone = rooms_.placer.zone_of(call.cluster->name, place.node);
   launch->platform_version = plan->platform_version();
   launch->platform_family = plan->platform_family();
   launch->requirement = plan->requirement();

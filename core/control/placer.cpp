@@ -236,11 +236,17 @@ std::string Placer::arn_of(const ClusterName& cluster, std::string_view node) co
 void Placer::explain(const Demand& demand, placement::RequestId request, Outcome& outcome) const {
   const placement::Engine& engine = engine_of(demand.cluster);
   const placement::Explanation explanation = engine.explain(request);
-  outcome.no_nodes = explanation.refusals.empty() && explanation.fitting.empty();
+  const bool nothing = explanation.refusals.empty() && explanation.fitting.empty();
+  outcome.no_nodes = nothing && !demand.pooled;
   const NodeArn arn = [&](std::string_view node) { return arn_of(demand.cluster, node); };
   Refusals refusals = sum_up(engine, explanation.refusals, arn);
   outcome.failures = std::move(refusals.failures);
   outcome.refusals = std::move(refusals.counts);
+  // A pool without hosts is one that has no room.
+  if (nothing && demand.pooled) {
+    outcome.failures.push_back({"", kNoRoomInPool, ""});
+    outcome.refusals.push_back({.reason = "CAPACITY"});
+  }
 }
 
 namespace {

@@ -90,6 +90,8 @@ class Placer {
   // Where the node is, as placement sees it; empty for one that says nothing. Requires: it is
   // known.
   [[nodiscard]] std::string zone_of(const ClusterName& cluster, const NodeId& node) const;
+  // Of a container instance; empty for a pool's node.
+  [[nodiscard]] std::string arn_of(const ClusterName& cluster, std::string_view node) const;
   // Whether this node is known to placement, as one of this cluster.
   [[nodiscard]] bool knows(const ClusterName& cluster, const NodeId& node) const;
 
@@ -125,8 +127,6 @@ class Placer {
   [[nodiscard]] Result<placement::RequestId> compile(const Demand& demand);
   void drop_idle_later();
   [[nodiscard]] Place place_of(const Demand& demand, const placement::Placement& placed) const;
-  // Empty for a pool's node.
-  [[nodiscard]] std::string arn_of(const ClusterName& cluster, std::string_view node) const;
   void explain(const Demand& demand, placement::RequestId request, Outcome& outcome) const;
   void tell_room(const ClusterName& cluster) const {
     if (room_) room_(cluster);

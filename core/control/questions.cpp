@@ -215,6 +215,7 @@ void Questions::explain(const ExplainTask& command, Reply reply) {
   route.plugins = route.capacity_provider.empty()
                       ? rooms_.plugins.serving_launch_type(route.launch_type)
                       : rooms_.plugins.serving_provider(route.capacity_provider);
+  route.pooled = rooms_.routes.is_pooled(route);
   // A subnet that is gone from the configuration since says nothing.
   const auto zones = rooms_.networks.check(*(*task)->definition, why->request);
   if (zones) route.zones = *zones;
@@ -281,7 +282,10 @@ TaskPlace Questions::place_of(const ClusterName& cluster, const NodeId& node,
   TaskPlace out;
   out.plugin = plugin;
   const ContainerInstancePtr instance = rooms_.desk.state().instance(node);
-  if (!instance) return out;
+  if (!instance) {
+    if (rooms_.placer.knows(cluster, node)) out.zone = rooms_.placer.zone_of(cluster, node);
+    return out;
+  }
   out.instance_arn = rooms_.desk.config().realm.container_instance_arn(cluster, node);
   out.ec2_instance_id = instance->node.ec2_instance_id();
   out.hostname = host_name_of(instance->node);

@@ -118,10 +118,7 @@ Refusals sum_up(const placement::Engine& engine, const std::vector<Refusal>& ref
   }
   if (!unnamed.empty() && !out.failures.empty()) out.failures.back().detail += left_out(unnamed);
   if (out.failures.empty() && !refusals.empty()) {
-    out.failures.push_back({"",
-                            "Capacity is unavailable at this time. Please try again later or in a "
-                            "different availability zone",
-                            out.counts.front().detail});
+    out.failures.push_back({"", kNoRoomInPool, out.counts.front().detail});
   }
   return out;
 }

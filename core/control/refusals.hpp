@@ -19,6 +19,11 @@ namespace berth::control {
 // detail counts those left out.
 inline constexpr std::size_t kMaxNamedInstances = 100;
 
+// ECS's words where a pool has no room: they name no place.
+inline constexpr const char* kNoRoomInPool =
+    "Capacity is unavailable at this time. Please try again later or in a different availability "
+    "zone";
+
 struct Refusals {
   std::vector<Failure> failures;     // for one task
   std::vector<RefusalCount> counts;  // most instances first

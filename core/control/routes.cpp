@@ -28,6 +28,23 @@ Result<void> check_strategy(const std::vector<model::CapacityProviderStrategyIte
   return {};
 }
 
+// Nobody can say of nodes that nobody sees where among them a task is to go.
+Result<void> check_placement(const Route& route, const model::RunTaskRequest& request) {
+  if (!route.pooled) return {};
+  const auto refused = [&](const std::string& what, const char* member) {
+    return fail(Errc::Invalid,
+                what + " are not supported with " + route.launch_type + " launch type.",
+                Subject::Request, member);
+  };
+  if (request.placement_constraints_size() > 0) {
+    return refused("Placement constraints", "placementConstraints");
+  }
+  if (request.placement_strategy_size() > 0) {
+    return refused("Placement strategies", "placementStrategy");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const Cluster& cluster,
@@ -48,6 +65,8 @@ Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const
     }
     route.plugins = plugins_.serving_launch_type(route.launch_type);
     if (route.plugins.empty()) return tl::unexpected(nobody_serves(route.launch_type));
+    route.pooled = is_pooled(route);
+    if (auto fits = check_placement(route, request); !fits) return tl::unexpected(fits.error());
     routes->push_back(std::move(route));
     return routes;
   }
@@ -67,9 +86,17 @@ Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const
     route.launch_type = launch_types.empty() ? "EC2" : launch_types.front();
     route.base = item.base();
     route.weight = item.weight();
+    route.pooled = is_pooled(route);
+    if (auto fits = check_placement(route, request); !fits) return tl::unexpected(fits.error());
     routes->push_back(std::move(route));
   }
   return routes;
+}
+
+bool Routes::is_pooled(const Route& route) const {
+  return std::all_of(route.plugins.begin(), route.plugins.end(), [&](const PluginName& name) {
+    return plugins_.find(name)->about.hidden_nodes;
+  });
 }
 
 Route Routes::of_plugin(const PluginName& plugin) const {
@@ -126,6 +153,7 @@ Demand demand_of(const Cluster& cluster, const TaskDefinition* definition,
   demand.group = definition != nullptr ? group_of(request, *definition) : request.group();
   demand.capacity_provider = route.capacity_provider;
   demand.zones = route.zones;
+  demand.pooled = route.pooled;
   for (const auto& [plugin, plan] : route.plans) {
     demand.needs.emplace_back(plugin, plan->requirement());
   }

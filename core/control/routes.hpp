@@ -26,6 +26,7 @@ struct Route {
   std::map<PluginName, Plans::Plan> plans;  // those that can run it
   std::vector<Error> refusals;
   std::vector<std::string> zones{};  // in which its tasks may run; empty: any
+  bool pooled = false;               // its plugins show none of their nodes
 };
 using RoutesPtr = std::shared_ptr<std::vector<Route>>;
 
@@ -38,6 +39,8 @@ class Routes {
   [[nodiscard]] Result<RoutesPtr> of_request(const model::RunTaskRequest& request,
                                              const Cluster& cluster,
                                              const TaskDefinition* definition) const;
+  // Whether its tasks go where nobody sees the nodes: to pools.
+  [[nodiscard]] bool is_pooled(const Route& route) const;
   // The way to run tasks on this plugin's nodes that are named one by one: as EC2 where it serves
   // that.
   [[nodiscard]] Route of_plugin(const PluginName& plugin) const;

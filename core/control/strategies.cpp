@@ -55,6 +55,17 @@ Result<placement::AffinityTerm> term_of(const std::string& field) {
   return term;
 }
 
+std::vector<model::PlacementStrategy> in_words(const std::vector<Strategy>& strategies) {
+  std::vector<model::PlacementStrategy> out;
+  for (const Strategy& strategy : strategies) {
+    model::PlacementStrategy& one = out.emplace_back();
+    one.set_type(std::string(placement::strategy_type(strategy)));
+    const std::string field = placement::strategy_field(strategy);
+    if (!field.empty()) one.set_field(field);
+  }
+  return out;
+}
+
 Error beyond(const StrategyRules& rules, const std::string& type, Error error) {
   std::string names;
   for (const std::string& one : rules.allowed) names += ", " + one;
@@ -99,20 +110,19 @@ Result<void> add_strategies(const StrategyRules& rules,
   return {};
 }
 
+std::vector<Strategy> pool_strategies() {
+  return {{.kind = Strategy::Kind::SpreadAttribute,
+           .attribute = std::string(placement::kZoneAttribute)},
+          {.kind = Strategy::Kind::BestFit, .measured = Strategy::kCpu | Strategy::kMemory}};
+}
+
 std::vector<model::PlacementStrategy> strategies_in_force(const StrategyRules& rules,
                                                           const Demand& demand) {
+  if (demand.pooled) return in_words(pool_strategies());
   if (!demand.strategies.empty()) return demand.strategies;
   if (!rules.defaults.empty()) return rules.defaults;
-  std::vector<model::PlacementStrategy> out;
-  for (const Strategy& strategy : demand.service.empty()
-                                      ? placement::run_task_default_strategies()
-                                      : placement::service_default_strategies()) {
-    model::PlacementStrategy& one = out.emplace_back();
-    one.set_type(std::string(placement::strategy_type(strategy)));
-    const std::string field = placement::strategy_field(strategy);
-    if (!field.empty()) one.set_field(field);
-  }
-  return out;
+  return in_words(demand.service.empty() ? placement::run_task_default_strategies()
+                                         : placement::service_default_strategies());
 }
 
 }  // namespace berth::control

@@ -30,6 +30,9 @@ struct StrategyRules {
                                           const std::vector<model::PlacementStrategy>& asked,
                                           placement::Request& request);
 
+// How tasks are placed onto a pool: evenly over zones, and packed by CPU and memory within each.
+[[nodiscard]] std::vector<placement::Strategy> pool_strategies();
+
 struct Demand;
 
 // The strategies in force, as ECS spells them: the default where none is asked for, which for the

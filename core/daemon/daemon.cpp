@@ -191,6 +191,7 @@ class ControlPlane {
     const auto address = listen_address(config_.api.host);
     if (!address) return tl::unexpected(address.error());
     api.address = *address;
+    api.host_name = config_.api.host;
     api.port = config_.api.port;
     api.tls_certificate = config_.tls_certificate;
     api.tls_key = config_.tls_key;
@@ -213,6 +214,7 @@ class ControlPlane {
                                              std::chrono::system_clock::now());
                                        },
                                    .plugins = [this] { return plugins_.describe_all(); },
+                                   .services_rest = [this] { return core_.services_rest(); },
                                    .metrics = metrics_});
     if (!server) return tl::unexpected(server.error());
     server_ = std::move(*server);

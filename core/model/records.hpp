@@ -54,6 +54,7 @@ using TaskDefinitionPtr = std::shared_ptr<const TaskDefinition>;
 struct Launch {
   std::string launch_type;        // "EC2", "FARGATE", "EXTERNAL"
   std::string capacity_provider;  // or empty
+  std::string availability_zone;  // of the place; empty where it has none
   std::string platform_version;
   std::string platform_family;
   std::string group;

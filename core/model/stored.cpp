@@ -78,6 +78,7 @@ std::optional<InstanceStatus> instance_status_of(std::string_view text) {
 void write_launch(const Launch& launch, model::StoredTask& out) {
   out.set_launch_type(launch.launch_type);
   out.set_capacity_provider(launch.capacity_provider);
+  out.set_availability_zone(launch.availability_zone);
   out.set_platform_version(launch.platform_version);
   out.set_platform_family(launch.platform_family);
   out.set_group(launch.group);
@@ -106,6 +107,7 @@ Launch launch_of(const model::StoredTask& in) {
   Launch launch;
   launch.launch_type = in.launch_type();
   launch.capacity_provider = in.capacity_provider();
+  launch.availability_zone = in.availability_zone();
   launch.platform_version = in.platform_version();
   launch.platform_family = in.platform_family();
   launch.group = in.group();

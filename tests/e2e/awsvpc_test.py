@@ -48,7 +48,7 @@ class Awsvpc(unittest.TestCase):
         cls.plane.up()
         cls.addClassCleanup(cls.plane.stop)
         cls.hosts = [hosts.Host(cls.directory, number, cls.plane) for number in (1, 2, 3)]
-        cls.addClassCleanup(cls.check_left)
+        cls.addClassCleanup(lambda: hosts.stop_all(cls.api, cls.hosts))
         for host in cls.hosts:
             host.start()
         cls.api = Api(cls.plane.port())
@@ -56,20 +56,6 @@ class Awsvpc(unittest.TestCase):
         for name, script in (("server", SERVE), ("client", "exit 9")):
             cls.plane.register(name, [{"name": "main", "image": f"{cls.registry.host}/tools:1", "memory": 32,
                                        "command": ["/bin/sh", "-c", script], "stopTimeout": 1}], networkMode="awsvpc")
-
-    @classmethod
-    def check_left(cls):
-        for arn in cls.api.call("ListTasks", desiredStatus="RUNNING")["taskArns"]:
-            cls.api.call("StopTask", task=arn)
-        until("all tasks have stopped", lambda: not any(
-            task["lastStatus"] != "STOPPED" for task in cls.described()), 30)
-        left = {host.name: host.stop() for host in cls.hosts}
-        assert not any(left.values()), f"left behind: {left}"
-
-    @classmethod
-    def described(cls):
-        arns = cls.api.call("ListTasks", desiredStatus="STOPPED")["taskArns"] + cls.api.call("ListTasks")["taskArns"]
-        return cls.api.call("DescribeTasks", tasks=arns)["tasks"] if arns else []
 
     @classmethod
     def connected(cls):

@@ -4,6 +4,7 @@
 All of it is below a network namespace of the test's own process (own_network), so that nothing meets the machine's network.
 """
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -42,9 +43,11 @@ def own_network():
 
 
 class Host:
-    """One host. Its data directory outlives power_cut(); start() is its boot."""
+    """One host, of a plugin's fleet. Its data directory outlives power_cut(); start() is its boot."""
 
-    def __init__(self, directory, number, plane):
+    PORTS = {"ec2": 5081, "fargate": 5082}
+
+    def __init__(self, directory, number, plane, fleet="ec2", **settings):
         self.number, self.plane = number, plane
         self.name = f"h{number}"
         self.address = f"{UNDERLAY}.{number + 10}"
@@ -53,9 +56,10 @@ class Host:
         os.mkdir(self.directory)
         self.config = self.directory + "/agent.toml"
         with open(self.config, "w", encoding="utf-8") as out:
-            out.write(f'server = "{UNDERLAY}.1:5081"\njoin_token_file = "{plane.data}/plugins/ec2/join-token"\n'
+            out.write(f'server = "{UNDERLAY}.1:{self.PORTS[fleet]}"\njoin_token_file = "{plane.data}/plugins/{fleet}/join-token"\n'
                       f'data_dir = "{self.directory}/data"\nbridge = "b{self.name}"\ncgroup_parent = "{self.cgroup}"\n'
-                      f'[attributes]\nhost = "{self.name}"\n')
+                      + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+                      + f'[attributes]\nhost = "{self.name}"\n')
         self.init = self.agent = None
 
     def start(self):
@@ -134,6 +138,19 @@ class Host:
     def log(self):
         with open(self.directory + "/agent.log", encoding="utf-8", errors="replace") as log:
             return f"--- {self.name}\n" + "".join(log.readlines()[-15:])
+
+
+def stop_all(api, hosts):
+    """Ends every task, then every host, and asserts that nothing is left on any."""
+    def living():
+        arns = api.call("ListTasks", desiredStatus="STOPPED")["taskArns"] + api.call("ListTasks")["taskArns"]
+        tasks = api.call("DescribeTasks", tasks=arns)["tasks"] if arns else []
+        return [task["taskArn"] for task in tasks if task["lastStatus"] != "STOPPED"]
+    for arn in api.call("ListTasks", desiredStatus="RUNNING")["taskArns"]:
+        api.call("StopTask", task=arn)
+    until("all tasks have stopped", lambda: not living(), 30)
+    left = {host.name: host.stop() for host in hosts}
+    assert not any(left.values()), f"left behind: {left}"
 
 
 class Plane(Stack):

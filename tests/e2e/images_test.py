@@ -70,7 +70,7 @@ class Images(unittest.TestCase):
     def test_are_asked_for_by_instances_that_are_there(self):
         wrong = self.stack.berth("images", "--instance", "zzz", check=False)
         self.assertEqual(wrong.returncode, 1)
-        self.assertIn("no container instance has the id 'zzz'", wrong.stderr)
+        self.assertIn("no container instance begins with 'zzz'", wrong.stderr)
         usage = self.stack.berth("images", "pull", "a", "--all", "--instance", "b", check=False)
         self.assertEqual(usage.returncode, 2)
         usage = self.stack.berth("images", "prune", "--age", "10", check=False)

@@ -54,6 +54,30 @@ class Operator(unittest.TestCase):
         run([BIN + "/berth", "up", "--detach", "--data-dir", stack.data, "--config", stack.config_file])
         self.assertEqual(len(stack.aws("list-clusters")["clusterArns"]), 1)
 
+    def test_the_api_may_be_named_as_the_operator_names_it(self):
+        stack = self.stack("hostname", f'api = "{socket.gethostname()}:0"\n')
+        try:
+            loopback = socket.gethostbyname(socket.gethostname()).startswith("127.")
+        except OSError:
+            loopback = False
+        if not loopback:
+            self.skipTest("this host's name is not of loopback")
+        run([BIN + "/berth", "up", "--detach", "--data-dir", stack.data, "--config", stack.config_file])
+        run([BIN + "/berth", "--api", f"http://{socket.gethostname()}:{stack.port()}", "ps"])
+
+    def test_up_after_a_down_that_was_cut_short_brings_services_on_again(self):
+        stack = self.stack("rest")
+        stack.up()
+        doctor = [BIN + "/berth", "doctor", "--data-dir", stack.data, "--config", stack.config_file]
+        Api(stack.port()).call("Berth.RestServices")
+        done = run(doctor, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("a `berth down` was cut short", done.stdout)
+        port = stack.port()
+        self.assertIn("a `berth down` was cut short", stack.up().stderr)
+        self.assertEqual(stack.port(), port)
+        self.assertNotIn("cut short", run(doctor, check=False).stdout)
+
     def test_without_root_it_starts_nothing(self):
         as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         directory = self.scene.directory + "/none"

@@ -52,6 +52,11 @@ bool has_ended(const std::string& status) {
   return status != "IN_PROGRESS" && status != "ROLLBACK_IN_PROGRESS" && !status.empty();
 }
 
+// With the default configuration.
+int threshold_of(int desired) {
+  return std::clamp((desired + 1) / 2, 3, 200);
+}
+
 }  // namespace
 
 void Ledger::begin(const test::MemoryDisk& disk) {
@@ -72,6 +77,8 @@ void Ledger::begin(const test::MemoryDisk& disk) {
 
 void Ledger::read(const store::Batch& batch, Instant now) {
   now_ = now;
+  least_desired_.clear();
+  triggered_.clear();
   std::set<std::string> touched;
   for (const store::Change& change : batch) {
     read_one(change, Check::Yes);
@@ -80,6 +87,7 @@ void Ledger::read(const store::Batch& batch, Instant now) {
     touched.insert(change.key.substr(0, change.key.rfind('/')));
   }
   for (const std::string& service : touched) check_breaker(service);
+  for (const std::string& deployment : triggered_) check_triggered(deployments_.at(deployment));
 }
 
 void Ledger::read_one(const store::Change& change, Check check) {
@@ -183,6 +191,9 @@ void Ledger::read_task(const store::Change& change, Check check) {
         in.stop_code() == kFailedToStart) {
       ++failed_starts_[task.deployment];
     }
+    if ((task.to_stop || task.status == kStopped) && over_.insert(id).second) {
+      ++ended_[task.deployment];
+    }
   }
   tasks_[id] = std::move(task);
 }
@@ -197,7 +208,9 @@ void Ledger::hold(const Task& task, Check check) {
   if (check == Check::No) return;
   const auto capacity = world_.capacity.find(task.node);
   if (capacity == world_.capacity.end()) return;  // gone, and the core has not heard of it yet
-  require(cpu <= capacity->second, "more CPU was given away than node " + task.node + " has");
+  require(cpu <= capacity->second, "more CPU was given away than node " + task.node + " has: " +
+                                       std::to_string(cpu) + " of " +
+                                       std::to_string(capacity->second));
 }
 
 void Ledger::give_back(const Task& task) {
@@ -331,8 +344,15 @@ void Ledger::check_stopped(const std::string& id, const Task& before,
     return;
   }
   if (!data.daemon() && before.deployment == data.primary() && !is_draining(before.node)) {
-    require(staying_of(before.service, data.primary(), id) >= data.desired_count(),
-            "more was stopped than there was too much: " + before.service);
+    const Deployment* primary = deployment(before.service, data.primary());
+    // Beside one that has failed the older ones serve on, also where they should leave.
+    const bool failed = primary != nullptr && primary->rollout() == Deployment::ROLLOUT_FAILED;
+    const int staying = failed ? wanted_of(before.service) - 1
+                               : staying_of(before.service, data.primary(), id);
+    require(staying >= data.desired_count(), "more was stopped than there was too much: " +
+                                                 before.service + " keeps " +
+                                                 std::to_string(staying) + " of " +
+                                                 std::to_string(data.desired_count()));
   }
   if (!is_healthy(before)) return;
   require(healthy_of(before.service, id) >= lower_of(data),
@@ -370,6 +390,9 @@ void Ledger::read_service(const store::Change& change, Check check) {
   if (in.status() == "INACTIVE") {
     require(tasks_of(change.key).empty(), "a service ended before its tasks: " + change.key);
   }
+  least_desired_[change.key] = known == services_.end()
+                                   ? in.desired_count()
+                                   : std::min(in.desired_count(), known->second.desired_count());
   services_[change.key] = std::move(in);
 }
 
@@ -393,6 +416,7 @@ void Ledger::read_deployment(const store::Change& change, Check check) {
       require(before.images(i).image_digest() == in.images(i).image_digest(),
               "a pinned digest changed: " + change.key);
     }
+    if (in.breaker_triggered() && !before.breaker_triggered()) triggered_.push_back(change.key);
     if (before.rollout() != in.rollout()) {
       count("rollout " + Deployment::Rollout_Name(before.rollout()) + ">" +
             Deployment::Rollout_Name(in.rollout()));
@@ -430,6 +454,20 @@ void Ledger::check_completed(const Deployment& deployment) const {
           "a deployment was completed without its healthy tasks: " + service);
 }
 
+// At least as many of its tasks must have ended, or are to.
+void Ledger::check_triggered(const Deployment& deployment) const {
+  const std::string service = deployment.cluster() + "/" + deployment.service();
+  const auto data = services_.find(service);
+  if (data == services_.end()) return;
+  const auto ended = ended_.find(deployment.number());
+  const int failures = ended == ended_.end() ? 0 : ended->second;
+  const auto least = least_desired_.find(service);
+  const int desired = least == least_desired_.end() ? data->second.desired_count() : least->second;
+  require(failures >= threshold_of(desired), "the circuit breaker tripped too early: " + service +
+                                                 " after " + std::to_string(failures) +
+                                                 " ended tasks");
+}
+
 // Counted apart: starts that failed before any task of the deployment has run.
 void Ledger::check_breaker(const std::string& service) const {
   const auto at = services_.find(service);
@@ -446,9 +484,9 @@ void Ledger::check_breaker(const std::string& service) const {
   }
   const auto failed = failed_starts_.find(data.primary());
   if (failed == failed_starts_.end()) return;
-  const int threshold = std::clamp((data.desired_count() + 1) / 2, 3, 200);
-  require(failed->second < threshold, "the circuit breaker did not trip: " + service + " after " +
-                                          std::to_string(failed->second) + " failures");
+  require(failed->second < threshold_of(data.desired_count()),
+          "the circuit breaker did not trip: " + service + " after " +
+              std::to_string(failed->second) + " failures");
 }
 
 void Ledger::sweep() const {

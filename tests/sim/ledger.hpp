@@ -96,6 +96,7 @@ class Ledger {
   void check_stopped(const std::string& id, const Task& before, const model::StoredTask& now) const;
   void check_completed(const model::StoredServiceDeployment& deployment) const;
   void check_breaker(const std::string& service) const;
+  void check_triggered(const model::StoredServiceDeployment& deployment) const;
   [[nodiscard]] bool is_healthy(const Task& task) const;
   // Tasks of this deployment that are to run, not on draining instances.
   [[nodiscard]] int staying_of(const std::string& service, const std::string& deployment,
@@ -118,7 +119,11 @@ class Ledger {
   std::map<std::string, std::string> zones_;               // of instances
   std::set<std::string> with_checks_;                      // definitions, "family:revision"
   std::map<std::string, int> failed_starts_;               // by deployment
-  std::set<std::string> have_run_;                         // deployments
+  std::set<std::string> over_;                // tasks that were once to stop, or STOPPED
+  std::map<std::string, int> ended_;          // of these, by deployment
+  std::map<std::string, int> least_desired_;  // of services that the batch changes
+  std::vector<std::string> triggered_;        // deployments that it breaks
+  std::set<std::string> have_run_;            // deployments
   std::map<std::string, std::int64_t> protected_until_;
   struct Pins {
     std::map<std::string, std::string> digests;

@@ -38,6 +38,9 @@ constexpr const char* kTransitions[] = {
     "rollout ROLLOUT_IN_PROGRESS>ROLLOUT_FAILED",
     "role ROLE_PRIMARY>ROLE_ACTIVE",
     "role ROLE_ACTIVE>ROLE_INACTIVE",
+    "role ROLE_ACTIVE>ROLE_PRIMARY",
+    "deployment IN_PROGRESS>ROLLBACK_IN_PROGRESS",
+    "deployment ROLLBACK_IN_PROGRESS>ROLLBACK_SUCCESSFUL",
 };
 
 enum class Output { Quiet, Lines, Histogram };

@@ -41,7 +41,7 @@ void Simulation::do_with_services() {
     case 9:
       return drain_a_node();
     case 10:
-      return protect_a_task();
+      return odds(faults_.stop_rollout) ? stop_a_deployment() : protect_a_task();
     default:
       if (plugin_.runs()) plugin_.command("push");
       return;
@@ -101,6 +101,8 @@ void Simulation::create_a_service() {
   configuration.mutable_deployment_circuit_breaker()->set_rollback(odds(50));
   if (odds(30)) command.request.set_health_check_grace_period_seconds(60);
   note("CreateService " + name + " of " + family);
+  ++changes_[name];
+  promised_desired_.erase(name);
   submit_for_service(std::move(command), [this, name](const control::Answer& answer) {
     ++tally_.services_made;
     require(disk_.find(store::Kind::Service, key_of(name)) != nullptr ||
@@ -133,11 +135,9 @@ void Simulation::update_a_service() {
     command.request.set_desired_count(
         static_cast<int>(pick(static_cast<std::uint64_t>(most_desired()) + 1)));
   } else if (odds(60)) {
-    const std::string family = "svc" + std::to_string(pick(3));
-    const TaskDefinitionPtr latest = core_->state().definition({FamilyName(family), 0});
-    if (latest != nullptr) {
-      const auto revisions = static_cast<std::uint64_t>(latest->id.revision);
-      command.request.set_task_definition(family + ":" + std::to_string(1 + pick(revisions)));
+    const std::string revision = some_revision(odds(faults_.bad_rollout));
+    if (!revision.empty()) {
+      command.request.set_task_definition(revision);
       ++tally_.deployments_begun;
     }
   } else {
@@ -145,7 +145,49 @@ void Simulation::update_a_service() {
     ++tally_.deployments_begun;
   }
   note("UpdateService " + name);
-  submit_for_service(std::move(command), nullptr);
+  // Whichever of several changes comes last, what none of them touches stays as it was promised.
+  const bool scaled = command.request.has_desired_count();
+  const int wanted = command.request.desired_count();
+  const std::uint64_t asked = scaled ? ++changes_[name] : 0;
+  if (scaled) promised_desired_.erase(name);
+  submit_for_service(std::move(command), [this, name, scaled, wanted, asked](const auto& answer) {
+    const ServicePtr service = std::get<ServicePtr>(answer);
+    require(disk_.find(store::Kind::Service, key_of(name)) != nullptr,
+            "an update was answered before it was durable: " + name);
+    if (!scaled || changes_[name] != asked) return;
+    require(service->data.desired_count() == wanted,
+            "an update was answered and not made: " + name);
+    promised_desired_[name] = wanted;
+  });
+}
+
+// As "FAMILY:REVISION"; a bad one where there is one and it is asked for.
+std::string Simulation::some_revision(bool bad) {
+  std::vector<std::string> all;
+  for (int kind = 0; kind < 3; ++kind) {
+    const FamilyName family("svc" + std::to_string(kind));
+    const TaskDefinitionPtr latest = core_->state().definition({family, 0});
+    for (int i = 1; latest != nullptr && i <= latest->id.revision; ++i) {
+      const TaskDefinitionPtr one = core_->state().definition({family, i});
+      if (bad && one->message.container_definitions(0).image() == "good") continue;
+      all.push_back(family.str() + ":" + std::to_string(i));
+    }
+  }
+  return all.empty() ? "" : all[pick(all.size())];
+}
+
+void Simulation::stop_a_deployment() {
+  const std::string name = some_service();
+  if (name.empty()) return;
+  const Deployment* primary = ledger_.deployment(
+      key_of(name),
+      core_->state().service({ClusterName("default"), ServiceName(name)})->data.primary());
+  if (primary == nullptr || primary->status() != "IN_PROGRESS") return;
+  note("StopServiceDeployment " + name);
+  submit_for_service(
+      control::StopServiceDeployment{
+          {ClusterName("default"), ServiceName(name)}, primary->id(), odds(70)},
+      nullptr);
 }
 
 void Simulation::delete_a_service() {
@@ -155,6 +197,8 @@ void Simulation::delete_a_service() {
   command.request.set_service(name);
   command.request.set_force(odds(80));
   note("DeleteService " + name);
+  ++changes_[name];
+  promised_desired_.erase(name);
   submit_for_service(std::move(command), nullptr);
 }
 
@@ -288,6 +332,10 @@ bool Simulation::is_balanced(const std::string& key) const {
 void Simulation::check_services_converged() {
   for (const auto& [key, service] : ledger_.services()) {
     require(service.status() != "DRAINING", "a service that was deleted never ended: " + key);
+    const auto promised = promised_desired_.find(service.name());
+    require(service.status() != "ACTIVE" || promised == promised_desired_.end() ||
+                promised->second == service.desired_count(),
+            "an acknowledged desired count was lost: " + key);
     if (!can_settle(key)) continue;
     require(has_settled(key), "a service never became what it should: " + key + " has " +
                                   std::to_string(ledger_.tasks_of(key).size()) + " tasks of " +

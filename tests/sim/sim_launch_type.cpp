@@ -253,7 +253,14 @@ class Instance {
   void stop(const Heard& heard) {
     const auto request = read<v1::StopTaskRequest>(heard);
     const auto task = world().tasks.find(request.task_id());
-    if (task == world().tasks.end()) return fail(heard, BERTH_NOT_FOUND, "no such task");
+    if (task == world().tasks.end()) {
+      // Calls about one task take effect in their order: a start that was left lying is over.
+      std::erase_if(inbox_, [&](const Heard& earlier) {
+        return earlier.method == v1::METHOD_LAUNCH_START &&
+               read<v1::StartTaskRequest>(earlier).task_id() == request.task_id();
+      });
+      return fail(heard, BERTH_NOT_FOUND, "no such task");
+    }
     if (!reachable(task->second)) return fail(heard, BERTH_UNAVAILABLE, "its host is away");
     task->second.stopping = true;
     answer(heard, BERTH_OK, "");

@@ -53,6 +53,9 @@ control::ServiceRules rules_with(Defect defect) {
   if (defect == Defect::SleepyBreaker) {
     rules.threshold = [](const model::DeploymentCircuitBreaker&, int) { return 1'000'000; };
   }
+  if (defect == Defect::HastyBreaker) {
+    rules.threshold = [](const model::DeploymentCircuitBreaker&, int) { return 1; };
+  }
   if (defect == Defect::DrainIgnored) {
     rules.replica = [](const ReplicaPicture& picture) {
       ReplicaPicture wrong = picture;
@@ -116,6 +119,8 @@ const char* to_string(Defect defect) {
       return "greedy scale-in";
     case Defect::SleepyBreaker:
       return "sleepy breaker";
+    case Defect::HastyBreaker:
+      return "hasty breaker";
     case Defect::DrainIgnored:
       return "drain ignored";
     case Defect::ForgottenPost:
@@ -347,7 +352,9 @@ void Simulation::change_weather() {
              .ill_health = draw(4),
              .plugin_restart = draw(2),
              .crash = draw(2),
-             .store_failure = draw(1)};
+             .store_failure = draw(1),
+             .bad_rollout = draw(80),
+             .stop_rollout = draw(60)};
 }
 
 void Simulation::act() {
@@ -391,8 +398,8 @@ void Simulation::act() {
       if (odds(3)) return change_definitions();
       return odds(30) ? plan_something() : look();
     case 14:
-      return do_with_services();
     case 15:
+      return do_with_services();
     case 16:
       return move_a_task();
     default:
@@ -470,7 +477,9 @@ void Simulation::change_definitions() {
 void Simulation::stop_something() {
   std::vector<TaskId> candidates;
   for (const auto& [id, shown] : shown_) {
-    if (core_->state().task(id) && odds(30)) candidates.push_back(id);
+    const TaskPtr task = core_->state().task(id);
+    // One that is under way already meets more of what can happen.
+    if (task && odds(task->last_status < TaskStatus::Running ? 100 : 20)) candidates.push_back(id);
   }
   if (candidates.empty()) return;
   const TaskId id = candidates[pick(candidates.size())];

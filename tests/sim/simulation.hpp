@@ -41,6 +41,8 @@ struct Faults {
   int plugin_restart = 0;
   int crash = 0;  // between any two effects; the store loses its unsynced tail
   int store_failure = 0;
+  int bad_rollout = 0;   // to a revision that cannot start or never becomes healthy
+  int stop_rollout = 0;  // by StopServiceDeployment
 };
 
 // A defect planted at one of the core's seams, to see whether the checks find it.
@@ -59,6 +61,7 @@ enum class Defect {
   WrongMaximum,    // maximumPercent is rounded up, and one more
   GreedyScaleIn,   // stops one more than there is too much
   SleepyBreaker,   // never has enough of failures
+  HastyBreaker,    // has enough of the first
   DrainIgnored,    // tasks on draining instances count as if they could stay
   ForgottenPost,   // a DAEMON service leaves its last vacant instance alone
   LostProtection,  // that a task is protected is not stored
@@ -78,6 +81,7 @@ inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
                                         Defect::WrongMaximum,
                                         Defect::GreedyScaleIn,
                                         Defect::SleepyBreaker,
+                                        Defect::HastyBreaker,
                                         Defect::DrainIgnored,
                                         Defect::ForgottenPost,
                                         Defect::LostProtection,
@@ -188,6 +192,8 @@ class Simulation : private Timers, private control::PluginCalls {
   void create_a_service();
   void update_a_service();
   void delete_a_service();
+  void stop_a_deployment();
+  [[nodiscard]] std::string some_revision(bool bad);
   void protect_a_task();
   void drain_a_node();
   void define_for_services();
@@ -242,6 +248,10 @@ class Simulation : private Timers, private control::PluginCalls {
   std::set<std::string> away_;
   int next_node_ = 0;
   std::map<TaskId, Shown> shown_;
+  // By service: how often it was changed, and the desired count that was answered last and is not
+  // being changed.
+  std::map<std::string, std::uint64_t> changes_;
+  std::map<std::string, int> promised_desired_;
   std::map<std::string, std::uint64_t> protections_;  // how often it was asked for, by task
   std::set<TaskId> pruned_;
   std::map<std::string, std::set<TaskId>> made_by_token_;

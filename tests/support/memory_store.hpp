@@ -68,8 +68,9 @@ class MemoryStore final : public store::Store {
   void fail(Error error) { failure_ = std::move(error); }
 
   // The process dies: the first `kept` batches had reached the disk, nobody was told; the rest is
-  // lost.
+  // lost. None had where one before them has failed.
   void crash(std::size_t kept) {
+    if (failure_) kept = 0;
     for (std::size_t i = 0; i < kept && i < waiting_.size(); ++i) apply(waiting_[i].batch);
     waiting_.clear();
   }

@@ -21,7 +21,7 @@ def layer(own=(), headers=(), third=(), posix=True):
 
 # Header prefixes of each library.
 THIRD_PARTY = {
-    "asio": ("boost/asio/",),
+    "asio": ("boost/asio/", "boost/system/"),
     "beast": ("boost/beast/",),
     "json": ("boost/json.hpp", "boost/json/"),
     "regex": ("boost/regex.hpp",),
@@ -66,9 +66,10 @@ LAYERS = {
                           third=("protobuf", "expected", "dll", "spdlog", "asio")),
     "core/control": layer(own=("core/model", "core/placement", "sdk/proto"), headers=("core/store/store.hpp", "openssl/sha.h"),
                           third=("protobuf", "expected"), posix=False),
-    "core/api": layer(own=("core/model", "core/control", "sdk/proto"),
+    "core/net": layer(third=("asio", "beast", "openssl")),
+    "core/api": layer(own=("core/model", "core/control", "core/net", "sdk/proto"),
                       third=("protobuf", "expected", "asio", "beast", "json", "openssl", "spdlog", "prometheus")),
-    "core/cli": layer(own=("core/model", "sdk/proto"),
+    "core/cli": layer(own=("core/model", "core/net", "sdk/proto"),
                       third=("protobuf", "expected", "asio", "beast", "json", "openssl", "curl", "cli11", "toml", "process")),
     "core/daemon": layer(own=("core/model", "core/placement", "core/store", "core/plugins", "core/control", "core/api", "sdk/proto"),
                          third=("protobuf", "expected", "asio", "beast", "json", "openssl", "curl", "cli11", "toml", "spdlog",
@@ -76,6 +77,7 @@ LAYERS = {
     # The contract, and the toolkit beside it.
     "sdk/include": layer(own=("sdk/proto",), third=("protobuf",)),
     "sdk/proto": layer(third=("protobuf",)),
+    "sdk/hosts": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/runtime"), third=("protobuf",)),
     "sdk/isolation": layer(headers=("berth/plugin_abi.h",)),
     "sdk/check": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     "sdk/example": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
@@ -83,7 +85,7 @@ LAYERS = {
     "sdk/runtime": layer(own=("sdk/include", "sdk/proto", "sdk/fleet"), third=_RUNTIME),
     "sdk": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     # Plugins: the SDK, and never each other.
-    "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/runtime"),
+    "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/hosts", "sdk/runtime"),
                       third=("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "toml", "sqlite")),
 }
 

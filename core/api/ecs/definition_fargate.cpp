@@ -45,6 +45,15 @@ std::optional<std::string> name_of_forbidden(const ecs::ContainerDefinition& con
   return std::nullopt;
 }
 
+// What the host does for the container with the execution role.
+std::optional<std::string> name_of_what_needs_a_role(const ecs::ContainerDefinition& container) {
+  const std::string host = container.image().substr(0, container.image().find('/'));
+  if (host.find(".dkr.ecr.") != std::string::npos) return "ECR images";
+  if (container.log_configuration().log_driver() == "awslogs") return "log driver awslogs";
+  if (!container.secrets().empty()) return "secrets";
+  return std::nullopt;
+}
+
 std::optional<std::string> container_refusal(const ecs::ContainerDefinition& container) {
   const auto is_gpu = [](const auto& requirement) { return requirement.type() == "GPU"; };
   if (std::ranges::any_of(container.resource_requirements(), is_gpu)) {
@@ -52,6 +61,10 @@ std::optional<std::string> container_refusal(const ecs::ContainerDefinition& con
   }
   if (const auto name = name_of_forbidden(container)) {
     return "Fargate compatible task definitions do not support " + *name + ".";
+  }
+  const auto& log = container.log_configuration();
+  if (log.log_driver() == "awslogs" && !log.options().contains("awslogs-stream-prefix")) {
+    return "Log driver awslogs requires options: awslogs-stream-prefix";
   }
   for (const auto& [set, value, name] :
        {std::tuple(container.has_start_timeout(), container.start_timeout(), "startTimeout"),
@@ -92,6 +105,11 @@ std::optional<std::string> fargate_refusal(const Registration& request) {
   }
   for (const auto& container : request.container_definitions()) {
     if (auto refusal = container_refusal(container)) return refusal;
+    if (!request.execution_role_arn().empty()) continue;
+    if (const auto name = name_of_what_needs_a_role(container)) {
+      return "Fargate requires task definition to have execution role ARN to support " + *name +
+             ".";
+    }
   }
   return std::nullopt;
 }

@@ -179,6 +179,8 @@ void show_place(const TaskView& view, const Realm& realm, ecs::Task& shown) {
   }
   if (task.report != nullptr && !task.report->availability_zone().empty()) {
     shown.set_availability_zone(task.report->availability_zone());
+  } else if (!task.launch->availability_zone.empty()) {
+    shown.set_availability_zone(task.launch->availability_zone);
   } else if (const auto* zone = find_attribute(view, kZone)) {
     shown.set_availability_zone(zone->value());
   }

@@ -17,7 +17,9 @@ namespace berth::api::http {
 // "localhost", "127.0.0.1:5080", "[::1]": what a Host header calls a loopback address.
 [[nodiscard]] bool names_loopback(std::string_view host);
 
-// Why a request to an unguarded API is not to be answered; none: it may be.
-[[nodiscard]] std::optional<std::string> strange_origin(const Request& request);
+// Why a request to an unguarded API is not to be answered; none: it may be. `own` is a name by
+// which the operator calls the address, besides those; may be empty.
+[[nodiscard]] std::optional<std::string> strange_origin(const Request& request,
+                                                        std::string_view own = {});
 
 }  // namespace berth::api::http

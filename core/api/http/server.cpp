@@ -150,8 +150,10 @@ class Server::Impl {
       return;
     }
     const std::uint64_t id = ++last_id_;
+    auto stream = net::plain_stream(std::move(socket));
+    if (tls_) stream = net::tls_server_stream(std::move(stream), *tls_);
     // The entry is there before the session can end: its end waits for this lock.
-    sessions_[id] = start_session(std::move(socket), tls_ ? &*tls_ : nullptr, site_, [this, id] {
+    sessions_[id] = start_session(std::move(stream), site_, [this, id] {
       const std::lock_guard inner(mutex_);
       sessions_.erase(id);
       ended_.notify_all();

@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// One connection; for server.cpp only (it includes Asio).
+// One connection; for server.cpp only.
 //
-// Threads: start_session on any, each session runs on its socket's strand.
+// Threads: start_session on any, each session runs on its stream's executor.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
+#include <functional>
 #include <memory>
 
-#include "core/api/http/server.hpp"
-
-namespace boost::asio {
-class io_context;
-namespace ssl {
-class context;
-}
-}  // namespace boost::asio
+#include "core/api/http/site.hpp"
+#include "core/net/byte_stream.hpp"
 
 namespace berth::api::http {
-
-// What all sessions share.
-struct Site {
-  Options options;
-  Handler handler;
-  std::shared_ptr<boost::asio::io_context> io;
-};
 
 class Session {
  public:
@@ -34,13 +21,9 @@ class Session {
   virtual void cut() = 0;
 };
 
-// `ended` is called once, on the strand. `tls` is null for plain HTTP, else outlives the session.
-[[nodiscard]] std::shared_ptr<Session> start_session(boost::asio::ip::tcp::socket socket,
-                                                     boost::asio::ssl::context* tls,
+// `ended` is called once, on the stream's executor.
+[[nodiscard]] std::shared_ptr<Session> start_session(std::unique_ptr<net::ByteStream> stream,
                                                      std::shared_ptr<const Site> site,
                                                      std::function<void()> ended);
-
-// A date as HTTP writes it: "Mon, 23 Nov 2026 13:22:35 GMT".
-[[nodiscard]] std::string http_date(Instant at);
 
 }  // namespace berth::api::http

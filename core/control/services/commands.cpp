@@ -209,7 +209,12 @@ void ServiceCommands::update(UpdateService command, Reply reply) {
                                         std::to_string(definition->id.revision));
   }
   const model::StoredService next = updated((*service)->data, command);
-  if (!begins_deployment((*service)->data, next, command)) return apply(command, id, reply);
+  // Not every launch type takes them.
+  const bool places_anew = command.request.placement_constraints_size() > 0 ||
+                           command.request.placement_strategy_size() > 0;
+  if (!places_anew && !begins_deployment((*service)->data, next, command)) {
+    return apply(command, id, reply);
+  }
   if (!definition) {
     definition = rooms_.desk.state().definition({FamilyName(next.family()), next.revision()});
   }

@@ -33,16 +33,18 @@ class Replica {
   }
 
   ReplicaDecision run() {
-    if (picture_.failed) {
-      shed();
-    } else {
+    if (!picture_.failed) {
       start();
       shrink();
       for (std::size_t i = 0; i < old_.size(); ++i) retire(old_[i], decision_.old[i]);
     }
     drain(primary_, decision_.primary);
     for (std::size_t i = 0; i < old_.size(); ++i) drain(old_[i], decision_.old[i]);
-    if (!picture_.failed) replace_unhealthy();
+    if (picture_.failed) {
+      shed();
+    } else {
+      replace_unhealthy();
+    }
     decision_.stuck = is_stuck();
     return decision_;
   }
@@ -127,9 +129,9 @@ class Replica {
   }
 
   // After a deployment that failed for good: nothing is started, and stopped is only what exceeds
-  // the upper bound.
+  // the upper bound, once the draining ones that leave are gone.
   void shed() {
-    int over = total_ - picture_.bounds.upper;
+    int over = total_ - decision_.stops() - picture_.bounds.upper;
     const auto from = [&](const Team& team, Tally& chosen) {
       Tally free = free_of_protection(team);
       over -= take(over, free.pending, chosen.pending);

@@ -9,6 +9,7 @@
 // they are counted anew. Threads: loop.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
@@ -78,6 +79,8 @@ class Services {
   // From now on nothing is started or stopped for services, for as long as this object lives:
   // whoever stops all tasks would be answered by new ones.
   void rest() { resting_ = true; }
+  // Any thread.
+  [[nodiscard]] bool resting() const { return resting_; }
 
  private:
   struct Entry {
@@ -157,7 +160,7 @@ class Services {
   const ServiceRules& rules_;
   std::map<ServiceId, Entry> entries_;
   std::set<ServiceId> marked_;
-  bool resting_ = false;
+  std::atomic<bool> resting_ = false;
   std::map<ClusterName, std::set<ServiceId>> waiting_;  // for room
   std::map<ClusterName, std::set<ServiceId>> daemons_;
   // ACTIVE instances that have not been back since this process began; of interest until then.

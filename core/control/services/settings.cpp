@@ -207,6 +207,8 @@ model::RunTaskRequest plan_request_of(const From& from, const std::string& launc
   if (from.has_network_configuration()) {
     *request.mutable_network_configuration() = from.network_configuration();
   }
+  *request.mutable_placement_constraints() = from.placement_constraints();
+  *request.mutable_placement_strategy() = from.placement_strategy();
   return request;
 }
 

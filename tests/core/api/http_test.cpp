@@ -2,6 +2,7 @@
 // Broken, hostile and slow clients: each costs its own connection only.
 #include <thread>
 
+#include "core/api/http/own_host.hpp"
 #include "tests/core/api/server_fixture.hpp"
 
 namespace berth::api {
@@ -281,6 +282,7 @@ TEST_F(HttpServer, RefusesToListenBeyondLoopbackUnprotected) {
                     .rng = rng_,
                     .now = [] { return Instant(); },
                     .plugins = {},
+                    .services_rest = {},
                     .metrics = nullptr};
   const auto bare = Server::start(config_, ports);
   ASSERT_FALSE(bare);
@@ -314,6 +316,10 @@ TEST_F(HttpServer, IsNotForWebPagesWhereItHasNoKeys) {
     EXPECT_EQ(status(strange), 403) << strange;
   }
   EXPECT_EQ(status("localhost", "Origin: http://evil.example\r\n"), 403);
+  http::Request named{.method = "POST", .target = "/", .headers = {{"host", "Box.example:5080"}}, .body = ""};
+  EXPECT_TRUE(http::strange_origin(named));
+  EXPECT_FALSE(http::strange_origin(named, "box.Example"));
+  EXPECT_TRUE(http::strange_origin(named, "ox.example"));
   RawClient client(port());
   client.send("GET /berth/v1/exec HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\n"
               "Connection: Upgrade\r\n\r\n");
@@ -333,6 +339,7 @@ TEST_F(HttpServer, SaysWhichPortIsInUse) {
                                               .rng = rng_,
                                               .now = [] { return Instant(); },
                                               .plugins = {},
+                                              .services_rest = {},
                                               .metrics = nullptr});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::AlreadyExists);

@@ -364,6 +364,7 @@ TEST_F(Operations, OfBerthsOwnWatchTasksAndNamePlugins) {
   EXPECT_EQ(watched.at("pulls.0.bytesTotal"), "7");
   EXPECT_EQ(call("Berth_20261122.ListPlugins", "{}").at("plugins.0.name"), "ec2");
   EXPECT_EQ(call("Berth_20261122.GetVersion", "{}").at("region"), "us-east-1");
+  EXPECT_EQ(call("Berth_20261122.GetVersion", "{}").at("servicesRest"), "false");
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ class ServerTest : public testing::Test {
                                                 plugin.set_name("ec2");
                                                 return std::vector{plugin};
                                               },
+                                          .services_rest = {},
                                           .metrics = nullptr});
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);

@@ -200,6 +200,17 @@ TEST(Replica, AFailedDeploymentStartsNothingAndStopsOnlyWhatIsOverTheUpperBound)
   EXPECT_EQ(decide(service).stops(), 5);
 }
 
+// Found by tests/sim: what leaves its draining instance was counted as one that stays.
+TEST(Replica, AFailedDeploymentKeepsWhatItHasWhileADrainingOneLeaves) {
+  ReplicaPicture service = picture(1, {0, 100});
+  service.failed = true;
+  service.primary.staying.pending = 2;
+  service.old.push_back({.draining = {.starting = 1}});
+  const ReplicaDecision decision = decide(service);
+  EXPECT_EQ(decision.old[0].draining.starting, 1);
+  EXPECT_EQ(decision.primary.staying.pending, 1);
+}
+
 TEST(Replica, TheThrottleHoldsStartsBackAndNothingElse) {
   ReplicaPicture service = picture(3, {50, 200});
   service.may_start = false;

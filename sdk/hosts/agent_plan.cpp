@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/ec2/plan.hpp"
+#include "sdk/hosts/agent_plan.hpp"
 
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
 
-#include "plugins/ec2/refusals.hpp"
+#include "sdk/hosts/agent_refusals.hpp"
 #include "sdk/runtime/options/quantity.hpp"
 
-namespace berth::ec2 {
+namespace berth::hosts {
 namespace {
 
 using v1::ecs::ContainerDefinition;
@@ -19,10 +19,12 @@ constexpr std::int64_t kLeastMemoryMiB = 6;  // as the agent's: a container does
 
 class Planner {
  public:
-  explicit Planner(const v1::PlanRequest& request) : request_(request), definition_(request.definition()) {}
+  Planner(const v1::PlanRequest& request, const std::string& launch_type)
+      : request_(request), definition_(request.definition()), launch_type_(launch_type) {}
 
   v1::PlanResponse plan() {
-    for (auto& refusal : find_refusals(request_)) *response_.add_refusals() = std::move(refusal);
+    for (auto& refusal : find_refusals(request_, launch_type_))
+      *response_.add_refusals() = std::move(refusal);
     check_call();
     add_amounts();
     add_ports();
@@ -33,10 +35,7 @@ class Planner {
 
  private:
   void refuse(v1::Refusal::Error error, const std::string& member, const std::string& message) {
-    auto& refusal = *response_.add_refusals();
-    refusal.set_error(error);
-    refusal.set_member(member);
-    refusal.set_message(message);
+    hosts::refuse(response_, error, member, message);
   }
   void refuse(const std::string& member, const std::string& message) {
     refuse(v1::Refusal::ERROR_CLIENT, member, message);
@@ -48,31 +47,25 @@ class Planner {
   // What belongs to the call, not to the definition.
   void check_call() {
     if (request_.has_network_configuration() && definition_.network_mode() != "awsvpc") {
-      refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "networkConfiguration",
-             "Network Configuration is not valid for the given networkMode of this task definition.");
+      refuse(
+          v1::Refusal::ERROR_INVALID_PARAMETER, "networkConfiguration",
+          "Network Configuration is not valid for the given networkMode of this task definition.");
     }
     if (!request_.has_network_configuration() && definition_.network_mode() == "awsvpc") {
       refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "networkConfiguration",
              "Network Configuration must be provided when networkMode 'awsvpc' is specified.");
     }
-    // There is no way from outside to a task's own interface on hosts of one's own.
-    if (request_.network_configuration().awsvpc_configuration().assign_public_ip() == "ENABLED") {
-      refuse(v1::Refusal::ERROR_INVALID_PARAMETER,
-             "networkConfiguration.awsvpcConfiguration.assignPublicIp",
-             "Assign public IP is not supported for this launch type.");
-    }
-    if (!request_.platform_version().empty()) {
-      refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "platformVersion", "The platform version must be null when specifying an EC2 launch type.");
-    }
     std::set<std::string> names;
-    for (const auto& container : definition_.container_definitions()) names.insert(container.name());
+    for (const auto& container : definition_.container_definitions())
+      names.insert(container.name());
     for (const auto& changes : request_.overrides().container_overrides()) {
       if (!names.insert(changes.name()).second) {
         overrides_[changes.name()] = &changes;
         continue;
       }
       refuse(v1::Refusal::ERROR_INVALID_PARAMETER, "overrides.containerOverrides",
-             "Override for container named " + changes.name() + " is not a container in the TaskDefinition.");
+             "Override for container named " + changes.name() +
+                 " is not a container in the TaskDefinition.");
     }
   }
 
@@ -81,7 +74,8 @@ class Planner {
     return at == overrides_.end() ? ContainerOverride::default_instance() : *at->second;
   }
 
-  // The task's own amounts where it has them, else the sums of its containers' (reservations before limits).
+  // The task's own amounts where it has them, else the sums of its containers' (reservations before
+  // limits).
   void add_amounts() {
     const auto& changes = request_.overrides();
     const std::string& cpu = changes.has_cpu() ? changes.cpu() : definition_.cpu();
@@ -96,22 +90,28 @@ class Planner {
       const std::int64_t reserved =
           own.has_memory_reservation() ? own.memory_reservation() : container.memory_reservation();
       if (units < 0) refuse(path(i, "cpu"), "The CPU of a container is not negative.");
-      if (limit < 0 || reserved < 0) refuse(path(i, "memory"), "The memory of a container is not negative.");
-      if (limit > 0 && limit < kLeastMemoryMiB) refuse(path(i, "memory"), "A container needs at least 6 MiB of memory.");
+      if (limit < 0 || reserved < 0)
+        refuse(path(i, "memory"), "The memory of a container is not negative.");
+      if (limit > 0 && limit < kLeastMemoryMiB)
+        refuse(path(i, "memory"), "A container needs at least 6 MiB of memory.");
       if (limit > 0 && reserved > limit) {
-        refuse(path(i, "memoryReservation"), "The memoryReservation of a container is at most its memory.");
+        refuse(path(i, "memoryReservation"),
+               "The memoryReservation of a container is at most its memory.");
       }
       if (limit == 0 && reserved == 0 && memory.empty()) {
-        refuse(path(i, "memory"), "Invalid setting for container '" + container.name() +
-                                      "'. At least one of 'memory' or 'memoryReservation' must be specified.");
+        refuse(path(i, "memory"),
+               "Invalid setting for container '" + container.name() +
+                   "'. At least one of 'memory' or 'memoryReservation' must be specified.");
       }
       cpu_sum += units;
       memory_sum += reserved > 0 ? reserved : limit;
     }
     const auto units = cpu.empty() ? cpu_sum : runtime::options::read_cpu(cpu).value_or(-1);
-    const auto mib = memory.empty() ? memory_sum : runtime::options::read_memory_mib(memory).value_or(-1);
+    const auto mib =
+        memory.empty() ? memory_sum : runtime::options::read_memory_mib(memory).value_or(-1);
     if (units < 0 && !cpu.empty()) refuse("cpu", "'" + cpu + "' is not an amount of CPU.");
-    if (mib < 0 && !memory.empty()) refuse("memory", "'" + memory + "' is not an amount of memory.");
+    if (mib < 0 && !memory.empty())
+      refuse("memory", "'" + memory + "' is not an amount of memory.");
     if (!memory.empty() && mib >= 0) check_memory_of_task(mib);
     response_.mutable_requirement()->set_cpu(units);
     response_.mutable_requirement()->set_memory_mib(mib);
@@ -162,7 +162,8 @@ class Planner {
         }
         const bool udp = mapping.protocol() == "udp";
         if (!taken.emplace(udp, number).second) {
-          refuse(member + ".hostPort", "The host port " + std::to_string(number) + " is mapped twice in this task.");
+          refuse(member + ".hostPort",
+                 "The host port " + std::to_string(number) + " is mapped twice in this task.");
           continue;
         }
         if (own_interface) continue;  // its ports are its own
@@ -183,7 +184,8 @@ class Planner {
   void add_attributes_of_options(const ContainerDefinition& container) {
     if (container.privileged()) require("com.amazonaws.ecs.capability.privileged-container");
     for (const auto& mapping : container.port_mappings()) {
-      if (mapping.has_container_port_range()) require("ecs.capability.network.container-port-range");
+      if (mapping.has_container_port_range())
+        require("ecs.capability.network.container-port-range");
     }
     for (const std::string& option : container.docker_security_options()) {
       const bool profile = option.starts_with("apparmor") && !option.ends_with("unconfined");
@@ -199,34 +201,41 @@ class Planner {
     if (architecture == "X86_64") require("ecs.cpu-architecture", "x86_64");
     if (architecture == "ARM64") require("ecs.cpu-architecture", "arm64");
     const auto& changes = request_.overrides();
-    if (!definition_.cpu().empty() || !definition_.memory().empty() || changes.has_cpu() || changes.has_memory()) {
+    if (!definition_.cpu().empty() || !definition_.memory().empty() || changes.has_cpu() ||
+        changes.has_memory()) {
       require("ecs.capability.task-cpu-mem-limit");
     }
-    if (definition_.has_pid_mode() || definition_.has_ipc_mode()) require("ecs.capability.pid-ipc-namespace-sharing");
+    if (definition_.has_pid_mode() || definition_.has_ipc_mode())
+      require("ecs.capability.pid-ipc-namespace-sharing");
     for (const auto& volume : definition_.volumes()) {
       if (volume.has_docker_volume_configuration()) require("ecs.capability.docker-plugin.local");
     }
     if (!definition_.task_role_arn().empty() || !changes.task_role_arn().empty()) {
       const bool host = definition_.network_mode() == "host";
-      require(std::string("com.amazonaws.ecs.capability.task-iam-role") + (host ? "-network-host" : ""));
+      require(std::string("com.amazonaws.ecs.capability.task-iam-role") +
+              (host ? "-network-host" : ""));
     }
     for (const auto& container : definition_.container_definitions()) {
       add_attributes_of_options(container);
       for (const auto& secret : container.secrets()) {
         const bool asm_secret = secret.value_from().find(":secretsmanager:") != std::string::npos;
-        require(std::string("ecs.capability.secrets.") + (asm_secret ? "asm" : "ssm") + ".environment-variables");
+        require(std::string("ecs.capability.secrets.") + (asm_secret ? "asm" : "ssm") +
+                ".environment-variables");
       }
-      if (container.environment_files_size() > 0 || override_of(container).environment_files_size() > 0) {
+      if (container.environment_files_size() > 0 ||
+          override_of(container).environment_files_size() > 0) {
         require("ecs.capability.env-files.s3");
       }
       if (container.has_log_configuration()) {
-        require("com.amazonaws.ecs.capability.logging-driver." + container.log_configuration().log_driver());
+        require("com.amazonaws.ecs.capability.logging-driver." +
+                container.log_configuration().log_driver());
       }
       if (container.depends_on_size() > 0) require("ecs.capability.container-ordering");
       if (container.has_health_check()) require("ecs.capability.container-health-check");
       if (container.restart_policy().enabled()) require("ecs.capability.container-restart-policy");
       const std::string host = container.image().substr(0, container.image().find('/'));
-      if (host.find(".dkr.ecr") != std::string::npos && host.find(".amazonaws.com") != std::string::npos) {
+      if (host.find(".dkr.ecr") != std::string::npos &&
+          host.find(".amazonaws.com") != std::string::npos) {
         require("com.amazonaws.ecs.capability.ecr-auth");
       }
     }
@@ -234,6 +243,7 @@ class Planner {
 
   const v1::PlanRequest& request_;
   const v1::ecs::TaskDefinition& definition_;
+  const std::string& launch_type_;
   std::map<std::string, const ContainerOverride*> overrides_;
   std::set<std::string> required_;
   v1::PlanResponse response_;
@@ -241,6 +251,17 @@ class Planner {
 
 }  // namespace
 
-v1::PlanResponse plan_task(const v1::PlanRequest& request) { return Planner(request).plan(); }
+void refuse(v1::PlanResponse& plan, v1::Refusal::Error error, const std::string& member,
+            const std::string& message) {
+  auto& refusal = *plan.add_refusals();
+  refusal.set_error(error);
+  refusal.set_member(member);
+  refusal.set_message(message);
+  plan.clear_requirement();
+}
 
-}  // namespace berth::ec2
+v1::PlanResponse plan_for_agents(const v1::PlanRequest& request, const std::string& launch_type) {
+  return Planner(request, launch_type).plan();
+}
+
+}  // namespace berth::hosts

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/ec2/task_lists.hpp"
+#include "sdk/hosts/task_lists.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -8,10 +8,11 @@
 
 #include "berth/v1/plugin.pb.h"
 
-namespace berth::ec2 {
+namespace berth::hosts {
 namespace {
 
-constexpr std::size_t kMostTasks = 500'000;  // of one node, more than any host can have run in an hour
+constexpr std::size_t kMostTasks =
+    500'000;  // of one node, more than any host can have run in an hour
 
 struct Gathering : std::enable_shared_from_this<Gathering> {
   fleet::Server& fleet;
@@ -21,27 +22,36 @@ struct Gathering : std::enable_shared_from_this<Gathering> {
   std::size_t open = 0;
   TaskLists lists{};
 
-  Gathering(fleet::Server& server, std::chrono::milliseconds patience, std::function<void(TaskLists)> then)
-      : fleet(server), deadline(std::chrono::steady_clock::now() + patience), done(std::move(then)) {}
+  Gathering(fleet::Server& server, std::chrono::milliseconds patience,
+            std::function<void(TaskLists)> then)
+      : fleet(server),
+        deadline(std::chrono::steady_clock::now() + patience),
+        done(std::move(then)) {}
 
   void ask(const std::string& id, const std::string& after) {
     v1::ListOwnedRequest request;
     request.set_after(after);
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    fleet.call(id, v1::METHOD_LAUNCH_LIST_OWNED, request.SerializeAsString(), {.timeout = std::max(left, std::chrono::milliseconds(1))},
-               [self = shared_from_this(), id, after](berth_status status, const std::string& payload) {
-                 self->answered(id, after, status, payload);
-               });
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    fleet.call(
+        id, v1::METHOD_LAUNCH_LIST_OWNED, request.SerializeAsString(),
+        {.timeout = std::max(left, std::chrono::milliseconds(1))},
+        [self = shared_from_this(), id, after](berth_status status, const std::string& payload) {
+          self->answered(id, after, status, payload);
+        });
   }
 
-  void answered(const std::string& id, const std::string& after, berth_status status, const std::string& payload) {
+  void answered(const std::string& id, const std::string& after, berth_status status,
+                const std::string& payload) {
     v1::ListOwnedResponse response;
     bool sound = status == BERTH_OK && response.ParseFromString(payload);
-    const std::string last = response.tasks().empty() ? std::string() : response.tasks().rbegin()->task_id();
+    const std::string last =
+        response.tasks().empty() ? std::string() : response.tasks().rbegin()->task_id();
     sound = sound && (!response.more() || last > after);
     std::unique_lock lock(mutex);
     ListedNode& node = lists[id];
-    sound = sound && node.tasks.size() + static_cast<std::size_t>(response.tasks_size()) <= kMostTasks;
+    sound =
+        sound && node.tasks.size() + static_cast<std::size_t>(response.tasks_size()) <= kMostTasks;
     node.reachable = sound;
     if (!sound) node.tasks.clear();
     for (auto& report : *response.mutable_tasks()) {
@@ -61,12 +71,12 @@ struct Gathering : std::enable_shared_from_this<Gathering> {
 
 }  // namespace
 
-void list_tasks(fleet::Server& fleet, const std::vector<std::string>& node_ids, std::chrono::milliseconds patience,
-                std::function<void(TaskLists)> done) {
+void list_tasks(fleet::Server& fleet, const std::vector<std::string>& node_ids,
+                std::chrono::milliseconds patience, std::function<void(TaskLists)> done) {
   if (node_ids.empty()) return done({});
   const auto gathering = std::make_shared<Gathering>(fleet, patience, std::move(done));
   gathering->open = node_ids.size();
   for (const auto& id : node_ids) gathering->ask(id, {});
 }
 
-}  // namespace berth::ec2
+}  // namespace berth::hosts

@@ -11,7 +11,7 @@
 #include "berth/v1/launch.pb.h"
 #include "sdk/fleet/server.hpp"
 
-namespace berth::ec2 {
+namespace berth::hosts {
 
 struct ListedNode {
   std::vector<v1::TaskReport> tasks;
@@ -19,8 +19,9 @@ struct ListedNode {
 };
 using TaskLists = std::map<std::string, ListedNode>;  // by node id
 
-// `done` once, with an entry for each of `node_ids`, after `patience` at the latest; on the fleet's loop or at once.
-void list_tasks(fleet::Server& fleet, const std::vector<std::string>& node_ids, std::chrono::milliseconds patience,
-                std::function<void(TaskLists)> done);
+// `done` once, with an entry for each of `node_ids`, after `patience` at the latest; on the fleet's
+// loop or at once.
+void list_tasks(fleet::Server& fleet, const std::vector<std::string>& node_ids,
+                std::chrono::milliseconds patience, std::function<void(TaskLists)> done);
 
-}  // namespace berth::ec2
+}  // namespace berth::hosts

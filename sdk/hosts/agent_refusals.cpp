@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/ec2/refusals.hpp"
+#include "sdk/hosts/agent_refusals.hpp"
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "sdk/runtime/log/log_options.hpp"
 #include "sdk/runtime/options/check.hpp"
 
-namespace berth::ec2 {
+namespace berth::hosts {
 namespace {
 
 using v1::ecs::ContainerDefinition;
@@ -43,7 +44,8 @@ constexpr Member<TaskDefinition> kTaskMembers[] = {
 };
 
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
-    {"resourceRequirements", [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
+    {"resourceRequirements",
+     [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
     {"credentialSpecs", [](const ContainerDefinition& c) { return c.credential_specs_size() > 0; }},
 };
 
@@ -53,13 +55,18 @@ constexpr Member<TaskOverride> kOverrideMembers[] = {
     {"overrides.ephemeralStorage", [](const TaskOverride& o) { return o.has_ephemeral_storage(); }},
 };
 constexpr Member<ContainerOverride> kContainerOverrideMembers[] = {
-    {"resourceRequirements", [](const ContainerOverride& o) { return o.resource_requirements_size() > 0; }},
+    {"resourceRequirements",
+     [](const ContainerOverride& o) { return o.resource_requirements_size() > 0; }},
 };
 
-std::string at(const std::string& list, int index) { return list + "[" + std::to_string(index) + "]"; }
+std::string at(const std::string& list, int index) {
+  return list + "[" + std::to_string(index) + "]";
+}
 
 class Refusals {
  public:
+  explicit Refusals(std::string launch_type) : launch_type_(std::move(launch_type)) {}
+
   // What the agent would say of a member that it acts on.
   void add(const sdk::Error& error) {
     v1::Refusal refusal;
@@ -72,20 +79,22 @@ class Refusals {
   void add(const std::string& member) {
     v1::Refusal refusal;
     refusal.set_member(member);
-    refusal.set_message("The launch type EC2 does not act on " + member + " yet.");
+    refusal.set_message("The launch type " + launch_type_ + " does not act on " + member + " yet.");
     refusal.set_error(v1::Refusal::ERROR_UNSUPPORTED_FEATURE);
     found.push_back(std::move(refusal));
   }
   // The log driver and its options, as the agent reads them.
   void check_log(const v1::ecs::LogConfiguration& log, const std::string& prefix) {
-    const auto plan = runtime::read_log_plan(log.log_driver(), {log.options().begin(), log.options().end()});
+    const auto plan =
+        runtime::read_log_plan(log.log_driver(), {log.options().begin(), log.options().end()});
     if (plan) return;
     // Options are one member; the message says which of them.
     const std::string& field = plan.error().field;
     const std::string member = prefix + field.substr(0, field.find('['));
     if (plan.error().status == BERTH_UNIMPLEMENTED) {
       add(member);
-      found.back().set_message("The launch type EC2 does not act on " + prefix + field + ": " + plan.error().message);
+      found.back().set_message("The launch type " + launch_type_ + " does not act on " + prefix +
+                               field + ": " + plan.error().message);
       return;
     }
     v1::Refusal refusal;
@@ -95,19 +104,24 @@ class Refusals {
     found.push_back(std::move(refusal));
   }
   template <typename Message, std::size_t size>
-  void check(const Member<Message> (&members)[size], const Message& message, const std::string& prefix) {
+  void check(const Member<Message> (&members)[size], const Message& message,
+             const std::string& prefix) {
     for (const auto& member : members) {
       if (member.is_set(message)) add(prefix + member.name);
     }
   }
 
   std::vector<v1::Refusal> found;
+
+ private:
+  std::string launch_type_;
 };
 
 }  // namespace
 
-std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request) {
-  Refusals refusals;
+std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request,
+                                       const std::string& launch_type) {
+  Refusals refusals(launch_type);
   refusals.check(kTaskMembers, request.definition(), "");
   const auto& containers = request.definition().container_definitions();
   for (int i = 0; i < containers.size(); ++i) {
@@ -126,4 +140,4 @@ std::vector<v1::Refusal> find_refusals(const v1::PlanRequest& request) {
   return refusals.found;
 }
 
-}  // namespace berth::ec2
+}  // namespace berth::hosts

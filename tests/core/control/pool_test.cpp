@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks onto a plugin that shows none of its nodes.
+#include <set>
+
+#include "tests/core/control/bench.hpp"
+
+namespace berth::control {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class PoolTest : public Bench {
+ protected:
+  static LaunchPlugin pool() { return {PluginName("ec2"), {"FARGATE"}, {}, true}; }
+  static v1::Node zoned(const std::string& id, const std::string& zone, std::int64_t cpu = 1024) {
+    v1::Node out = node(id, cpu, 8192);
+    out.add_attributes()->set_name("ecs.availability-zone");
+    out.mutable_attributes(0)->set_value(zone);
+    return out;
+  }
+  void open(std::vector<v1::Node> nodes) {
+    core->plugin_up(pool());
+    snapshot(std::move(nodes));
+    settle();
+    answer(v1::METHOD_LAUNCH_LIST_OWNED, v1::ListOwnedResponse());
+    RegisterTaskDefinition command = definition();
+    command.compatibilities = {"EC2", "FARGATE"};
+    ask(command);
+  }
+  static RunTask on_pool(int count = 1) {
+    RunTask command = run_task(count);
+    command.request.set_launch_type("FARGATE");
+    return command;
+  }
+  RunTaskAnswer ran(RunTask command, std::int64_t cpu = 256) {
+    auto asked = ask(std::move(command));
+    while (!asked->done() && plugins.count(v1::METHOD_LAUNCH_PLAN) > 0) answer_plan(cpu, 512);
+    EXPECT_TRUE(*asked->answer) << asked->error().message;
+    return asked->as<RunTaskAnswer>();
+  }
+};
+
+TEST_F(PoolTest, AreSpreadOverZonesAndPackedWithinEach) {
+  open({zoned("a1", "a"), zoned("a2", "a"), zoned("b1", "b"), zoned("b2", "b"), zoned("c1", "c")});
+  std::map<std::string, int> zones;
+  std::map<std::string, int> nodes;
+  for (const TaskPtr& task : ran(on_pool(9)).tasks) {
+    ++zones[task->launch->availability_zone];
+    ++nodes[task->node.str()];
+  }
+  EXPECT_EQ(zones, (std::map<std::string, int>{{"a", 3}, {"b", 3}, {"c", 3}}));
+  EXPECT_EQ(nodes.size(), 3u) << "one host of each zone has them all";
+}
+
+TEST_F(PoolTest, HaveNoContainerInstanceAndStartOutPreparing) {
+  open({zoned("slice-1", "a")});
+  const TaskPtr task = ran(on_pool()).tasks.at(0);
+  EXPECT_EQ(task->last_status, TaskStatus::Provisioning);
+  EXPECT_EQ(task->launch->launch_type, "FARGATE");
+  EXPECT_THAT(core->state().instances(), IsEmpty());
+  v1::StartTaskRequest start;
+  ASSERT_TRUE(start.ParseFromString(plugins.take(v1::METHOD_LAUNCH_START).request));
+  EXPECT_EQ(start.availability_zone(), "a");
+  crash();
+  EXPECT_EQ(core->state().task(task->id)->launch->availability_zone, "a");
+}
+
+TEST_F(PoolTest, WithoutRoomFailInEcsWordsThatNameNoHost) {
+  open({zoned("slice-1", "a")});
+  const auto full = ran(on_pool(5));
+  EXPECT_EQ(full.tasks.size(), 4u);
+  ASSERT_EQ(full.failures.size(), 1u);
+  EXPECT_EQ(full.failures[0].arn, "");
+  EXPECT_EQ(full.failures[0].reason,
+            "Capacity is unavailable at this time. Please try again later or in a different "
+            "availability zone");
+}
+
+TEST_F(PoolTest, WithoutAnyHostFailInTheSameWords) {
+  open({});
+  const auto none = ran(on_pool(2));
+  EXPECT_THAT(none.tasks, IsEmpty());
+  ASSERT_EQ(none.failures.size(), 2u);
+  EXPECT_EQ(none.failures[1].reason.substr(0, 38), "Capacity is unavailable at this time. ");
+}
+
+TEST_F(PoolTest, TakeNeitherPlacementConstraintsNorStrategies) {
+  open({zoned("slice-1", "a")});
+  RunTask constrained = on_pool();
+  constrained.request.add_placement_constraints()->set_type("distinctInstance");
+  EXPECT_EQ(ask(constrained)->error().message,
+            "Placement constraints are not supported with FARGATE launch type.");
+  RunTask packed = on_pool();
+  packed.request.add_placement_strategy()->set_type("random");
+  EXPECT_EQ(ask(packed)->error().message,
+            "Placement strategies are not supported with FARGATE launch type.");
+  EXPECT_EQ(ask(packed)->error().what, "placementStrategy");
+}
+
+TEST_F(PoolTest, AreExplainedByHowPoolsArePlacedUpon) {
+  open({zoned("slice-1", "a"), zoned("slice-2", "b")});
+  const TaskPtr task = ran(on_pool()).tasks.at(0);
+  ExplainTask question;
+  question.task = task->id.str();
+  auto asked = submit(question);
+  settle();
+  if (!asked->done()) answer_plan(256, 512);
+  const auto& why = asked->as<ExplainTaskAnswer>();
+  EXPECT_EQ(why.place.zone, task->launch->availability_zone);
+  EXPECT_EQ(why.place.instance_arn, "");
+  std::vector<std::string> strategies;
+  for (const auto& one : why.strategies) strategies.push_back(one.type() + " " + one.field());
+  EXPECT_THAT(strategies,
+              ElementsAre("spread attribute:ecs.availability-zone", "bestFit cpu,memory"));
+  EXPECT_EQ(why.others_that_fit, 1);
+}
+
+TEST_F(PoolTest, OfAServiceStayAliveOnThePool) {
+  open({zoned("a1", "a"), zoned("b1", "b")});
+  CreateService command;
+  command.request.set_service_name("web");
+  command.request.set_desired_count(4);
+  command.request.set_task_definition("web:1");
+  command.request.set_launch_type("FARGATE");
+  ask(command);
+  while (plugins.count(v1::METHOD_LAUNCH_PLAN) > 0) answer_plan(256, 512);
+  std::map<std::string, int> zones;
+  for (const auto& [id, task] : core->state().tasks()) ++zones[task->launch->availability_zone];
+  EXPECT_EQ(zones, (std::map<std::string, int>{{"a", 2}, {"b", 2}}));
+}
+
+TEST_F(PoolTest, OfAServiceTakeNoStrategyAtAnUpdateEither) {
+  open({zoned("a1", "a")});
+  CreateService command;
+  command.request.set_service_name("web");
+  command.request.set_desired_count(1);
+  command.request.set_task_definition("web:1");
+  command.request.set_launch_type("FARGATE");
+  CreateService packed = command;
+  packed.request.add_placement_strategy()->set_type("random");
+  EXPECT_EQ(ask(packed)->error().what, "placementStrategy");
+  ask(command);
+  while (plugins.count(v1::METHOD_LAUNCH_PLAN) > 0) answer_plan(256, 512);
+  UpdateService change;
+  change.request.set_service("web");
+  change.request.add_placement_strategy()->set_type("random");
+  change.present = {"placementStrategy"};
+  EXPECT_EQ(ask(change)->error().message,
+            "Placement strategies are not supported with FARGATE launch type.");
+}
+
+}  // namespace
+}  // namespace berth::control

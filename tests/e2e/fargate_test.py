@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pool of three hosts in three zones beside a container instance: the AWS CLI's Fargate, and nobody sees the hosts."""
+import hosts
+
+hosts.own_network()  # before anything starts a thread
+
+import collections
+import os
+import shutil
+import tempfile
+import unittest
+
+from api import Api, Refused
+from stack import DockerRegistry, until
+
+CONFIG = """
+[plugins.ec2]
+listen = "10.253.0.1:5081"
+[plugins.fargate]
+listen = "10.253.0.1:5082"
+heartbeat_ms = 300
+dead_after_ms = 1500
+[plugins.registry-ecr.registries."{registry}"]
+plain_http = true
+[[subnet]]
+id = "subnet-a"
+cidr = "10.70.0.0/24"
+[[subnet]]
+id = "subnet-b"
+cidr = "10.71.0.0/24"
+zone = "us-east-1b"
+[[subnet]]
+id = "subnet-c"
+cidr = "10.72.0.0/24"
+zone = "us-east-1c"
+"""
+ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+SUBNETS = ("subnet-a", "subnet-b", "subnet-c")
+SERVE = "mkdir -p /tmp/w; echo served > /tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w"
+
+
+class Fargate(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="berth-e2e-")
+        os.chmod(cls.directory, 0o711)
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        cls.registry = DockerRegistry(cls.directory + "/registry", address="10.253.0.1")
+        cls.addClassCleanup(cls.registry.stop)
+        cls.registry.client.image("tools", "1", Env=["PATH=/bin"])
+        cls.plane = hosts.Plane(cls.directory, CONFIG.format(registry=cls.registry.host))
+        cls.plane.up()
+        cls.addClassCleanup(cls.plane.stop)
+        cls.api = Api(cls.plane.port())
+        cls.hosts = [hosts.Host(cls.directory, 1, cls.plane)] + [
+            hosts.Host(cls.directory, number, cls.plane, fleet="fargate", availability_zone=zone, cpu=1024, memory=2048)
+            for number, zone in enumerate(ZONES, 2)]
+        cls.addClassCleanup(lambda: hosts.stop_all(cls.api, cls.hosts))
+        for host in cls.hosts:
+            host.start()
+        cls.register("web", SERVE)
+        until("the pool is there", lambda: cls.placeable("web") == 12)
+        until("the container instance is there", lambda: cls.api.call("ListContainerInstances")["containerInstanceArns"])
+
+    @classmethod
+    def placeable(cls, family):
+        return cls.api.call("Berth.PlanTask", taskDefinition=family, launchType="FARGATE", count=12,
+                            networkConfiguration=cls.network()).get("placedCount", 0)
+
+    @classmethod
+    def container(cls, script, **members):
+        return {"name": "main", "image": f"{cls.registry.host}/tools:1", "command": ["/bin/sh", "-c", script], "stopTimeout": 2, **members}
+
+    @classmethod
+    def register(cls, family, script, **members):
+        return cls.plane.register(family, [cls.container(script)], **{"networkMode": "awsvpc", "cpu": ".25 vCPU", "memory": "0.5 GB",
+                                                                      "requiresCompatibilities": ["FARGATE"], **members})
+
+    @staticmethod
+    def network(*subnets, **members):
+        return {"awsvpcConfiguration": {"subnets": subnets or SUBNETS, **members}}
+
+    def run_tasks(self, family="web", count=1, subnets=()):
+        answer = self.api.call("RunTask", taskDefinition=family, launchType="FARGATE", count=count, networkConfiguration=self.network(*subnets))
+        self.assertEqual(answer["failures"], [])
+        return [task["taskArn"] for task in answer["tasks"]]
+
+    def reach(self, arn, status):
+        """As the stack's await_status, by the bare client: the AWS CLI takes a second each time."""
+        def there():
+            task = self.api.call("DescribeTasks", tasks=[arn])["tasks"][0]
+            self.assertTrue(task["lastStatus"] in (status, "PROVISIONING", "PENDING") or status == "STOPPED", task)
+            return task if task["lastStatus"] == status else None
+        return until(f"{arn} is {status}\n" + self.plane.tail() + "".join(host.log() for host in self.hosts), there, 60)
+
+    def stop(self, *tasks):
+        for task in tasks:
+            self.api.call("StopTask", task=task)
+        for task in tasks:
+            self.reach(task, "STOPPED")
+
+    def refused(self, operation, **members):
+        with self.assertRaises(Refused) as refused:
+            self.api.call(operation, **members)
+        return str(refused.exception)
+
+    def test_the_cli_runs_describes_and_stops_a_task(self):
+        started = self.plane.aws("run-task", "--launch-type", "FARGATE", "--task-definition", "web", "--network-configuration",
+                                 "awsvpcConfiguration={subnets=[subnet-b],securityGroups=[sg-default],assignPublicIp=ENABLED}")
+        self.assertEqual(started["failures"], [])
+        self.assertEqual(started["tasks"][0]["lastStatus"], "PROVISIONING")
+        arn = started["tasks"][0]["taskArn"]
+        task = self.plane.await_status(arn, "RUNNING")
+        self.assertNotIn("containerInstanceArn", task)
+        self.assertEqual({key: task[key] for key in ("launchType", "platformVersion", "platformFamily", "cpu", "memory", "availabilityZone",
+                                                     "connectivity")},
+                         {"launchType": "FARGATE", "platformVersion": "1.4.0", "platformFamily": "Linux", "cpu": "256", "memory": "512",
+                          "availabilityZone": "us-east-1b", "connectivity": "CONNECTED"})
+        attachment = task["attachments"][0]
+        details = {detail["name"]: detail["value"] for detail in attachment["details"]}
+        self.assertEqual((attachment["type"], attachment["status"]), ("ElasticNetworkInterface", "ATTACHED"))
+        self.assertEqual(details["subnetId"], "subnet-b")
+        self.assertTrue(details["privateIPv4Address"].startswith("10.71.0."), details)
+        interface = task["containers"][0]["networkInterfaces"][0]
+        self.assertEqual((interface["attachmentId"], interface["privateIpv4Address"]), (attachment["id"], details["privateIPv4Address"]))
+        self.assertEqual(len(self.plane.aws("list-container-instances")["containerInstanceArns"]), 1)
+        self.assertEqual(len(self.api.call("Berth.ListAgents")["agents"]), 1)
+        # Its address works: from the host in whose zone it is, and for a task in another zone.
+        self.assertIn("served", self.hosts[2].output("curl", "-s", "--max-time", "5", details["privateIPv4Address"] + ":8080"))
+        self.register("ask", f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {details['privateIPv4Address']} 8080")
+        asking = self.run_tasks("ask", subnets=("subnet-c",))[0]
+        self.assertEqual(self.reach(asking, "STOPPED")["containers"][0]["exitCode"], 0)
+        self.assertIn("served", self.plane.berth("logs", asking).stdout)
+        self.plane.aws("stop-task", "--task", arn)
+        stopped = self.plane.await_status(arn, "STOPPED")
+        self.assertEqual((stopped["stopCode"], stopped["attachments"][0]["status"]), ("UserInitiated", "DELETED"))
+
+    def test_tasks_are_spread_over_the_zones_of_their_subnets_until_all_is_full(self):
+        tasks = self.run_tasks(count=6)
+        zones = collections.Counter(self.reach(task, "RUNNING")["availabilityZone"] for task in tasks)
+        self.assertEqual(zones, {zone: 2 for zone in ZONES})
+        there = self.run_tasks(count=2, subnets=("subnet-a",))
+        full = self.api.call("RunTask", launchType="FARGATE", taskDefinition="web", networkConfiguration=self.network("subnet-a"))
+        self.assertEqual(full["tasks"], [])
+        self.assertEqual(full["failures"][0]["reason"],
+                         "Capacity is unavailable at this time. Please try again later or in a different availability zone")
+        self.assertNotIn("arn", full["failures"][0])
+        self.stop(*tasks, *there)
+
+    def test_a_service_keeps_its_tasks_on_the_pool(self):
+        self.plane.aws("create-service", "--service-name", "web", "--task-definition", "web", "--desired-count", "3", "--launch-type", "FARGATE",
+                       "--platform-version", "LATEST", "--network-configuration", "awsvpcConfiguration={subnets=[subnet-a,subnet-b,subnet-c]}")
+
+        def running():
+            arns = self.api.call("ListTasks", serviceName="web", desiredStatus="RUNNING")["taskArns"]
+            tasks = self.api.call("DescribeTasks", tasks=arns)["tasks"] if arns else []
+            return [task for task in tasks if task["lastStatus"] == "RUNNING"]
+        until("three run", lambda: len(running()) == 3)
+        first = running()
+        self.assertEqual(sorted(task["availabilityZone"] for task in first), list(ZONES))
+        self.stop(first[0]["taskArn"])
+        until("it is replaced", lambda: len(running()) == 3)
+        self.assertEqual(sorted(task["availabilityZone"] for task in running()), list(ZONES))
+        service = self.plane.aws("describe-services", "--services", "web")["services"][0]
+        self.assertEqual((service["launchType"], service["platformVersion"]), ("FARGATE", "LATEST"))
+        self.api.call("DeleteService", service="web", force=True)
+        until("all have ended", lambda: not self.api.call("ListTasks", serviceName="web")["taskArns"])
+
+    def test_what_fargate_has_not_is_refused(self):
+        for text, members in (("Fargate only supports network mode ‘awsvpc’.", {"networkMode": "bridge"}),
+                              ("No Fargate configuration exists for given values: 256 CPU, 4096 memory", {"memory": "4096"}),
+                              ("Tasks using the Fargate launch type do not support pidMode 'host'", {"pidMode": "host"})):
+            self.assertIn(text, self.refused("RegisterTaskDefinition", family="refused", containerDefinitions=[self.container("true")], **{
+                "networkMode": "awsvpc", "cpu": "256", "memory": "512", "requiresCompatibilities": ["FARGATE"], **members}))
+        self.register("hosted", "true", networkMode="bridge", requiresCompatibilities=[])
+        run = {"operation": "RunTask", "launchType": "FARGATE", "taskDefinition": "web"}
+        there = {**run, "networkConfiguration": self.network("subnet-a")}
+        self.assertIn("Task definition does not support launch_type FARGATE.", self.refused(**{**there, "taskDefinition": "hosted"}))
+        self.assertIn("Network Configuration must be provided when networkMode 'awsvpc' is specified.", self.refused(**run))
+        self.assertIn("PlatformUnknownException", self.refused(**there, platformVersion="1.0.0"))
+        self.assertIn("Placement constraints are not supported with FARGATE launch type.",
+                      self.refused(**there, placementConstraints=[{"type": "distinctInstance"}]))
+        self.assertIn("No Fargate configuration exists", self.refused(**there, overrides={"memory": "700"}))
+
+    def test_killed_agents_and_control_planes_lose_no_task(self):
+        task = self.run_tasks()[0]
+        zone = self.reach(task, "RUNNING")["availabilityZone"]
+        host = self.hosts[1 + ZONES.index(zone)]
+        host.kill_agent()
+        self.plane.kill()
+        self.plane.up()
+        type(self).api = Api(self.plane.port())
+        host.start_agent()
+        until("the pool is whole again", lambda: self.placeable("web") == 11)
+        self.assertEqual(self.reach(task, "RUNNING")["lastStatus"], "RUNNING")
+        self.stop(task)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
