@@ -78,14 +78,17 @@ class Bare:
         bundles = self.prepare(number)
         before = children_cpu()
         begin = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
-            list(pool.map(self.start, bundles))
-        seconds = time.monotonic() - begin
-        self.cpu = (children_cpu() - before) / number
-        with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
-            list(pool.map(lambda name: self.crun("delete", "--force", name), bundles))
-        for name in bundles:
-            shutil.rmtree(f"{self.root}/{name}")
+        try:
+            with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
+                list(pool.map(self.start, bundles))
+            seconds = time.monotonic() - begin
+            self.cpu = (children_cpu() - before) / number
+        finally:
+            # Also where one did not start: the others run, or wait for their program.
+            with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
+                list(pool.map(lambda name: self.crun("delete", "--force", name), bundles))
+            for name in bundles:
+                shutil.rmtree(f"{self.root}/{name}")
         return number / seconds
 
 

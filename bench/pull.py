@@ -134,11 +134,13 @@ def run_place(place, directory, pulls, options, files):
         first = round_number % len(PLAYERS)
         for player in PLAYERS[first:] + PLAYERS[:first]:
             target = f"{directory}/{player}"
-            took, used = pulls.time(player, target)
-            found = count_files(target)
-            # podman mounts its storage on itself, to keep it private.
-            subprocess.run(["umount", target + "/root/overlay"], stderr=subprocess.DEVNULL, check=False)
-            shutil.rmtree(target)
+            try:
+                took, used = pulls.time(player, target)
+                found = count_files(target)
+            finally:
+                # podman mounts its storage on itself, to keep it private.
+                subprocess.run(["umount", target + "/root/overlay"], stderr=subprocess.DEVNULL, check=False)
+                shutil.rmtree(target, ignore_errors=True)
             os.sync()  # nobody pays for what another has left to be written
             if found != files:
                 fail(f"{player} unpacked {found} files of {files}")

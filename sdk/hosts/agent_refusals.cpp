@@ -44,12 +44,8 @@ constexpr Member<TaskDefinition> kTaskMembers[] = {
 };
 
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
-    {"logConfiguration.secretOptions",
-     [](const ContainerDefinition& c) { return c.log_configuration().secret_options_size() > 0; }},
     {"resourceRequirements",
      [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
-    {"firelensConfiguration",
-     [](const ContainerDefinition& c) { return c.has_firelens_configuration(); }},
     {"credentialSpecs", [](const ContainerDefinition& c) { return c.credential_specs_size() > 0; }},
 };
 

@@ -71,6 +71,7 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   registry_.connect(*client_);
   TasksConfig settings = config.tasks;
   settings.instance_tags = config.tags;
+  settings.ec2_instance_id = config.ec2_instance_id;
   auto tasks = Tasks::open(std::move(settings),
                            {.report = [this](const v1::TaskReport& report) { reported(report); },
                             .registry = registry_,

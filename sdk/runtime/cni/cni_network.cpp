@@ -7,6 +7,8 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "sdk/runtime/cni/conf_list.hpp"
@@ -16,6 +18,7 @@
 #include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/network/endpoint_files.hpp"
 #include "sdk/runtime/network/netns.hpp"
+#include "sdk/runtime/network/networking_error.hpp"
 #include "sdk/runtime/network/port_allocator.hpp"
 
 namespace berth::runtime {
@@ -29,24 +32,14 @@ using sdk::Result;
 
 constexpr const char* kInterface = "eth0";
 
-sdk::Error networking(const sdk::Error& error) {
-  auto out = error;
-  if (!out.message.starts_with("ContainerNetworkingError: ") &&
-      !out.message.starts_with("CannotStartContainerError: ")) {
-    out.reason = "ContainerNetworkingError";
-    out.message = "ContainerNetworkingError: " + out.message;
-  }
-  return out;
-}
-
 // As the specification names them.
 json::array port_mappings(const Endpoint& endpoint) {
   json::array out;
   for (const PublishedPort& range : endpoint.ports) {
-    for (unsigned i = 0; i < range.count; ++i) {
-      out.push_back(json::object{{"hostPort", range.host_port + i},
-                                 {"containerPort", range.container_port + i},
-                                 {"protocol", range.protocol == Protocol::Udp ? "udp" : "tcp"}});
+    for (const PublishedPort& port : each(range)) {
+      out.push_back(json::object{{"hostPort", port.host_port},
+                                 {"containerPort", port.container_port},
+                                 {"protocol", port.protocol == Protocol::Udp ? "udp" : "tcp"}});
     }
   }
   return out;
@@ -83,22 +76,26 @@ class CniNetwork::Impl {
   Result<Endpoint> attach(const std::string& id, const std::vector<PortRequest>& ports);
   Result<void> detach(const std::string& id);
   Result<Endpoint> find(const std::string& id) const;
-  std::vector<std::string> sweep(const std::set<std::string>& live);
+  void sweep(const std::set<std::string>& live, const Complain& complain);
 
  private:
   [[nodiscard]] fs::path chain_file(const std::string& id) const {
     return config_.state_dir / "chains" / id;
   }
+  [[nodiscard]] fs::path lock_file(const std::string& id) const {
+    return config_.state_dir / "locks" / id;
+  }
   [[nodiscard]] std::string netns_path(const std::string& id) const {
     return config_.netns_dir + "/" + config_.bridge + "_" + id;
   }
   Result<EndpointRecord> reserve(const std::string& id, const std::vector<PortRequest>& ports);
-  void give_back(const Endpoint& endpoint);
   Result<PluginResult> add(const Endpoint& endpoint);
   Result<void> remove(const Endpoint& endpoint, const Chain& chain);
   Result<std::string> ask(const char* command, const ConfList& list, std::size_t plugin,
-                          const Endpoint& endpoint, const json::object* previous) const;
-  Result<void> check(const std::string& id) const;
+                          const Endpoint& endpoint, const json::object* previous,
+                          std::stop_token cancel = {}) const;
+  Result<void> check(const std::string& id, const std::stop_token& cancel) const;
+  [[nodiscard]] bool is_whole(const std::string& id) const;
   Result<void> save_chain(const std::string& id, const Chain& chain) const;
   Result<Chain> load_chain(const std::string& id) const;
   Result<Endpoint> whole(Endpoint endpoint) const;
@@ -109,22 +106,18 @@ class CniNetwork::Impl {
   mutable std::mutex mutex_;
   std::map<std::string, EndpointRecord> endpoints_;
   PortAllocator ports_;
+  std::jthread checker_;  // last: it uses the rest
 };
 
 Result<void> CniNetwork::Impl::open() {
   std::error_code error;
   fs::create_directories(config_.state_dir / "chains", error);
+  if (!error) fs::create_directories(config_.state_dir / "locks", error);
   if (error) {
     return sdk::fail(BERTH_INTERNAL, config_.state_dir.string() + ": " + error.message());
   }
   endpoints_ = files_.load();
-  for (const auto& [id, record] : endpoints_) {
-    for (const auto& range : record.endpoint.ports) {
-      for (unsigned i = 0; i < range.count; ++i) {
-        ports_.keep(range.protocol, static_cast<std::uint16_t>(range.host_port + i));
-      }
-    }
-  }
+  for (const auto& [id, record] : endpoints_) ports_.keep(record.endpoint.ports);
   // A power cut may have taken the record, which is not synced, and not what plugins keep on disk.
   for (const auto& entry : fs::directory_iterator(config_.state_dir / "chains", error)) {
     const std::string id = entry.path().filename();
@@ -145,7 +138,8 @@ Result<void> CniNetwork::Impl::open() {
 
 Result<std::string> CniNetwork::Impl::ask(const char* command, const ConfList& list,
                                           std::size_t plugin, const Endpoint& endpoint,
-                                          const json::object* previous) const {
+                                          const json::object* previous,
+                                          std::stop_token cancel) const {
   auto program = cni::find_plugin(list.plugins[plugin].type, config_.plugins);
   if (!program) return program.error();
   cni::PluginCall call{.program = *program,
@@ -154,7 +148,9 @@ Result<std::string> CniNetwork::Impl::ask(const char* command, const ConfList& l
                        .netns = is_netns(endpoint.netns_path) ? endpoint.netns_path : "",
                        .interface_name = kInterface,
                        .search_path = {},
-                       .input = input_of(list, list.plugins[plugin], endpoint, previous)};
+                       .input = input_of(list, list.plugins[plugin], endpoint, previous),
+                       .lock = lock_file(endpoint.id),
+                       .cancel = std::move(cancel)};
   for (const auto& directory : config_.plugins) {
     call.search_path += (call.search_path.empty() ? "" : ":") + directory;
   }
@@ -226,35 +222,17 @@ Result<EndpointRecord> CniNetwork::Impl::reserve(const std::string& id,
                          " has the capability portMappings, which portMappings need",
                      "portMappings");
   }
-  for (const auto& wish : ports) {
-    auto port = wish.is_range ? ports_.take_row(wish.protocol, wish.count)
-                              : ports_.take(wish.protocol, wish.host_port);
-    if (!port) {
-      give_back(record.endpoint);
-      if (port.error().status != BERTH_ALREADY_EXISTS) return port.error();
-      return sdk::fail(BERTH_ALREADY_EXISTS, "CannotStartContainerError: Bind for 0.0.0.0:" +
-                                                 std::to_string(wish.host_port) +
-                                                 " failed: port is already allocated");
-    }
-    record.endpoint.ports.push_back(
-        {wish.container_port, *port, wish.protocol, wish.count, wish.is_range});
-  }
+  auto published = ports_.publish(ports);
+  if (!published) return published.error();
+  record.endpoint.ports = std::move(*published);
   auto saved = save_chain(id, {.list = *list_, .result = std::nullopt});
   if (saved) saved = files_.save(record);
   if (!saved) {
-    give_back(record.endpoint);
+    ports_.give_back(record.endpoint.ports);
     return saved.error();
   }
   endpoints_[id] = record;
   return record;
-}
-
-void CniNetwork::Impl::give_back(const Endpoint& endpoint) {
-  for (const auto& range : endpoint.ports) {
-    for (unsigned i = 0; i < range.count; ++i) {
-      ports_.give_back(range.protocol, static_cast<std::uint16_t>(range.host_port + i));
-    }
-  }
 }
 
 // With what the records of endpoints do not hold.
@@ -319,6 +297,7 @@ Result<void> CniNetwork::Impl::detach(const std::string& id) {
     const std::lock_guard lock(mutex_);
     const auto known = endpoints_.find(id);
     if (known == endpoints_.end()) return {};
+    known->second.whole = false;
     endpoint = known->second.endpoint;
   }
   auto chain = load_chain(id);
@@ -326,10 +305,11 @@ Result<void> CniNetwork::Impl::detach(const std::string& id) {
   if (auto removed = remove(endpoint, *chain); !removed) return removed;
   if (auto removed = remove_netns(endpoint.netns_path); !removed) return removed;
   const std::lock_guard lock(mutex_);
-  give_back(endpoint);
+  ports_.give_back(endpoint.ports);
   files_.drop(id);
   std::error_code error;
   fs::remove(chain_file(id), error);
+  fs::remove(lock_file(id), error);
   endpoints_.erase(id);
   return {};
 }
@@ -341,18 +321,26 @@ Result<Endpoint> CniNetwork::Impl::find(const std::string& id) const {
   return known->second.endpoint;
 }
 
-Result<void> CniNetwork::Impl::check(const std::string& id) const {
+bool CniNetwork::Impl::is_whole(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = endpoints_.find(id);
+  return known != endpoints_.end() && known->second.whole;
+}
+
+Result<void> CniNetwork::Impl::check(const std::string& id, const std::stop_token& cancel) const {
   auto endpoint = find(id);
   auto chain = load_chain(id);
   if (!endpoint || !chain || chain->list.disable_check || !chain->result) return {};
-  for (std::size_t i = 0; i < chain->list.plugins.size(); ++i) {
-    auto asked = ask("CHECK", chain->list, i, *endpoint, &chain->result->raw);
-    if (!asked) return asked.error();
+  Result<void> good;
+  // One that is taken away meanwhile is none to complain of.
+  for (std::size_t i = 0; good && is_whole(id) && i < chain->list.plugins.size(); ++i) {
+    auto asked = ask("CHECK", chain->list, i, *endpoint, &chain->result->raw, cancel);
+    if (!asked && is_whole(id)) good = asked.error();
   }
-  return {};
+  return good;
 }
 
-std::vector<std::string> CniNetwork::Impl::sweep(const std::set<std::string>& live) {
+void CniNetwork::Impl::sweep(const std::set<std::string>& live, const Complain& complain) {
   std::vector<std::string> gone;
   std::vector<std::string> kept;
   {
@@ -366,20 +354,20 @@ std::vector<std::string> CniNetwork::Impl::sweep(const std::set<std::string>& li
       }
     }
   }
-  std::vector<std::string> complaints;
   for (const auto& id : gone) {
     if (auto removed = detach(id); !removed) {
-      complaints.push_back("the network of " + id +
-                           " could not be taken away: " + removed.error().message);
+      complain("the network of " + id + " could not be taken away: " + removed.error().message);
     }
   }
-  for (const auto& id : kept) {
-    if (auto good = check(id); !good) {
-      complaints.push_back("the network of " + id +
-                           " is not as it was made: " + good.error().message);
+  if (kept.empty()) return;
+  // Each may take its time, and nobody who starts waits for that.
+  checker_ = std::jthread([this, kept = std::move(kept), complain](const std::stop_token& stop) {
+    for (const auto& id : kept) {
+      const auto good = check(id, stop);
+      if (stop.stop_requested()) return;
+      if (!good) complain("the network of " + id + " is not as it was made: " + good.error().message);
     }
-  }
-  return complaints;
+  });
 }
 
 Result<std::unique_ptr<CniNetwork>> CniNetwork::open(CniConfig config) {
@@ -407,8 +395,8 @@ Result<void> CniNetwork::detach(const std::string& id) {
 Result<Endpoint> CniNetwork::find(const std::string& id) const {
   return impl_->find(id);
 }
-std::vector<std::string> CniNetwork::sweep(const std::set<std::string>& live) {
-  return impl_->sweep(live);
+void CniNetwork::sweep(const std::set<std::string>& live, Complain complain) {
+  impl_->sweep(live, complain);
 }
 
 }  // namespace berth::runtime

@@ -5,11 +5,12 @@
 // Invariants: 1. What is needed to take an endpoint away (the list as it was, the final result) is
 // on disk before anyone hears of it, and that it was begun before the first plugin is asked: after
 // any crash DEL finds it. 2. ADD is asked once; whatever failed is followed by DEL. 3. Published
-// ports are held bound, so nobody else on the host takes them. Threads: any; calls for one id one
-// at a time. Errors: as TaskNetwork's; INVALID where the list has nobody to publish a port.
+// ports are held bound, so nobody else on the host takes them. 4. One plugin at a time works on a
+// container, those of an agent that died included. Threads: any; calls for one id one at a time. Errors: as TaskNetwork's; INVALID where the list has nobody to publish a port.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -50,9 +51,11 @@ class CniNetwork {
   [[nodiscard]] sdk::Result<void> detach(const std::string& id);
   [[nodiscard]] sdk::Result<Endpoint> find(const std::string& id) const;
 
-  // Detaches what belongs to none of `live`, and has the plugins check the rest. What is not as it
-  // should be, a sentence each.
-  [[nodiscard]] std::vector<std::string> sweep(const std::set<std::string>& live);
+  // Detaches what belongs to none of `live`, and begins to have the plugins check the rest, one after
+  // another, on a thread of its own. What is not as it should be is told in a sentence each, on this
+  // thread and on that one, until the CniNetwork goes.
+  using Complain = std::function<void(const std::string&)>;
+  void sweep(const std::set<std::string>& live, Complain complain);
 
  private:
   class Impl;

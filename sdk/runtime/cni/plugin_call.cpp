@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,6 +28,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxOutput = kOthers.bytes;
 constexpr std::size_t kMaxComplaint = 500;
+// How long a cancelled call goes on at most.
+constexpr int kLookMs = 100;
+constexpr int kLockFd = 3;  // in the plugin
 
 sdk::Error failed(const PluginCall& call, const std::string& why) {
   return sdk::fail(BERTH_INTERNAL,
@@ -85,25 +89,32 @@ std::string complaint(const std::string& output, const std::string& errors, int 
 class Run {
  public:
   explicit Run(const PluginCall& call) : call_(call) {}
-  ~Run() { kill(); }
+  // What a plugin leaves running on purpose does not hold up the next.
+  ~Run() {
+    kill();
+    if (lock_) ::flock(lock_.get(), LOCK_UN);
+  }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
   sdk::Result<std::string> operator()() {
+    if (auto locked = lock(); !locked) return locked.error();
     if (auto begun = begin(); !begun) return begun.error();
     const auto deadline = Clock::now() + call_.timeout;
     while (output_ || errors_) {
       const int left = left_until(deadline);
       if (left <= 0) return too_long();
-      step(left);
+      if (call_.cancel.stop_requested()) return cancelled();
+      step(std::min(left, kLookMs));
       if (text_.size() > kMaxOutput) return failed(call_, "it printed more than 256 KiB");
     }
     // One that has closed both may still go on.
     const OwnedFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!process) return failed(call_, "it cannot be waited for");
     pollfd ended{process.get(), POLLIN, 0};
-    while (::poll(&ended, 1, std::max(left_until(deadline), 0)) <= 0) {
+    while (::poll(&ended, 1, std::clamp(left_until(deadline), 0, kLookMs)) <= 0) {
       if (left_until(deadline) <= 0) return too_long();
+      if (call_.cancel.stop_requested()) return cancelled();
     }
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -118,10 +129,29 @@ class Run {
     return static_cast<int>(
         std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count());
   }
+  static sdk::Error cancelled() { return sdk::fail(BERTH_CANCELLED, "cancelled"); }
   sdk::Error too_long() const {
     return sdk::fail(BERTH_DEADLINE, "the CNI plugin " + call_.program + " took longer than " +
                                          std::to_string(call_.timeout.count() / 1000) + " s at " +
                                          call_.command);
+  }
+
+  // An agent that died may have left a plugin that goes on: ADD beside DEL would leave what nobody
+  // knows. One that does not end within its time is passed by, as the agent would have killed it.
+  sdk::Result<void> lock() {
+    if (call_.lock.empty()) return {};
+    // Its number is high, so that dup2 to kLockFd never meets itself.
+    const OwnedFd low(::open(call_.lock.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    lock_ = OwnedFd(low ? ::fcntl(low.get(), F_DUPFD_CLOEXEC, 64) : -1);
+    if (!lock_) return sdk::fail(BERTH_UNAVAILABLE, call_.lock + ": " + std::strerror(errno));
+    const auto deadline = Clock::now() + call_.timeout;
+    while (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (call_.cancel.stop_requested()) return cancelled();
+      const int left = left_until(deadline);
+      if (left <= 0) break;
+      ::poll(nullptr, 0, std::min(left, kLookMs));
+    }
+    return {};
   }
 
   sdk::Result<void> begin() {
@@ -136,6 +166,7 @@ class Run {
     ::posix_spawn_file_actions_adddup2(&files, in.get(), STDIN_FILENO);
     ::posix_spawn_file_actions_adddup2(&files, out.get(), STDOUT_FILENO);
     ::posix_spawn_file_actions_adddup2(&files, err.get(), STDERR_FILENO);
+    if (lock_) ::posix_spawn_file_actions_adddup2(&files, lock_.get(), kLockFd);
     posix_spawnattr_t attributes;
     ::posix_spawnattr_init(&attributes);
     // A group of its own: plugins run iptables, and other plugins.
@@ -208,6 +239,7 @@ class Run {
   OwnedFd input_;
   OwnedFd output_;
   OwnedFd errors_;
+  OwnedFd lock_;
   pid_t pid_ = -1;
   std::size_t written_ = 0;
   std::string text_;

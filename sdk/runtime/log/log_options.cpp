@@ -197,6 +197,32 @@ Result<LogPlan> read_awslogs(const LogOptions& options) {
   return plan;
 }
 
+// What the router is told is not looked at here.
+Result<LogPlan> read_firelens(const LogOptions& options) {
+  LogPlan plan;
+  std::uint64_t limit = 0;
+  LogOptions own;
+  for (const char* name : {"mode", "max-buffer-size", "log-driver-buffer-limit"}) {
+    const auto at = options.find(name);
+    if (at != options.end()) own.insert(*at);
+  }
+  // An output may have a mode as well, with words of its own.
+  if (const auto mode = own.find("mode"); mode != own.end() && mode->second != "blocking" && mode->second != "non-blocking") {
+    own.erase(mode);
+  }
+  Readers readers;
+  readers["log-driver-buffer-limit"] = [&limit](const std::string& value) -> std::string {
+    const auto size = read_byte_size(value);
+    if (!size) return "is no size";
+    limit = std::max(*size, kLeastBuffer);
+    return {};
+  };
+  if (auto read = read_shipped("awsfirelens", own, std::move(readers), plan); !read) return read.error();
+  if (limit != 0) plan.max_bytes = limit / kSpoolFiles;
+  plan.driver = FirelensOptions{};
+  return plan;
+}
+
 Result<LogPlan> read_fluentd(const LogOptions& options) {
   LogPlan plan;
   FluentdOptions out;
@@ -347,6 +373,7 @@ Result<LogPlan> read_log_plan(std::string_view driver, const LogOptions& options
   if (driver == "fluentd") return read_fluentd(options);
   if (driver == "syslog") return read_syslog(options);
   if (driver == "journald") return read_journald(options);
+  if (driver == "awsfirelens") return read_firelens(options);
   if (driver == "none") {
     if (auto read = read_all(driver, options, {}); !read) return read.error();
     return LogPlan{.driver = NoLog{}};

@@ -20,7 +20,13 @@ using LogOptions = std::map<std::string, std::string>;
 
 // Where a log is sent that is not for a web service.
 struct LogAddress {
-  enum class Kind { Tcp, Udp, Unix, UnixDatagram };
+  enum class Kind {
+    Tcp,
+    Udp,
+    Unix,
+    UnixDatagram,
+    ContainerUnix,  // a container made it: no link that it put there is followed
+  };
   Kind kind = Kind::Tcp;
   std::string host;  // or path
   std::uint16_t port = 0;
@@ -58,12 +64,17 @@ struct JournaldOptions {
   std::string tag = "{{.ID}}";
 };
 
+// awsfirelens: to the task's log router, whose options all others are (options/firelens.hpp).
+struct FirelensOptions {};
+
 // The drivers whose logs are sent nowhere.
 struct JsonFileOptions {};
 struct NoLog {};
 
 struct LogPlan {
-  std::variant<JsonFileOptions, NoLog, AwsLogsOptions, FluentdOptions, SyslogOptions, JournaldOptions> driver;
+  std::variant<JsonFileOptions, NoLog, AwsLogsOptions, FluentdOptions, SyslogOptions, JournaldOptions,
+               FirelensOptions>
+      driver;
   // Of the files on this host: the log itself, or what waits to be sent.
   std::uint64_t max_bytes = 0;  // of one file; 0: never rotated
   std::uint32_t max_files = 1;
@@ -74,7 +85,7 @@ struct LogPlan {
 // An empty name is json-file.
 [[nodiscard]] sdk::Result<LogPlan> read_log_plan(std::string_view driver, const LogOptions& options);
 
-// The names that agents register as capabilities.
+// The names that agents register as capabilities of the container runtime; awsfirelens is the agent's own.
 inline constexpr const char* kLogDrivers[] = {"awslogs", "fluentd", "journald", "json-file", "none", "syslog"};
 
 // Docker's log tags: "{{.Name}}/{{.ID}}". What a container is called in them.

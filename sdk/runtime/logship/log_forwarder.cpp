@@ -51,6 +51,8 @@ class LogForwarder::Impl {
   void resume(const fs::path& logs);
   sdk::Result<void> begin(const fs::path& log, const LogShipment& shipment, std::stop_token cancel);
   void end(const fs::path& log);
+  bool await_sent(const fs::path& log, std::chrono::milliseconds patience, std::stop_token cancel);
+  void give_up(const fs::path& log);
   void drop(const fs::path& directory);
   std::optional<Counts> counts(const fs::path& log) const;
   void stop();
@@ -72,6 +74,7 @@ class LogForwarder::Impl {
   using EntryPtr = std::shared_ptr<Entry>;
   // Those that send to one receiver share its fate: while it fails, one of them tries at a time.
   struct Receiver {
+    unsigned logs = 0;  // that are sent to it
     unsigned running = 0;
     bool failing = false;
     std::deque<EntryPtr> waiting;  // due, for a place
@@ -82,6 +85,7 @@ class LogForwarder::Impl {
   void work();
   [[nodiscard]] bool has_room(const Receiver& receiver) const;
   void leave(const EntryPtr& entry, bool was_doubtful);
+  void forget(const Entry& entry);
   void call_next(Receiver& receiver);
   void settle(const EntryPtr& entry, ShippedLog::Next next);
   void arm(const EntryPtr& entry);
@@ -95,9 +99,10 @@ class LogForwarder::Impl {
   std::stop_source stopping_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::condition_variable_any gone_;         // an entry went
   std::map<std::string, EntryPtr> entries_;  // by the log's path
   std::multimap<Clock::time_point, EntryPtr> queue_;
-  std::map<std::string, Receiver> receivers_;  // while somebody sends to them, or they fail
+  std::map<std::string, Receiver> receivers_;  // of all entries
   unsigned failing_running_ = 0;               // of all receivers that fail
   std::map<int, std::weak_ptr<Entry>> armed_;  // by watch descriptor
   std::thread watcher_;
@@ -145,6 +150,7 @@ void LogForwarder::Impl::add(const fs::path& log, std::unique_ptr<LogSink> sink)
   entry->ended = fs::exists(log.parent_path() / kEnded);
   const std::lock_guard lock(mutex_);
   if (!entries_.emplace(log.string(), entry).second) return;
+  ++receivers_[entry->receiver].logs;
   schedule(entry, Clock::now());
 }
 
@@ -163,8 +169,34 @@ void LogForwarder::Impl::drop(const fs::path& directory) {
   std::erase_if(entries_, [&](const auto& entry) {
     if (!entry.first.starts_with(prefix)) return false;
     entry.second->dropped = true;
+    forget(*entry.second);
     return true;
   });
+}
+
+bool LogForwarder::Impl::await_sent(const fs::path& log, std::chrono::milliseconds patience, std::stop_token cancel) {
+  std::unique_lock lock(mutex_);
+  return gone_.wait_for(lock, std::move(cancel), patience, [&] { return !entries_.contains(log.string()); });
+}
+
+void LogForwarder::Impl::give_up(const fs::path& log) {
+  const std::lock_guard lock(mutex_);
+  // Also where an earlier forwarder began it and this one has not: the file is what counts.
+  if (::unlink((log.parent_path() / kShipment).c_str()) == 0) {
+    spdlog::warn("logs: {} is not sent any more: its receiver has gone", log.parent_path().string());
+  }
+  const auto found = entries_.find(log.string());
+  if (found == entries_.end()) return;
+  found->second->dropped = true;
+  forget(*found->second);
+  entries_.erase(found);
+}
+
+// With the lock; once for each entry that goes.
+void LogForwarder::Impl::forget(const Entry& entry) {
+  gone_.notify_all();
+  const auto at = receivers_.find(entry.receiver);
+  if (--at->second.logs == 0 && at->second.running == 0) receivers_.erase(at);
 }
 
 std::optional<LogForwarder::Counts> LogForwarder::Impl::counts(const fs::path& log) const {
@@ -228,7 +260,7 @@ void LogForwarder::Impl::work() {
       if (const auto at = receivers_.find(entry->receiver); at != receivers_.end()) call_next(at->second);
       continue;
     }
-    Receiver& receiver = receivers_[entry->receiver];
+    Receiver& receiver = receivers_.at(entry->receiver);
     if (!has_room(receiver)) {
       if (!std::exchange(entry->waits, true)) receiver.waiting.push_back(entry);
       continue;
@@ -268,7 +300,7 @@ void LogForwarder::Impl::leave(const EntryPtr& entry, bool was_doubtful) {
       if (other.failing && other.running == 0) call_next(other);
     }
   }
-  if (receiver.running == 0 && !receiver.failing && receiver.waiting.empty()) receivers_.erase(entry->receiver);
+  if (receiver.running == 0 && receiver.logs == 0) receivers_.erase(entry->receiver);
 }
 
 // With the lock. Those that wait look again whether there is room: all of them, or the first where one at a time tries.
@@ -292,7 +324,7 @@ void LogForwarder::Impl::settle(const EntryPtr& entry, ShippedLog::Next next) {
     case Next::Done:
       ::unlink((log.parent_path() / kShipment).c_str());
       entries_.erase(log.string());
-      return;
+      return forget(*entry);
     case Next::More: return schedule(entry, Clock::now());
     // Whatever has come meanwhile waits for the same receiver.
     case Next::Later: return schedule(entry, Clock::now() + entry->shipped.pause());
@@ -345,6 +377,10 @@ sdk::Result<void> LogForwarder::begin(const fs::path& log, const LogShipment& sh
   return impl_->begin(log, shipment, std::move(cancel));
 }
 void LogForwarder::end(const fs::path& log) { impl_->end(log); }
+bool LogForwarder::await_sent(const fs::path& log, std::chrono::milliseconds patience, std::stop_token cancel) {
+  return impl_->await_sent(log, patience, std::move(cancel));
+}
+void LogForwarder::give_up(const fs::path& log) { impl_->give_up(log); }
 void LogForwarder::drop(const fs::path& directory) { impl_->drop(directory); }
 std::optional<LogForwarder::Counts> LogForwarder::counts(const fs::path& log) const { return impl_->counts(log); }
 void LogForwarder::stop() { impl_->stop(); }

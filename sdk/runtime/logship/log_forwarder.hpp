@@ -9,6 +9,7 @@
 // Threads: any. Errors: those of LogSink; INTERNAL for the disk.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -43,6 +44,10 @@ class LogForwarder {
   [[nodiscard]] sdk::Result<void> begin(const std::filesystem::path& log, const LogShipment& shipment, std::stop_token cancel = {});
   // Nothing more is written to this log.
   void end(const std::filesystem::path& log);
+  // Whether all of a log that has ended is sent; waits for it.
+  [[nodiscard]] bool await_sent(const std::filesystem::path& log, std::chrono::milliseconds patience, std::stop_token cancel = {});
+  // Its receiver has gone for good: what is not sent never will be.
+  void give_up(const std::filesystem::path& log);
   // The logs below this directory are about to be removed.
   void drop(const std::filesystem::path& directory);
 

@@ -8,6 +8,9 @@
 namespace berth::runtime {
 namespace {
 
+// A router that has just been started listens soon.
+constexpr std::int64_t kRouterWaitMs = 100;
+
 struct Make {
   const LogShipment& shipment;
   const LogOutside& outside;
@@ -15,6 +18,14 @@ struct Make {
   std::unique_ptr<LogSink> operator()(const NoLog&) const { return nullptr; }
   std::unique_ptr<LogSink> operator()(const AwsLogsOptions& o) const { return make_awslogs_sink(o, shipment, outside); }
   std::unique_ptr<LogSink> operator()(const FluentdOptions& o) const { return make_fluentd_sink(o, shipment, outside); }
+  std::unique_ptr<LogSink> operator()(const FirelensOptions&) const {
+    return make_fluentd_sink({.address = {LogAddress::Kind::ContainerUnix, shipment.router_socket(), 0},
+                              .tag = shipment.container() + "-firelens-" + shipment.task_id(),
+                              .async = true,
+                              .sub_second = true,
+                              .retry_wait_ms = kRouterWaitMs},
+                             shipment, outside);
+  }
   std::unique_ptr<LogSink> operator()(const SyslogOptions& o) const { return make_syslog_sink(o, shipment, outside); }
   std::unique_ptr<LogSink> operator()(const JournaldOptions& o) const { return make_journald_sink(o, shipment, outside); }
 };

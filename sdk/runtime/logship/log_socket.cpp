@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/logship/log_socket.hpp"
 
-#include <netdb.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
 namespace berth::runtime {
 namespace {
@@ -71,26 +71,35 @@ sdk::Result<void> LogSocket::connect_to(int family, int type, const void* addres
   return {};
 }
 
+// By a descriptor of the very file: what the container puts there may be a link to a socket of the host.
+sdk::Result<void> LogSocket::connect_in_container(std::stop_token cancel) {
+  const OwnedFd file(::open(address_.host.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) != 0) return failure(std::strerror(errno));
+  if (!S_ISSOCK(status.st_mode)) return failure("it is no socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  return connect_to(AF_UNIX, SOCK_STREAM, &address, sizeof address, cancel);
+}
+
 sdk::Result<void> LogSocket::connect(std::stop_token cancel) {
-  const bool datagrams = address_.kind == LogAddress::Kind::Udp || address_.kind == LogAddress::Kind::UnixDatagram;
-  if (fd_ && (datagrams || !has_hung_up())) return {};
+  if (fd_ && (is_datagram() || !has_hung_up())) return {};
   close();
-  const int type = datagrams ? SOCK_DGRAM : SOCK_STREAM;
+  if (address_.kind == LogAddress::Kind::ContainerUnix) return connect_in_container(cancel);
+  const int type = is_datagram() ? SOCK_DGRAM : SOCK_STREAM;
   if (address_.kind == LogAddress::Kind::Unix || address_.kind == LogAddress::Kind::UnixDatagram) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     address_.host.copy(address.sun_path, sizeof address.sun_path - 1);
     return connect_to(AF_UNIX, type, &address, sizeof address, cancel);
   }
-  addrinfo hints{};
-  hints.ai_socktype = type;
-  addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(address_.host.c_str(), std::to_string(address_.port).c_str(), &hints, &found);
-  if (error != 0) return failure(::gai_strerror(error));
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, ::freeaddrinfo);
+  const auto found = lookup_.addresses(timeout_, cancel);
+  if (!found) return found.error().status == BERTH_CANCELLED ? found.error() : failure(found.error().message);
   sdk::Result<void> result = failure("no address");
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    result = connect_to(one->ai_family, type, one->ai_addr, one->ai_addrlen, cancel);
+  for (const SocketAddress& one : *found) {
+    result = connect_to(one.bytes.ss_family, type, &one.bytes, one.size, cancel);
     if (result || cancel.stop_requested()) break;
   }
   return result;

@@ -11,13 +11,17 @@
 
 #include "berth/result.hpp"
 #include "sdk/runtime/log/log_options.hpp"
+#include "sdk/runtime/logship/name_lookup.hpp"
 #include "sdk/runtime/owned_fd.hpp"
 
 namespace berth::runtime {
 
 class LogSocket {
  public:
-  LogSocket(LogAddress address, std::chrono::milliseconds timeout) : address_(std::move(address)), timeout_(timeout) {}
+  LogSocket(LogAddress address, std::chrono::milliseconds timeout)
+      : address_(std::move(address)),
+        timeout_(timeout),
+        lookup_(address_.host, address_.port, is_datagram() ? SOCK_DGRAM : SOCK_STREAM) {}
 
   // Connects where it is not connected, or the other side has hung up meanwhile.
   [[nodiscard]] sdk::Result<void> connect(std::stop_token cancel);
@@ -31,11 +35,16 @@ class LogSocket {
  private:
   [[nodiscard]] sdk::Result<void> wait(short events, std::stop_token cancel);
   [[nodiscard]] sdk::Result<void> connect_to(int family, int type, const void* address, unsigned size, std::stop_token cancel);
+  [[nodiscard]] sdk::Result<void> connect_in_container(std::stop_token cancel);
   [[nodiscard]] sdk::Error failure(const std::string& what) const;
   [[nodiscard]] bool has_hung_up() const;
+  [[nodiscard]] bool is_datagram() const {
+    return address_.kind == LogAddress::Kind::Udp || address_.kind == LogAddress::Kind::UnixDatagram;
+  }
 
   const LogAddress address_;
   const std::chrono::milliseconds timeout_;
+  NameLookup lookup_;
   OwnedFd fd_;
 };
 

@@ -2,14 +2,18 @@
 #include "sdk/runtime/monitor/runtime_call.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+
+#include "sdk/runtime/owned_fd.hpp"
 
 namespace berth::runtime::monitor {
 namespace {
@@ -79,7 +83,13 @@ pid_t spawn(const RuntimeCall& call) {
 void end_in_sandbox(const state::Lines& container, const std::string& internal_pid) {
   const RuntimeCall call = signal_in_sandbox(container, internal_pid, SIGKILL);
   const pid_t pid = call.argv.empty() ? -1 : spawn(call);
-  while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  if (pid <= 0) return;
+  const OwnedFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  pollfd ended{process.get(), POLLIN, 0};
+  const auto patience = static_cast<int>(container.number("call_timeout_ms"));
+  // A sandbox that does not answer holds nobody up.
+  if (!process || ::poll(&ended, 1, patience) <= 0) ::kill(pid, SIGKILL);
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 

@@ -30,7 +30,7 @@ struct RuntimeCall {
 RuntimeCall signal_in_sandbox(const state::Lines& container, const std::string& internal_pid,
                               int signo);
 
-// Sends it SIGKILL, and waits for the runtime's answer.
+// Sends it SIGKILL, and waits for the runtime's answer, for as long as a call may take.
 void end_in_sandbox(const state::Lines& container, const std::string& internal_pid);
 
 // What can be read is its end, as with /dev/null, and it is nobody else's. -1 with errno.

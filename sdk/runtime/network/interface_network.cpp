@@ -18,6 +18,7 @@
 #include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/network/interface_table.hpp"
 #include "sdk/runtime/network/netns.hpp"
+#include "sdk/runtime/network/networking_error.hpp"
 #include "sdk/runtime/network/subnet.hpp"
 #include "sdk/runtime/network/sysctl.hpp"
 
@@ -28,12 +29,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInside = "eth0";
 constexpr const char* kDraft = ".new";  // ends the name of a namespace that is not whole yet
-
-sdk::Error networking(sdk::Error error) {
-  error.message = "ContainerNetworkingError: " + error.message;
-  error.reason = "ContainerNetworkingError";
-  return error;
-}
 
 // 'e' and six digits: with the address's eight it is what a link's name may be.
 std::string prefix_of(const std::string& bridge) {

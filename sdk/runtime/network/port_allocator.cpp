@@ -126,8 +126,47 @@ sdk::Result<std::uint16_t> PortAllocator::take_row(Protocol protocol, std::uint1
                    "containerPortRange");
 }
 
-void PortAllocator::keep(Protocol protocol, std::uint16_t port) {
-  if (!held_.contains({protocol, port})) held_[{protocol, port}] = hold(protocol, port);
+sdk::Result<std::vector<PublishedPort>> PortAllocator::publish(
+    const std::vector<PortRequest>& wishes) {
+  std::vector<PublishedPort> out;
+  const auto fail = [&](sdk::Error error) {
+    give_back(out);
+    return error;
+  };
+  for (const auto& wish : wishes) {
+    if (wish.container_port == 0) {
+      return fail(sdk::fail(BERTH_INVALID, "containerPort 0 cannot be published", "containerPort"));
+    }
+    const auto port = wish.is_range ? take_row(wish.protocol, wish.count)
+                                    : take(wish.protocol, wish.host_port);
+    if (!port && port.error().status == BERTH_ALREADY_EXISTS) {
+      auto error = port.error();
+      // Docker's words, which people search for.
+      error.reason = "CannotStartContainerError";
+      error.message =
+          "CannotStartContainerError: Bind for 0.0.0.0:" + std::to_string(wish.host_port) +
+          " failed: port is already allocated";
+      return fail(std::move(error));
+    }
+    if (!port) return fail(port.error());
+    out.push_back({wish.container_port, *port, wish.protocol, wish.count, wish.is_range});
+  }
+  return out;
+}
+
+void PortAllocator::keep(const std::vector<PublishedPort>& ports) {
+  for (const auto& range : ports) {
+    for (const auto& port : each(range)) {
+      const Key key{port.protocol, port.host_port};
+      if (!held_.contains(key)) held_[key] = hold(port.protocol, port.host_port);
+    }
+  }
+}
+
+void PortAllocator::give_back(const std::vector<PublishedPort>& ports) {
+  for (const auto& range : ports) {
+    for (const auto& port : each(range)) give_back(port.protocol, port.host_port);
+  }
 }
 
 void PortAllocator::give_back(Protocol protocol, std::uint16_t port) {
@@ -135,6 +174,15 @@ void PortAllocator::give_back(Protocol protocol, std::uint16_t port) {
   if (held == held_.end()) return;
   if (held->second >= 0) ::close(held->second);
   held_.erase(held);
+}
+
+std::vector<PublishedPort> each(const PublishedPort& range) {
+  std::vector<PublishedPort> out;
+  for (std::uint16_t i = 0; i < range.count; ++i) {
+    out.push_back({static_cast<std::uint16_t>(range.container_port + i),
+                   static_cast<std::uint16_t>(range.host_port + i), range.protocol});
+  }
+  return out;
 }
 
 }  // namespace berth::runtime

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "berth/result.hpp"
 #include "sdk/runtime/network/task_network.hpp"
@@ -30,9 +31,14 @@ class PortAllocator {
   [[nodiscard]] sdk::Result<std::uint16_t> take(Protocol protocol, std::uint16_t wanted);
   // The first of `count` free ports of the range in a row.
   [[nodiscard]] sdk::Result<std::uint16_t> take_row(Protocol protocol, std::uint16_t count);
-  // Takes one that was published before this process began; if somebody has it by now the
+  // All that are asked for, or none. Errors: those above, a fixed one that is taken in Docker's words;
+  // INVALID containerPort 0.
+  [[nodiscard]] sdk::Result<std::vector<PublishedPort>> publish(
+      const std::vector<PortRequest>& wishes);
+  // Takes those that were published before this process began; if somebody has one by now the
   // publication still holds.
-  void keep(Protocol protocol, std::uint16_t port);
+  void keep(const std::vector<PublishedPort>& ports);
+  void give_back(const std::vector<PublishedPort>& ports);
   void give_back(Protocol protocol, std::uint16_t port);
 
  private:
@@ -42,5 +48,8 @@ class PortAllocator {
   std::uint16_t next_;
   std::map<Key, int> held_;  // -1: published, and held by nobody
 };
+
+// The ports of a range, one by one.
+[[nodiscard]] std::vector<PublishedPort> each(const PublishedPort& range);
 
 }  // namespace berth::runtime

@@ -23,6 +23,7 @@
 #include "sdk/runtime/network/endpoint_files.hpp"
 #include "sdk/runtime/network/nat_table.hpp"
 #include "sdk/runtime/network/netns.hpp"
+#include "sdk/runtime/network/networking_error.hpp"
 #include "sdk/runtime/network/port_allocator.hpp"
 #include "sdk/runtime/network/subnet.hpp"
 #include "sdk/runtime/network/sysctl.hpp"
@@ -39,27 +40,12 @@ constexpr const char* kSubnets[] = {
     "10.205.0.0/16", "192.168.224.0/20", "192.168.208.0/20"};
 constexpr const char* kMachineLock = "/run/berth-network.lock";
 
-sdk::Error networking(sdk::Error error) {
-  error.message = "ContainerNetworkingError: " + error.message;
-  error.reason = "ContainerNetworkingError";
-  return error;
-}
-
 // As Docker's: made of the address, so that a reused address does not meet stale neighbour entries.
 MacAddress mac_of(std::uint32_t address) {
   const auto part = [address](unsigned shift) {
     return static_cast<unsigned char>(address >> shift);
   };
   return {0x02, 0x42, part(24), part(16), part(8), part(0)};
-}
-
-std::vector<PublishedPort> each(const PublishedPort& range) {
-  std::vector<PublishedPort> out;
-  for (std::uint16_t i = 0; i < range.count; ++i) {
-    out.push_back({static_cast<std::uint16_t>(range.container_port + i),
-                   static_cast<std::uint16_t>(range.host_port + i), range.protocol});
-  }
-  return out;
 }
 
 // A host whose flows cannot be listed still has its containers: clients that send on meanwhile find the new one later.
@@ -157,9 +143,7 @@ sdk::Result<void> TaskNetwork::Impl::load() {
   for (const auto& [id, record] : endpoints_) {
     const auto address = parse_address(record.endpoint.address);
     if (address && pool_) pool_->take(*address);
-    for (const auto& range : record.endpoint.ports) {
-      for (const auto& port : each(range)) ports_.keep(port.protocol, port.host_port);
-    }
+    ports_.keep(record.endpoint.ports);
   }
   // Whoever flushed the rules, or the machine's restart, took them away.
   return bridged && subnet_ ? ensure_bridge() : sdk::Result<void>();
@@ -257,27 +241,12 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
     std::snprintf(name, sizeof name, "%s%x", veth_prefix_.c_str(), *address & ~subnet_->mask());
     endpoint.host_interface = name;
   }
-  for (const auto& wish : ports) {
-    if (wish.container_port == 0) {
-      give_back(endpoint);
-      return networking(
-          sdk::fail(BERTH_INVALID, "containerPort 0 cannot be published", "containerPort"));
-    }
-    auto port = wish.is_range ? ports_.take_row(wish.protocol, wish.count)
-                               : ports_.take(wish.protocol, wish.host_port);
-    if (!port) {
-      give_back(endpoint);
-      auto error = port.error();
-      if (error.status != BERTH_ALREADY_EXISTS) return networking(error);
-      // Docker's words, which people search for.
-      error.reason = "CannotStartContainerError";
-      error.message =
-          "CannotStartContainerError: Bind for 0.0.0.0:" + std::to_string(wish.host_port) +
-          " failed: port is already allocated";
-      return error;
-    }
-    endpoint.ports.push_back({wish.container_port, *port, wish.protocol, wish.count, wish.is_range});
+  auto published = ports_.publish(ports);
+  if (!published) {
+    give_back(endpoint);
+    return networking(published.error());
   }
+  endpoint.ports = std::move(*published);
   // On disk before anything is made, so that a sweep after a crash knows of it.
   if (auto saved = files_.save(record); !saved) {
     give_back(endpoint);
@@ -288,9 +257,7 @@ sdk::Result<EndpointRecord> TaskNetwork::Impl::reserve(const std::string& id, bo
 }
 
 void TaskNetwork::Impl::give_back(const Endpoint& endpoint) {
-  for (const auto& range : endpoint.ports) {
-    for (const auto& port : each(range)) ports_.give_back(port.protocol, port.host_port);
-  }
+  ports_.give_back(endpoint.ports);
   const auto address = parse_address(endpoint.address);
   if (address && pool_) pool_->give_back(*address);
 }

@@ -28,8 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto kMonitorGrace = std::chrono::seconds(5);  // beyond the runtime's own time
-
 sdk::Error failed(std::string reason, const std::string& why) {
   auto error = sdk::fail(BERTH_INTERNAL, reason + ": " + why);
   error.reason = std::move(reason);
@@ -156,14 +154,8 @@ sdk::Result<ContainerHandle> ContainerRuntime::create(const ContainerSpec& spec)
   return handle;
 }
 
-sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec) {
-  std::string program = config_.runtime;
-  if (const auto other = runtime_name(spec); !other.empty()) {
-    auto found = find_program(other);
-    if (!found) return cannot_create(found.error().message);
-    program = *found;
-  }
-  const std::string dir = state_dir(spec.id);
+// What the monitor is told, once and for as long as the container exists.
+std::string ContainerRuntime::orders_for(const ContainerSpec& spec, const std::string& program) const {
   const RuntimeKind kind = runtime_kind(program);
   const bool sandboxed = kind == RuntimeKind::Sandbox;
   // runsc keeps flat files, with all of the configuration in them: a root of its own for each
@@ -207,7 +199,18 @@ sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec)
         lines.add("oom_file", hierarchy + spec.cgroup_path + file);
     }
   }
-  if (!state::write_file(dir + "/" + state::kContainer, lines.print())) {
+  return lines.print();
+}
+
+sdk::Result<ContainerHandle> ContainerRuntime::launch(const ContainerSpec& spec) {
+  std::string program = config_.runtime;
+  if (const auto other = runtime_name(spec); !other.empty()) {
+    auto found = find_program(other);
+    if (!found) return cannot_create(found.error().message);
+    program = *found;
+  }
+  const std::string dir = state_dir(spec.id);
+  if (!state::write_file(dir + "/" + state::kContainer, orders_for(spec, program))) {
     return cannot_create(dir + ": " + std::strerror(errno));
   }
   auto answer = start_monitor({.program = config_.monitor,

@@ -124,6 +124,7 @@ class ContainerRuntime {
   explicit ContainerRuntime(RuntimeConfig config);
   [[nodiscard]] sdk::Result<ExecSession::Place> exec_place(const std::string& id) const;
   [[nodiscard]] std::string state_dir(const std::string& id) const;
+  [[nodiscard]] std::string orders_for(const ContainerSpec& spec, const std::string& program) const;
   [[nodiscard]] sdk::Result<ContainerHandle> launch(const ContainerSpec& spec);
   [[nodiscard]] sdk::Result<void> remove_leftovers(const std::string& id);
 

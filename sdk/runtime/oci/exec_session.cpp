@@ -29,7 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kLeftoverPatience = std::chrono::seconds(5);
-constexpr auto kMonitorGrace = std::chrono::seconds(5);  // beyond the runtime's own time
 
 sdk::Error failed(const std::string& what) {
   return sdk::fail(BERTH_INTERNAL, what + ": " + std::strerror(errno));

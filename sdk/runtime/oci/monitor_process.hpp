@@ -13,6 +13,9 @@
 
 namespace berth::runtime {
 
+// A monitor that is asked for a call of the runtime answers within so much more than that may take.
+inline constexpr std::chrono::seconds kMonitorGrace{5};
+
 // Runs the monitor's program with these words; `files` become its descriptors 0 to 3, a negative
 // one is closed there. It leaves for the background and is nobody's child. Errors: UNAVAILABLE.
 [[nodiscard]] sdk::Result<void> spawn_monitor(const std::vector<std::string>& words,

@@ -2,6 +2,7 @@
 #include "sdk/runtime/options/check.hpp"
 
 #include "sdk/runtime/options/container_options.hpp"
+#include "sdk/runtime/options/firelens.hpp"
 #include "sdk/runtime/options/members.hpp"
 #include "sdk/runtime/options/names.hpp"
 #include "sdk/runtime/options/port_ranges.hpp"
@@ -42,6 +43,7 @@ sdk::Result<void> check(const v1::ecs::TaskDefinition& task,
   for (int i = 0; i < task.container_definitions_size(); ++i) {
     if (auto good = check_container(task, overrides, i); !good) return good;
   }
+  if (auto read = read_log_router(task); !read) return read.error();
   return {};
 }
 

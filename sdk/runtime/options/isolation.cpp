@@ -29,6 +29,10 @@ sdk::Result<void> check_in_sandbox(const v1::ecs::TaskDefinition& task) {
       return unsupported(of_container(i, "linuxParameters.devices"),
                          "runsc gives no devices of the host");
     }
+    if (container.has_firelens_configuration()) {
+      return unsupported(of_container(i, "firelensConfiguration"),
+                         "a socket made under runsc is not there for the host");
+    }
   }
   return {};
 }

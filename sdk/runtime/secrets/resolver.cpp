@@ -130,10 +130,11 @@ sdk::Result<void> Resolver::look_in_secrets_manager(std::vector<Wanted>& wanted,
   return {};
 }
 
-sdk::Result<Variables> Resolver::secrets(const v1::StartTaskRequest& task, std::size_t container,
+sdk::Result<Variables> Resolver::secrets(const v1::StartTaskRequest& task,
+                                         const std::vector<v1::ecs::Secret>& list,
                                          const Credentials& credentials, std::stop_token stop) {
   std::vector<Wanted> wanted;
-  for (const auto& secret : definition_of(task, container).secrets()) {
+  for (const auto& secret : list) {
     auto from = parse_value_from(secret.value_from());
     if (!from) return failed("", from.error());
     wanted.push_back({secret.name(), std::move(*from), {}, false});
@@ -185,10 +186,10 @@ sdk::Result<S3Object> parse_s3_arn(const std::string& arn) {
   return S3Object{rest.substr(0, slash), rest.substr(slash + 1)};
 }
 
-sdk::Result<std::string> Resolver::environment_file(const std::string& arn,
-                                                    const v1::StartTaskRequest& task,
-                                                    const Credentials& credentials,
-                                                    const std::stop_token& stop) {
+sdk::Result<std::string> Resolver::object(const std::string& arn,
+                                          const v1::StartTaskRequest& task,
+                                          const Credentials& credentials,
+                                          const std::stop_token& stop) {
   const auto object = parse_s3_arn(arn);
   if (!object) return object.error();
   if (!settings_.environment_files.empty()) {
@@ -218,7 +219,7 @@ sdk::Result<Variables> Resolver::environment_files(const v1::StartTaskRequest& t
   }
   std::vector<Variables> files;
   for (const auto& file : *list) {
-    const auto text = environment_file(file.value(), task, credentials, stop);
+    const auto text = object(file.value(), task, credentials, stop);
     if (!text) {
       return sdk::fail(text.error().status,
                        "ResourceInitializationError: failed to download env files: " +

@@ -34,16 +34,21 @@ class Resolver {
 
   explicit Resolver(ResolverSettings settings) : settings_(settings), aws_(settings.aws) {}
 
-  // The container's secrets by their names, in the definition's order.
+  // What these secrets of the task are, by their names, in their order.
   [[nodiscard]] sdk::Result<Variables> secrets(const v1::StartTaskRequest& task,
-                                               std::size_t container,
+                                               const std::vector<v1::ecs::Secret>& wanted,
                                                const Credentials& credentials,
                                                std::stop_token stop = {});
-  // What its environmentFiles hold, an override's in place of the definition's.
+  // What the environmentFiles of a container hold, an override's in place of the definition's.
   [[nodiscard]] sdk::Result<Variables> environment_files(const v1::StartTaskRequest& task,
                                                          std::size_t container,
                                                          const Credentials& credentials,
                                                          std::stop_token stop = {});
+  // The text of an object in S3, of the operator's directory of environment files where that has it.
+  [[nodiscard]] sdk::Result<std::string> object(const std::string& arn,
+                                                const v1::StartTaskRequest& task,
+                                                const Credentials& credentials,
+                                                const std::stop_token& stop);
 
  private:
   struct Wanted {
@@ -56,10 +61,6 @@ class Resolver {
   sdk::Result<void> look_in_parameters(std::vector<Wanted>& wanted, AwsStores::Session session);
   sdk::Result<void> look_in_secrets_manager(std::vector<Wanted>& wanted,
                                             AwsStores::Session session);
-  sdk::Result<std::string> environment_file(const std::string& arn,
-                                            const v1::StartTaskRequest& task,
-                                            const Credentials& credentials,
-                                            const std::stop_token& stop);
   [[nodiscard]] std::string region_of(const v1::StartTaskRequest& task) const;
 
   const ResolverSettings settings_;

@@ -97,6 +97,11 @@ std::string without_end(std::string path) {
 
 }  // namespace
 
+void add_mount(ContainerOptions& options, MountSpec mount) {
+  options.mounts.push_back(std::move(mount));
+  sort_outer_first(options.mounts);
+}
+
 fs::path ContainerMounts::note_of(const std::string& task_id, int container) const {
   return tasks_dir_ / task_id / "mounts" / std::to_string(container);
 }

@@ -42,4 +42,7 @@ class ContainerMounts {
   const std::filesystem::path tasks_dir_;
 };
 
+// Adds one mount more, in its place among those of outer and inner directories.
+void add_mount(ContainerOptions& options, MountSpec mount);
+
 }  // namespace berth::runtime

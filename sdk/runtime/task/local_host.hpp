@@ -35,7 +35,8 @@ namespace berth::runtime {
 // The log of a container, whose directory outlives the task.
 [[nodiscard]] std::filesystem::path log_path(const std::filesystem::path& data_dir, const std::string& task_id,
                                              const std::string& container);
-// Whether its driver keeps none.
+// Whether its driver keeps none; and the note that says so.
+[[nodiscard]] sdk::Result<void> keep_no_log(const std::filesystem::path& log);
 [[nodiscard]] bool has_no_log(const std::filesystem::path& log);
 
 class LocalHost : public Host {
@@ -85,6 +86,7 @@ class LocalHost : public Host {
  private:
   struct Made;
   LocalHost(TasksConfig config, image::RegistryAccess& registry);
+  [[nodiscard]] std::filesystem::path task_dir(const std::string& task_id) const;
   [[nodiscard]] std::filesystem::path container_dir(const std::string& task_id, std::size_t container) const;
   [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
   sdk::Result<void> open_networks();
@@ -110,6 +112,11 @@ class LocalHost : public Host {
   // Where the log goes, and that it is sent where its driver says.
   sdk::Result<void> fill_log(const TaskSpec& task, std::size_t container, const image::Image& image, const std::stop_token& cancel,
                              ContainerSpec& spec);
+  // What a log router reads and where it listens; and where those that log to it find it.
+  sdk::Result<void> fill_router(const TaskSpec& task, std::size_t container, const std::stop_token& cancel, ContainerSpec& spec);
+  // Empty: programs do not reach it.
+  [[nodiscard]] std::string router_address(const v1::StartTaskRequest& request, std::size_t router) const;
+  void await_routed_logs(const TaskSpec& task, std::size_t router);
   void sweep_files(const std::set<std::string>& task_ids, const std::set<std::string>& with_logs);
 
   const TasksConfig config_;

@@ -144,6 +144,16 @@ Result<std::vector<LinkedContainer>> LocalHost::linked_by(const TaskSpec& task, 
   return out;
 }
 
+std::string LocalHost::router_address(const v1::StartTaskRequest& request, std::size_t router) const {
+  const auto mode = read_network_mode(request);
+  if (mode && *mode == NetworkMode::Awsvpc) return "127.0.0.1";
+  if (!mode || *mode != NetworkMode::Bridge) return {};
+  const std::string id = container_id(request.task_id(), router);
+  auto endpoint = cni_->find(id);
+  if (!endpoint) endpoint = network_->find(id);
+  return endpoint ? endpoint->address : "";
+}
+
 // With an interface of the task's it is the task's; with the host's network the host's, unless the definition has one.
 std::string LocalHost::hostname_of(const TaskSpec& task, std::size_t container, bool own_network) const {
   const auto& definition = task.request.definition().container_definitions(static_cast<int>(container));

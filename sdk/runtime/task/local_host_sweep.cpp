@@ -41,7 +41,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
     }
   }
   // Before the namespaces of none go: the plugins want them.
-  for (const std::string& complaint : cni_->sweep(live)) spdlog::warn("tasks: {}", complaint);
+  cni_->sweep(live, [](const std::string& complaint) { spdlog::warn("tasks: {}", complaint); });
   if (const auto swept = network_->sweep(live); !swept) {
     spdlog::warn("tasks: sweep of the network: {}", swept.error().message);
   }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "sdk/runtime/options/firelens.hpp"
 #include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_process.hpp"
 #include "sdk/runtime/task/either_stop.hpp"
@@ -25,6 +26,15 @@ bool has_environment_files(const v1::StartTaskRequest& task,
                            const v1::ecs::ContainerDefinition& container) {
   return container.environment_files_size() > 0 ||
          override_of(task, container.name()).environment_files_size() > 0;
+}
+
+// All that a container is given in secret by name: a log router also what others' logs need.
+std::vector<v1::ecs::Secret> secrets_of(const v1::StartTaskRequest& task, std::size_t index) {
+  const auto& container = task.definition().container_definitions(static_cast<int>(index));
+  std::vector<v1::ecs::Secret> out(container.secrets().begin(), container.secrets().end());
+  if (!container.has_firelens_configuration()) return out;
+  for (auto& secret : options::router_secrets(task.definition())) out.push_back(std::move(secret));
+  return out;
 }
 
 metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoint& endpoint) {
@@ -124,8 +134,9 @@ sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
   for (const auto& [name, value] : *files) {
     if (!said.contains(name)) put_env(spec.env, name, value);
   }
-  if (definition.secrets_size() == 0 && !has_environment_files(task, definition)) return {};
-  auto values = resolver_.secrets(task, container, credentials, stop.token());
+  const auto wanted = secrets_of(task, container);
+  if (wanted.empty() && !has_environment_files(task, definition)) return {};
+  auto values = resolver_.secrets(task, wanted, credentials, stop.token());
   if (!values) return values.error();
   if (auto opened = secrets::open_place(place); !opened) return opened.error();
   spec.bundle_dir = place / "bundle";
@@ -146,11 +157,26 @@ sdk::Result<void> TaskIdentity::give_secrets(const v1::StartTaskRequest& task,
   return {};
 }
 
+sdk::Result<std::string> TaskIdentity::router_object(const v1::StartTaskRequest& task,
+                                                     const std::string& arn,
+                                                     const std::stop_token& cancel) {
+  const EitherStop stop(cancel, closing_.get_token());
+  const auto credentials = [&] {
+    return roles_.wait(task.task_id(), v1::TaskCredentialsRequest::ROLE_EXECUTION, stop.token());
+  };
+  auto text = resolver_.object(arn, task, credentials, stop.token());
+  if (text || text.error().status == BERTH_CANCELLED) return text;
+  return sdk::fail(text.error().status,
+                   "ResourceInitializationError: failed to download the log router's configuration: " +
+                       arn + ": " + text.error().message);
+}
+
 bool has_secret_variables(const v1::StartTaskRequest& task, std::size_t index) {
   const auto& container = task.definition().container_definitions(static_cast<int>(index));
   const auto& labels = container.docker_labels();
+  const auto secrets = secrets_of(task, index);
   return has_environment_files(task, container) ||
-         std::any_of(container.secrets().begin(), container.secrets().end(),
+         std::any_of(secrets.begin(), secrets.end(),
                      [&](const auto& one) { return !labels.contains(kFileLabel + one.name()); });
 }
 
@@ -169,6 +195,12 @@ sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,
     const auto from = secrets::parse_value_from(secret.value_from());
     if (!from) return sdk::fail(BERTH_INVALID, from.error().message + ".", at + ".valueFrom");
     names.insert(secret.name());
+  }
+  const auto& log = container.log_configuration();
+  for (int i = 0; i < log.secret_options_size(); ++i) {
+    const auto from = secrets::parse_value_from(log.secret_options(i).value_from());
+    const std::string at = member + "logConfiguration.secretOptions[" + std::to_string(i) + "]";
+    if (!from) return sdk::fail(BERTH_INVALID, from.error().message + ".", at + ".valueFrom");
   }
   for (int i = 0; i < container.environment_files_size(); ++i) {
     const auto& file = container.environment_files(i);

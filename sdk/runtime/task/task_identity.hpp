@@ -51,6 +51,10 @@ class TaskIdentity {
   sdk::Result<void> give_secrets(const v1::StartTaskRequest& task, std::size_t container,
                                  const std::filesystem::path& place, const std::stop_token& cancel,
                                  ContainerSpec& spec);
+  // The text of an object in S3 that a log router's configuration is to be.
+  // Errors: "ResourceInitializationError: ..."; CANCELLED as above.
+  sdk::Result<std::string> router_object(const v1::StartTaskRequest& task, const std::string& arn,
+                                         const std::stop_token& cancel);
   void started(const std::string& task_id, std::size_t container, std::int64_t started_ms) {
     endpoints_->started(task_id, container, started_ms);
   }
@@ -75,12 +79,14 @@ class TaskIdentity {
   std::unique_ptr<metadata::TaskEndpoints> endpoints_;  // uses the roles
 };
 
-// Containers' labels "berth.secret-file.NAME" = PATH: the secret NAME comes as the file PATH, and
-// not in the environment. Errors: INVALID, with the member at fault.
+// Where secrets, environment files and a log router's configuration come from; and containers' labels
+// "berth.secret-file.NAME" = PATH: the secret NAME comes as the file PATH, and not in the
+// environment. Errors: INVALID, with the member at fault.
 [[nodiscard]] sdk::Result<void> check_secrets(const v1::ecs::ContainerDefinition& container,
                                               const std::string& member);
 
-// Whether a container has variables of secrets or of environment files.
+// Whether a container has variables of secrets (a log router those of the others' secretOptions) or
+// of environment files.
 [[nodiscard]] bool has_secret_variables(const v1::StartTaskRequest& task, std::size_t container);
 
 }  // namespace berth::runtime

@@ -86,7 +86,6 @@ Result<void> check_task_members(const v1::StartTaskRequest& task) {
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
       {{"resourceRequirements", container.resource_requirements_size() > 0},
-       {"firelensConfiguration", container.has_firelens_configuration()},
        {"credentialSpecs", container.credential_specs_size() > 0}},
       member(index, ""));
 }
@@ -228,9 +227,6 @@ Result<std::vector<PortRequest>> read_ports(const v1::StartTaskRequest& task, st
 Result<LogPlan> read_log_options(const v1::StartTaskRequest& task, std::size_t container) {
   const auto& log = task.definition().container_definitions(static_cast<int>(container)).log_configuration();
   const std::string field = member(container, "logConfiguration.");
-  if (log.secret_options_size() > 0) {
-    return sdk::fail(BERTH_UNIMPLEMENTED, "This agent does not act on secretOptions yet.", field + "secretOptions");
-  }
   auto plan = read_log_plan(log.log_driver(), LogOptions(log.options().begin(), log.options().end()));
   if (!plan) return sdk::fail(plan.error().status, plan.error().message, field + plan.error().field);
   return plan;

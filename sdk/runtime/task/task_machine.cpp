@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sdk/runtime/task/task_gate.hpp"
 #include "sdk/runtime/task/text.hpp"
 
 namespace berth::runtime {
@@ -15,13 +16,6 @@ constexpr std::uint32_t kFailuresBeforeStopped = 3;
 ContainerState& at(TaskState& state, std::size_t i) { return *state.mutable_containers(static_cast<int>(i)); }
 const ContainerState& at(const TaskState& state, std::size_t i) { return state.containers(static_cast<int>(i)); }
 
-bool is_stopped(const ContainerState& container) { return container.phase() == ContainerState::PHASE_STOPPED; }
-bool has_run(const ContainerState& container) { return container.started_ms() != 0; }
-// Its program runs, or is being started again.
-bool is_up(const ContainerState& container) {
-  return container.phase() == ContainerState::PHASE_RUNNING ||
-         (container.phase() == ContainerState::PHASE_LAUNCHING && has_run(container));
-}
 bool is_before_launch(const ContainerState& container) {
   return container.phase() == ContainerState::PHASE_PULLING ||
          container.phase() == ContainerState::PHASE_PULLED;
@@ -183,68 +177,6 @@ void fold(TaskState& state, const Forgotten&, Now) {
 
 // ---- Decisions
 
-struct Gate {
-  enum class Is { Open, Shut, Lost };
-  Is is = Is::Open;
-  std::string why;                        // Lost
-  std::optional<std::int64_t> opens_not_after_ms;  // Shut: startTimeout runs out then
-};
-
-Gate lost(const ContainerPlan& on, const std::string& what) {
-  return {Gate::Is::Lost, "CannotStartContainerError: dependency container '" + on.name + "' " + what, {}};
-}
-
-Gate gate_of_running(const ContainerPlan& on, const ContainerState& dependency,
-                     const ContainerPlan::Dependency& edge, Now now) {
-  if (edge.condition == Condition::Start) return {};
-  const bool waits_for_health = edge.condition == Condition::Healthy;
-  const auto status = dependency.health().status();
-  if (waits_for_health && status == HealthState::STATUS_HEALTHY) return {};
-  // As with ECS, UNHEALTHY is not the end of it: it may still get well, until its startTimeout.
-  if (!on.start_timeout_ms) return {Gate::Is::Shut, {}, {}};
-  const std::int64_t limit = dependency.started_ms() + *on.start_timeout_ms;
-  if (now.ms < limit) return {Gate::Is::Shut, {}, limit};
-  const std::string what = waits_for_health ? std::string("was ") + health_word(status) + ", not HEALTHY, at the end of"
-                                            : std::string("did not end within");
-  return lost(on, what + " its startTimeout of " + std::to_string(*on.start_timeout_ms / 1000) + " s");
-}
-
-Gate gate_of_stopped(const ContainerPlan& on, const ContainerState& dependency,
-                     const ContainerPlan::Dependency& edge) {
-  if (!has_run(dependency)) return lost(on, "never started");
-  if (edge.condition == Condition::Start) return {};
-  if (edge.condition == Condition::Healthy) return lost(on, "ended before it was HEALTHY");
-  if (!dependency.has_exit_code()) return lost(on, "ended without an exit code");
-  if (edge.condition == Condition::Success && dependency.exit_code() != 0) {
-    return lost(on, "ended with exit code " + std::to_string(dependency.exit_code()) + ", not 0");
-  }
-  return {};
-}
-
-// The least open of the gates before a container.
-Gate gate(const TaskPlan& plan, const TaskState& state, std::size_t container, Now now) {
-  Gate result;
-  for (const auto& edge : plan.containers[container].depends_on) {
-    const ContainerPlan& on = plan.containers[edge.on];
-    const ContainerState& dependency = at(state, edge.on);
-    Gate one{Gate::Is::Shut, {}, {}};
-    if (is_up(dependency)) {
-      one = gate_of_running(on, dependency, edge, now);
-    } else if (is_stopped(dependency)) {
-      one = gate_of_stopped(on, dependency, edge);
-    }
-    if (one.is == Gate::Is::Lost) return one;
-    if (one.is == Gate::Is::Shut) {
-      result.is = Gate::Is::Shut;
-      if (one.opens_not_after_ms &&
-          (!result.opens_not_after_ms || *one.opens_not_after_ms < *result.opens_not_after_ms)) {
-        result.opens_not_after_ms = one.opens_not_after_ms;
-      }
-    }
-  }
-  return result;
-}
-
 bool dependents_stopped(const TaskPlan& plan, const TaskState& state, std::size_t container) {
   const auto& dependents = plan.containers[container].dependents;
   return std::all_of(dependents.begin(), dependents.end(),
@@ -258,7 +190,7 @@ bool begin_container(const TaskPlan& plan, TaskState& state, std::size_t i, Now 
     end_container(container, now, {});
     return true;
   }
-  const Gate before = gate(plan, state, i, now);
+  const Gate before = gate(plan, state, i, now.ms);
   if (before.is == Gate::Is::Lost) {
     // ECS gives a container that a failed dependency keeps from starting the exit code of SIGTERM.
     end_container(container, now, before.why);
@@ -458,7 +390,7 @@ std::optional<Now> next_wake(const TaskPlan& plan, const TaskState& state, Now n
   for (std::size_t i = 0; i < plan.containers.size(); ++i) {
     const ContainerState& container = at(state, i);
     if (is_before_launch(container) && !state.stop_wanted()) {
-      if (const Gate before = gate(plan, state, i, now); before.opens_not_after_ms) {
+      if (const Gate before = gate(plan, state, i, now.ms); before.opens_not_after_ms) {
         consider(*before.opens_not_after_ms);
       }
     }

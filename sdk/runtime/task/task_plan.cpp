@@ -70,10 +70,20 @@ Result<std::vector<ContainerPlan::Dependency>> read_dependencies(
   return out;
 }
 
-// Links and volumesFrom wait for the other to have started, as dependsOn START does.
-Result<void> add_implied(const v1::ecs::ContainerDefinition& definition, std::size_t index,
+// The log router of the task; read_log_router says what is wrong where there is none.
+std::string router_name(const v1::ecs::TaskDefinition& task) {
+  for (const auto& container : task.container_definitions()) {
+    if (container.has_firelens_configuration()) return container.name();
+  }
+  return {};
+}
+
+// Links, volumesFrom and logs that go to a log router wait for the other to have started, as
+// dependsOn START does; and the other stops after them.
+Result<void> add_implied(const v1::ecs::TaskDefinition& task, std::size_t index,
                          const std::map<std::string, std::size_t>& names,
                          std::vector<ContainerPlan::Dependency>& out) {
+  const auto& definition = task.container_definitions(static_cast<int>(index));
   const auto add = [&](const std::string& name, const std::string& field) -> Result<void> {
     const auto found = names.find(name);
     if (found == names.end()) {
@@ -94,6 +104,11 @@ Result<void> add_implied(const v1::ecs::ContainerDefinition& definition, std::si
     auto added = add(definition.volumes_from(i).source_container(),
                      member(index, "volumesFrom[") + std::to_string(i) + "].sourceContainer");
     if (!added) return added;
+  }
+  const std::string router = router_name(task);
+  if (definition.log_configuration().log_driver() == "awsfirelens" && !router.empty() &&
+      router != definition.name()) {
+    return add(router, member(index, "logConfiguration.logDriver"));
   }
   return {};
 }
@@ -183,8 +198,9 @@ Result<TaskPlan> plan_task(const v1::StartTaskRequest& request, const PlanDefaul
     auto dependencies = read_dependencies(request.definition().container_definitions(static_cast<int>(i)),
                                           i, names, plan);
     if (!dependencies) return dependencies.error();
-    const auto& definition = request.definition().container_definitions(static_cast<int>(i));
-    if (auto added = add_implied(definition, i, names, *dependencies); !added) return added.error();
+    if (auto added = add_implied(request.definition(), i, names, *dependencies); !added) {
+      return added.error();
+    }
     plan.containers[i].depends_on = std::move(*dependencies);
     for (const auto& dependency : plan.containers[i].depends_on) {
       plan.containers[dependency.on].dependents.push_back(i);

@@ -185,7 +185,7 @@ sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outs
   }
   if (auto made = make_data_dir(config.data_dir); !made) return made.error();
   // First, since it holds the lock of the directory.
-  auto store = TaskStore::open(config.data_dir / "tasks.db");
+  auto store = TaskStore::open(task_store_file(config.data_dir));
   if (!store) return store.error();
   auto host = LocalHost::open(config, outside.registry, std::move(outside.interfaces),
                               std::move(outside.credentials));

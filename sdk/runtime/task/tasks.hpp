@@ -76,9 +76,15 @@ struct TasksConfig {
   unsigned concurrent_checks = 8;                // health checks that run at a time; more wait their turn
   unsigned log_followers = 64;                   // logs(follow) at a time; more answer UNAVAILABLE
   std::map<std::string, std::string> instance_tags{};  // shown by taskWithTags
+  std::string ec2_instance_id{};                 // in the records of log routers; empty: none
   secrets::ResolverSettings secret_settings{};   // where secrets and environment files come from
   unsigned execs = 64;                           // exec() at a time; more answer UNAVAILABLE
 };
+
+// Where the records of the tasks of a data directory are.
+[[nodiscard]] inline std::filesystem::path task_store_file(const std::filesystem::path& data_dir) {
+  return data_dir / "tasks.db";
+}
 
 // An interface with an address of its own comes or goes; its security groups by id.
 using InterfaceListener = std::function<void(const std::string& address,

@@ -90,6 +90,7 @@ const std::map<std::string, std::string> kPlainValues = {
     {"containerDefinitions[].extraHosts[].ipAddress", "10.0.0.3"},
     {"containerDefinitions[].ulimits[].name", "nofile"},
     {"containerDefinitions[].systemControls[].namespace", "net.core.somaxconn"},
+    {"containerDefinitions[].firelensConfiguration.type", "fluentd"},
 };
 // Of maps, where not every key means something.
 const std::map<std::string, std::string> kKeys = {{"volumes[].dockerVolumeConfiguration.driverOpts", "o"}};
@@ -235,6 +236,19 @@ class Ec2Members : public Ec2Test {
     complete_options(below, member, container);
     complete_volumes(below, member, *request.mutable_definition());
     if (below("containerDefinitions[].environment[]")) container.add_environment()->set_name("A");
+    if (below("containerDefinitions[].firelensConfiguration")) {
+      container.mutable_firelens_configuration()->set_type("fluentbit");
+    }
+    if (below("containerDefinitions[].logConfiguration.secretOptions[]")) {
+      auto& log = *container.mutable_log_configuration();
+      log.set_log_driver("awsfirelens");
+      log.add_secret_options()->set_name("key");
+      auto& router = *request.mutable_definition()->add_container_definitions();
+      router.set_name("router");
+      router.set_image("web");
+      router.set_memory(128);
+      router.mutable_firelens_configuration()->set_type("fluentbit");
+    }
     if (below("containerDefinitions[].links") || below("containerDefinitions[].volumesFrom")) {
       auto& other = *request.mutable_definition()->add_container_definitions();
       other.set_name("other");
@@ -314,7 +328,7 @@ TEST_F(Ec2Members, ThatAreNotRefusedAreInTheReadmeAsActedOn) {
   each([&](const Member& member, bool in_overrides) {
     const auto allowed = kAllowedValues.find(member.path);
     const std::string word = allowed == kAllowedValues.end() ? word_for(member) : allowed->second;
-    const bool options = member.path.ends_with("logConfiguration.options");  // by key, see below
+    const bool options = member.path.ends_with("onfiguration.options");  // by key, see below
     if (!options && !refused(member, in_overrides, word).empty()) return;
     bool found = false;
     for (const auto& row : table) {
@@ -371,6 +385,28 @@ TEST_F(Ec2Members, RotationIsAnOptionOfJsonFileLogsAndOthersAreNot) {
   EXPECT_EQ(refusals("mode", "non-blocking"), 0);
   EXPECT_EQ(refusals("mode", "maybe"), 1);
   EXPECT_EQ(refusals("labels", "a"), 1);
+}
+
+TEST_F(Ec2Members, LogsGoToALogRouterWhereTheTaskHasOneAndSecretOptionsToNothingElse) {
+  v1::PlanRequest request = base({});
+  auto& log = *request.mutable_definition()->mutable_container_definitions(0)->mutable_log_configuration();
+  log.set_log_driver("awsfirelens");
+  const auto alone = plan(request);
+  ASSERT_EQ(alone.refusals_size(), 1);
+  EXPECT_EQ(alone.refusals(0).member(), "containerDefinitions[0].logConfiguration.logDriver");
+  EXPECT_EQ(alone.refusals(0).error(), v1::Refusal::ERROR_CLIENT);
+  auto& router = *request.mutable_definition()->add_container_definitions();
+  router.set_name("router");
+  router.set_image("web");
+  router.set_memory(128);
+  router.mutable_firelens_configuration()->set_type("fluentbit");
+  EXPECT_EQ(plan(request).refusals_size(), 0);
+  auto& secret = *router.mutable_log_configuration()->add_secret_options();
+  secret.set_name("key");
+  const auto elsewhere = plan(request);
+  ASSERT_EQ(elsewhere.refusals_size(), 1);
+  EXPECT_EQ(elsewhere.refusals(0).member(), "containerDefinitions[1].logConfiguration.secretOptions");
+  EXPECT_EQ(elsewhere.refusals(0).error(), v1::Refusal::ERROR_UNSUPPORTED_FEATURE);
 }
 
 TEST_F(Ec2Members, OptionsOfADriverThatAreNotActedOnAreNamed) {

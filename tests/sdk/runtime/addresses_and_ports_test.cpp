@@ -60,7 +60,7 @@ TEST(PortAllocator, KeepsOthersFromItsPorts) {
   ASSERT_TRUE(one.take(Protocol::Tcp, port));
   PortAllocator two(port, port);
   EXPECT_EQ(two.take(Protocol::Tcp, 0).error().status, BERTH_NO_CAPACITY);
-  two.keep(Protocol::Tcp, port);
+  two.keep({{.container_port = 80, .host_port = port}});
   EXPECT_EQ(two.take(Protocol::Tcp, port).error().status, BERTH_ALREADY_EXISTS);
 }
 

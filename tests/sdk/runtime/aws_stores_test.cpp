@@ -91,6 +91,10 @@ class AwsStoresTest : public ::testing::Test {
     secret->set_name(name);
     secret->set_value_from(from);
   }
+  [[nodiscard]] std::vector<v1::ecs::Secret> wanted() const {
+    const auto& secrets = task_.definition().container_definitions(0).secrets();
+    return {secrets.begin(), secrets.end()};
+  }
   sdk::Result<v1::RoleCredentials> credentials() const {
     v1::RoleCredentials out;
     out.set_access_key_id("ASIA1");
@@ -100,7 +104,7 @@ class AwsStoresTest : public ::testing::Test {
   }
   sdk::Result<Variables> resolve() {
     Resolver resolver(settings_);
-    return resolver.secrets(task_, 0, [this] { return credentials(); });
+    return resolver.secrets(task_, wanted(), [this] { return credentials(); });
   }
 };
 
@@ -154,7 +158,7 @@ TEST_F(AwsStoresTest, TellARefusedSignatureAndNothingOfTheKey) {
 TEST_F(AwsStoresTest, AreNotAskedWithoutTheExecutionRole) {
   want("ONE", "/app/one");
   Resolver resolver(settings_);
-  const auto got = resolver.secrets(task_, 0, [] {
+  const auto got = resolver.secrets(task_, wanted(), [] {
     return sdk::Result<v1::RoleCredentials>(sdk::fail(BERTH_NOT_FOUND, "no such role"));
   });
   ASSERT_FALSE(got);

@@ -10,11 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
+#include <set>
 
 #include "sdk/runtime/cni/cni_network.hpp"
 #include "sdk/runtime/network/netlink.hpp"
@@ -146,8 +150,25 @@ class CniNetworks : public ::testing::Test {
     return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   }
 
+  // Takes away what belongs to none of these; what is complained of is kept.
+  void sweep(const std::set<std::string>& live) {
+    network_->sweep(live, [this](const std::string& complaint) {
+      const std::lock_guard lock(mutex_);
+      complaints_.push_back(complaint);
+      complained_.notify_all();
+    });
+  }
+  std::vector<std::string> complaints(std::size_t at_least = 0) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(complained_.wait_for(lock, std::chrono::minutes(1), [&] { return complaints_.size() >= at_least; }));
+    return complaints_;
+  }
+
   fs::path dir_;
-  std::unique_ptr<CniNetwork> network_;
+  std::mutex mutex_;
+  std::condition_variable complained_;
+  std::vector<std::string> complaints_;
+  std::unique_ptr<CniNetwork> network_;  // last: it may complain until it is gone
 };
 
 TEST_F(CniNetworks, GiveAnAddressAndPublishPortsAndTakeBothAway) {
@@ -180,16 +201,57 @@ TEST_F(CniNetworks, GiveAnAddressAndPublishPortsAndTakeBothAway) {
 
 TEST_F(CniNetworks, SayWhatNoLongerIsAsItWasMade) {
   open({bridge_plugin()});
-  const auto endpoint = network_->attach("task-0", {});
-  ASSERT_TRUE(endpoint) << endpoint.error().message;
-  EXPECT_THAT(network_->sweep({"task-0"}), IsEmpty());
+  const auto good = network_->attach("task-0", {});
+  const auto broken = network_->attach("task-1", {});
+  ASSERT_TRUE(good && broken);
   auto netlink = Netlink::open();
   ASSERT_TRUE(netlink);
-  ASSERT_TRUE(netlink->remove_link(endpoint->host_interface));
-  const auto complaints = network_->sweep({"task-0"});
-  ASSERT_EQ(complaints.size(), 1U);
-  EXPECT_THAT(complaints[0], HasSubstr("the network of task-0 is not as it was made: "));
+  ASSERT_TRUE(netlink->remove_link(broken->host_interface));
+  sweep({"task-0", "task-1"});
+  // They are checked one after another, by their ids.
+  const auto told = complaints(1);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_THAT(told[0], HasSubstr("the network of task-1 is not as it was made: "));
   EXPECT_TRUE(network_->detach("task-0"));
+  EXPECT_TRUE(network_->detach("task-1"));
+}
+
+TEST_F(CniNetworks, HoldNobodyUpWhileTheyAreChecked) {
+  ASSERT_EQ(::mkfifo((dir_ / "gate").c_str(), 0600), 0);
+  open({script("slow", "[ $CNI_COMMAND = CHECK ] && cat " + (dir_ / "gate").string() +
+                           "\n[ $CNI_COMMAND = ADD ] && echo '{\"cniVersion\":\"1.0.0\"}'\nexit 0\n"),
+        bridge_plugin()});
+  ASSERT_TRUE(network_->attach("task-0", {}));
+  sweep({"task-0"});
+  // The check is in the plugin for as long as nobody opens the gate: this one ends it.
+  network_.reset();
+  EXPECT_THAT(complaints(), IsEmpty());
+  open({});
+  EXPECT_TRUE(network_->detach("task-0"));
+}
+
+TEST_F(CniNetworks, AreTakenAwayOnlyOnceAPluginOfADeadAgentHasEnded) {
+  const std::string calls = (dir_ / "orphan.calls").string();
+  ASSERT_EQ(::mkfifo((dir_ / "gate").c_str(), 0600), 0);
+  // Nobody opens the gate: it goes on for a second after its agent.
+  const std::vector<std::string> plugins = {
+      bridge_plugin(), script("orphan", "[ $CNI_COMMAND = ADD ] || exit 0\nkill -9 $PPID\ntimeout 1 cat " +
+                                            (dir_ / "gate").string() + "\necho ADDED >> " + calls + "\n")};
+  const pid_t agent = ::fork();
+  if (agent == 0) {
+    auto network = try_open(plugins);
+    if (network) (void)(*network)->attach("task-0", {});
+    ::_exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(agent, &status, 0), agent);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  open(plugins);
+  sweep({});
+  EXPECT_EQ(slurp(calls), "ADD\nADDED\nDEL\n");
+  EXPECT_THAT(complaints(), IsEmpty());
+  EXPECT_THAT(leases(), IsEmpty());
+  EXPECT_FALSE(fs::exists(dir_ / "state/locks/task-0"));
 }
 
 TEST_F(CniNetworks, AreFoundAndTakenAwayByAnotherAgentAlsoWithoutTheirNamespaceAndTheirList) {
@@ -200,10 +262,11 @@ TEST_F(CniNetworks, AreFoundAndTakenAwayByAnotherAgentAlsoWithoutTheirNamespaceA
   ASSERT_TRUE(remove_netns(one->netns_path));
   open({});
   EXPECT_EQ(network_->find("task-2")->address, two->address);
-  EXPECT_THAT(network_->sweep({"task-2"}), IsEmpty());
+  sweep({"task-2"});
   EXPECT_THAT(leases(), ::testing::ElementsAre(two->address));
   EXPECT_THAT(rules(), Not(HasSubstr("task-1")));
-  EXPECT_THAT(network_->sweep({}), IsEmpty());
+  sweep({});
+  EXPECT_THAT(complaints(), IsEmpty());
   EXPECT_THAT(leases(), IsEmpty());
 }
 
@@ -236,7 +299,8 @@ TEST_F(CniNetworks, LeaveNothingOfOneWhoseAgentWasKilledInTheMiddle) {
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(leases().size(), 1U);
   open(plugins);
-  EXPECT_THAT(network_->sweep({}), IsEmpty());
+  sweep({});
+  EXPECT_THAT(complaints(), IsEmpty());
   EXPECT_THAT(leases(), IsEmpty());
   EXPECT_FALSE(is_netns("/run/netns/bct_task-0"));
 }

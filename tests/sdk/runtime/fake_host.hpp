@@ -33,6 +33,7 @@ struct Machine {
   std::condition_variable moved;
   std::map<std::string, Container> containers;  // "TASK/NAME"
   std::set<std::string> swept_for;
+  std::chrono::system_clock::time_point sweep_began{};
   std::chrono::system_clock::time_point sweep_lasts_until{};
   std::set<std::string> dropped_logs;
   std::string pull_failure;
@@ -134,6 +135,7 @@ class FakeHost : public Host {
   }
   void sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std::string>&) override {
     std::unique_lock lock(machine_.mutex);
+    machine_.sweep_began = std::chrono::system_clock::now();
     machine_.moved.wait_until(lock, machine_.sweep_lasts_until, [] { return false; });
     machine_.swept_for.clear();
     for (const auto& task : tasks) machine_.swept_for.insert(task->request.task_id());

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "sdk/runtime/logship/log_socket.hpp"
 #include "sdk/runtime/monitor/log_writer.hpp"
 #include "tests/sdk/runtime/log_receivers.hpp"
 #include "tests/support/host_events.hpp"
@@ -290,6 +291,43 @@ TEST_F(LogForwarding, IsNotHeldUpByAReceiverThatDoesNotAnswer) {
   write("one\n");
   EXPECT_TRUE(cloud.messages.await(1));
   EXPECT_TRUE(finished());
+}
+
+TEST_F(LogForwarding, GivesALogUpWhoseReceiverHasGoneAndSaysWhetherAllIsSent) {
+  using std::chrono::milliseconds;
+  LogShipment shipment;
+  shipment.set_driver("awsfirelens");
+  shipment.set_task_id("0123456789abcdef0123456789abcdef");
+  shipment.set_container("web");
+  shipment.set_router_socket(directory_ / "fluent.sock");
+  ASSERT_TRUE(forwarder_->begin(log(), shipment)) << "a router may come later";
+  write("for nobody\n");
+  forwarder_->end(log());
+  EXPECT_FALSE(forwarder_->await_sent(log(), milliseconds(1)));
+  forwarder_->give_up(log());
+  EXPECT_TRUE(forwarder_->await_sent(log(), milliseconds(0)));
+  EXPECT_FALSE(fs::exists(log().parent_path() / "shipment"));
+  EXPECT_FALSE(forwarder_->counts(log()));
+}
+
+TEST_F(LogForwarding, FollowsNoLinkThatARouterPutInPlaceOfItsSocket) {
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const std::string path = directory_ / "stream";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 4), 0);
+  fs::create_symlink(path, directory_ / "link");
+  const auto try_to = [&](const fs::path& socket) {
+    LogSocket client({LogAddress::Kind::ContainerUnix, socket, 0}, timeout_);
+    return client.connect({});
+  };
+  EXPECT_TRUE(try_to(path));
+  const auto refused = try_to(directory_ / "link");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("no socket"));
+  ::close(listener);
 }
 
 TEST_F(LogForwarding, DoesNotBeginWithoutAFluentdUnlessAsync) {

@@ -57,7 +57,7 @@ TEST(LogOptions, AreRefusedByNameWhereTheyAreNotActedOn) {
   EXPECT_EQ(error.status, BERTH_UNIMPLEMENTED);
   EXPECT_EQ(error.field, "options[awslogs-colour]");
   EXPECT_THAT(error.message, HasSubstr("awslogs-colour"));
-  for (const char* driver : {"gelf", "splunk", "awsfirelens", "x"}) {
+  for (const char* driver : {"gelf", "splunk", "x"}) {
     EXPECT_EQ(refusal(driver, {}).field, "logDriver");
     EXPECT_THAT(refusal(driver, {}).message, HasSubstr(driver));
   }
@@ -87,6 +87,18 @@ TEST(LogOptions, MakePatternsOfDateFormats) {
   const std::regex compiled(*pattern);
   EXPECT_TRUE(std::regex_search("x [May 01, 2017 19:00:01] A message", compiled));
   EXPECT_FALSE(std::regex_search("May 1, 2017 19:00:01 A message", compiled));
+}
+
+TEST(LogOptions, OfAwsfirelensAreTheRoutersButForTheBuffer) {
+  const auto plan = read_log_plan("awsfirelens", {{"Name", "http"}, {"mode", "json"}, {"log-driver-buffer-limit", "2097152"}});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_TRUE(std::holds_alternative<FirelensOptions>(plan->driver));
+  EXPECT_TRUE(plan->is_shipped());
+  EXPECT_FALSE(plan->blocking);
+  EXPECT_EQ(plan->max_bytes * plan->max_files, std::uint64_t{2} << 20);
+  EXPECT_EQ(read_log_plan("awsfirelens", {{"log-driver-buffer-limit", "256"}})->max_bytes * 4, std::uint64_t{64} << 10) << "no less";
+  EXPECT_TRUE(read_log_plan("awsfirelens", {{"mode", "blocking"}})->blocking);
+  EXPECT_EQ(refusal("awsfirelens", {{"log-driver-buffer-limit", "much"}}).field, "options[log-driver-buffer-limit]");
 }
 
 TEST(LogOptions, BoundWhatWaitsByTheMode) {

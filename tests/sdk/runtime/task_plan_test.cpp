@@ -103,6 +103,20 @@ TEST(TaskPlan, RefusesTwoContainersOfOneName) {
   EXPECT_EQ(refusal({{.name = "a"}, {.name = "a"}}).field, "containerDefinitions[1].name");
 }
 
+TEST(TaskPlan, StartsALogRouterBeforeThoseThatLogToItAndStopsItAfterThem) {
+  auto request = request_of({{.name = "web"}, {.name = "quiet"}, {.name = "router"}});
+  auto& definition = *request.mutable_definition();
+  definition.mutable_container_definitions(0)->mutable_log_configuration()->set_log_driver("awsfirelens");
+  definition.mutable_container_definitions(2)->mutable_firelens_configuration()->set_type("fluentbit");
+  const auto plan = plan_task(request, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  ASSERT_EQ(plan->containers[0].depends_on.size(), 1U);
+  EXPECT_EQ(plan->containers[0].depends_on[0].on, 2U);
+  EXPECT_EQ(plan->containers[0].depends_on[0].condition, Condition::Start);
+  EXPECT_TRUE(plan->containers[1].depends_on.empty());
+  EXPECT_THAT(plan->containers[2].dependents, ::testing::ElementsAre(0U));
+}
+
 TEST(TaskPlan, WaitsForContainersThatItLinksToAndTakesVolumesFrom) {
   auto request = request_of({{.name = "web"}, {.name = "db"}, {.name = "disk"}});
   auto& web = *request.mutable_definition()->mutable_container_definitions(0);

@@ -52,7 +52,9 @@ TEST_F(TasksLogDrivers, NoneKeepsNothingAndSaysSo) {
   auto one = request({{.name = "web"}});
   sh(one, 0, "echo out");
   log_to(one, "none", {});
-  EXPECT_EQ(run_to_end(one).containers(0).exit_code(), 0);
+  const auto last = run_to_end(one);
+  ASSERT_TRUE(last.containers(0).has_exit_code()) << last.stopped_reason();
+  EXPECT_EQ(last.containers(0).exit_code(), 0);
   EXPECT_FALSE(std::filesystem::exists(log_directory() / "json.log"));
   v1::LogsRequest asked;
   asked.set_task_id(kTaskId);

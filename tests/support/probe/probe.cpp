@@ -3,9 +3,10 @@
 //
 //   probe [read=FILE] [write=FILE] [list=DIRECTORY] [open=DEVICE] [connect=ADDRESS:PORT]
 //   [sysctl=NAME] [zombie] [stdin]
-//         [shm=NAME] [exit=N] [hold] [serve=PORT]
+//         [symlink=TARGET>PATH] [shm=NAME] [exit=N] [hold] [serve=PORT] [receive=SOCKET] [say=TEXT]
 // Each word is an attempt whose result is in "tries" under the word itself. `hold` waits for
-// SIGTERM after telling; `serve` answers connections with its hostname until then.
+// SIGTERM after telling; `serve` answers connections with its hostname until then, and `receive`
+// takes the forward protocol, telling what comes in further lines. `say` is the last line.
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -26,8 +27,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#include "tests/support/probe/forward_server.hpp"
 
 extern char** environ;
 
@@ -222,6 +226,12 @@ std::string try_write(const std::string& path) {
   return word_of(good);
 }
 
+// "TARGET>PATH"
+std::string try_symlink(const std::string& what) {
+  const auto arrow = what.find('>');
+  return word_of(::symlink(what.substr(0, arrow).c_str(), what.c_str() + arrow + 1) == 0);
+}
+
 std::string try_open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK);
   if (fd < 0) return word_of(false);
@@ -279,6 +289,7 @@ std::string attempt(const std::string& verb, const std::string& what) {
   if (verb == "list") return list_of(names_in(what));
   if (verb == "stat") return file_state(what);
   if (verb == "open") return try_open(what);
+  if (verb == "symlink") return try_symlink(what);
   if (verb == "connect") return try_connect(what);
   if (verb == "zombie") return try_zombie();
   if (verb == "stdin") return try_stdin();
@@ -320,7 +331,9 @@ std::string sees(int argc, char** argv) {
     const std::string word = argv[i];
     const auto equals = word.find('=');
     const std::string verb = word.substr(0, equals);
-    if (verb == "exit" || verb == "hold" || verb == "serve") continue;
+    if (verb == "exit" || verb == "hold" || verb == "serve" || verb == "receive" || verb == "say") {
+      continue;
+    }
     tries.text(word, attempt(verb, equals == std::string::npos ? "" : word.substr(equals + 1)));
   }
   out.raw("tries", tries.print());
@@ -346,10 +359,20 @@ void serve(int port) {
   }
 }
 
+bool say(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (n <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   int code = 0;
+  std::string last;
   bool hold = false;
   sigset_t term;
   ::sigemptyset(&term);
@@ -358,15 +381,15 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::strncmp(argv[i], "exit=", 5) == 0) code = std::atoi(argv[i] + 5);
     if (std::strncmp(argv[i], "serve=", 6) == 0) serve(std::atoi(argv[i] + 6));
+    if (std::strncmp(argv[i], "say=", 4) == 0) last = argv[i] + 4;
     hold = hold || std::strcmp(argv[i], "hold") == 0;
   }
-  const std::string text = sees(argc, argv);
-  for (std::size_t done = 0; done < text.size();) {
-    const ssize_t n = ::write(STDOUT_FILENO, text.data() + done, text.size() - done);
-    if (n <= 0) return 8;
-    done += static_cast<std::size_t>(n);
+  if (!say(sees(argc, argv))) return 8;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strncmp(argv[i], "receive=", 8) == 0) take_forward(argv[i] + 8);
   }
   int signo = 0;
   if (hold) ::sigwait(&term, &signo);
+  if (!last.empty() && !say(last + "\n")) return 8;
   return code;
 }
