@@ -145,6 +145,7 @@ TEST_F(PoolTest, OfAServiceTakeNoStrategyAtAnUpdateEither) {
   UpdateService change;
   change.request.set_service("web");
   change.request.add_placement_strategy()->set_type("random");
+  change.request.set_availability_zone_rebalancing("DISABLED");
   change.present = {"placementStrategy"};
   EXPECT_EQ(ask(change)->error().message,
             "Placement strategies are not supported with FARGATE launch type.");
