@@ -210,9 +210,11 @@ TEST_F(RunTaskTest, PassesOnAPluginsRefusalWithTheMember) {
     ASSERT_TRUE(asked->done());
     EXPECT_EQ(asked->error().code, row.code);
     EXPECT_EQ(asked->error().subject, row.subject);
-    EXPECT_EQ(asked->error().message, row.error == v1::Refusal::ERROR_INVALID_PARAMETER
-                                          ? "Links cannot be made."  // ECS's words, as they are
-                                          : "containerDefinitions[0].links: Links cannot be made.");
+    const bool as_it_is = row.error == v1::Refusal::ERROR_INVALID_PARAMETER ||
+                          row.error == v1::Refusal::ERROR_PLATFORM_UNKNOWN;
+    EXPECT_EQ(asked->error().message,
+              as_it_is ? "Links cannot be made."  // ECS's words
+                       : "containerDefinitions[0].links: Links cannot be made.");
     EXPECT_EQ(asked->error().what, "containerDefinitions[0].links");
   }
 }
