@@ -297,7 +297,7 @@ secret_access_key = "secret"
         self.assertEqual(missing.returncode, 125)
         self.assertRegex(missing.stderr, r"CannotPull\w+Error")
         plugins = json.loads(self.stack.berth("--output", "json", "plugin", "list").stdout)["plugins"]
-        self.assertEqual({p["name"] for p in plugins}, {"ec2", "registry-ecr", "roles"})
+        self.assertEqual({p["name"] for p in plugins}, {"ec2", "fargate", "registry-ecr", "roles"})
         self.assertIn("0.1.0", self.stack.berth("version").stdout)
 
 

@@ -625,7 +625,13 @@ void Simulation::expect_convergence() {
   away_.clear();
   const auto settled = [this] {
     for (const auto& [key, service] : ledger_.services()) {
-      if (can_settle(key) && !has_settled(key)) return false;
+      if (!can_settle(key)) continue;
+      // Its last tasks may be RUNNING and not healthy yet.
+      const auto* primary = ledger_.deployment(key, service.primary());
+      if (!has_settled(key) ||
+          primary->rollout() != model::StoredServiceDeployment::ROLLOUT_COMPLETED) {
+        return false;
+      }
     }
     return true;
   };

@@ -144,8 +144,9 @@ TEST_F(PoolTest, OfAServiceTakeNoStrategyAtAnUpdateEither) {
   while (plugins.count(v1::METHOD_LAUNCH_PLAN) > 0) answer_plan(256, 512);
   UpdateService change;
   change.request.set_service("web");
-  change.request.add_placement_strategy()->set_type("random");
-  change.request.set_availability_zone_rebalancing("DISABLED");
+  auto* strategy = change.request.add_placement_strategy();
+  strategy->set_type("spread");
+  strategy->set_field("attribute:ecs.availability-zone");
   change.present = {"placementStrategy"};
   EXPECT_EQ(ask(change)->error().message,
             "Placement strategies are not supported with FARGATE launch type.");

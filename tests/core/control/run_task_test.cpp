@@ -210,11 +210,11 @@ TEST_F(RunTaskTest, PassesOnAPluginsRefusalWithTheMember) {
     ASSERT_TRUE(asked->done());
     EXPECT_EQ(asked->error().code, row.code);
     EXPECT_EQ(asked->error().subject, row.subject);
-    const bool as_it_is = row.error == v1::Refusal::ERROR_INVALID_PARAMETER ||
-                          row.error == v1::Refusal::ERROR_PLATFORM_UNKNOWN;
-    EXPECT_EQ(asked->error().message,
-              as_it_is ? "Links cannot be made."  // ECS's words
-                       : "containerDefinitions[0].links: Links cannot be made.");
+    const bool ecs_words = row.error == v1::Refusal::ERROR_INVALID_PARAMETER ||
+                           row.error == v1::Refusal::ERROR_PLATFORM_UNKNOWN;
+    EXPECT_EQ(asked->error().message, ecs_words
+                                          ? "Links cannot be made."  // as they are
+                                          : "containerDefinitions[0].links: Links cannot be made.");
     EXPECT_EQ(asked->error().what, "containerDefinitions[0].links");
   }
 }
