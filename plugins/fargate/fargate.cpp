@@ -15,7 +15,12 @@ constexpr sdk::About kAbout{
 }  // namespace
 
 Fargate::Fargate(sdk::Host host)
-    : AgentLaunchType(host, {.launch_type = kLaunchType, .port = kPort}) {}
+    : AgentLaunchType(host, {.launch_type = kLaunchType, .port = kPort}),
+      pools_(Pools::read(host.settings())) {}
+
+Fargate::~Fargate() {
+  close();
+}
 
 void Fargate::describe(v1::Interface& self) const {
   self.add_launch_types(kLaunchType);
@@ -24,6 +29,19 @@ void Fargate::describe(v1::Interface& self) const {
 
 void Fargate::plan(v1::PlanRequest request, sdk::Completion<v1::PlanResponse> done) {
   done.ok(plan_task(request));
+}
+
+void Fargate::adapt(v1::Node& node) {
+  const auto problem = problem_of(node, pools_);
+  if (problem) node.set_connected(false);
+  const std::string complaint = problem.value_or("");
+  {
+    const std::lock_guard lock(mutex_);
+    std::string& said = complaints_[node.id()];
+    if (said == complaint) return;
+    said = complaint;
+  }
+  if (problem) host().warn("the host " + node.id() + " gets no tasks: " + complaint);
 }
 
 }  // namespace berth::fargate

@@ -27,8 +27,16 @@ class Planner {
     check_platform();
     for (const Forbidden& one : find_forbidden(definition_)) refuse(one.member, one.message);
     check_size();
+    if (!is_storage(definition_, request_.overrides())) {
+      refuse("ephemeralStorage.sizeInGiB",
+             "The ephemeralStorage of a Fargate task must be between 21 and 200 GiB.");
+    }
     if (plan_.refusals_size() > 0) return std::move(plan_);
-    v1::PlanResponse by_agents = hosts::plan_for_agents(request_, kLaunchType);
+    // Of a disk of its own its size is all there is to look at.
+    v1::PlanRequest rest = request_;
+    rest.mutable_definition()->clear_ephemeral_storage();
+    rest.mutable_overrides()->clear_ephemeral_storage();
+    v1::PlanResponse by_agents = hosts::plan_for_agents(rest, kLaunchType);
     *plan_.mutable_refusals() = std::move(*by_agents.mutable_refusals());
     if (plan_.refusals_size() > 0) return std::move(plan_);
     *plan_.mutable_requirement() = std::move(*by_agents.mutable_requirement());

@@ -31,4 +31,11 @@ bool is_size(std::int64_t cpu, std::int64_t memory_mib) {
   });
 }
 
+bool is_storage(const v1::ecs::TaskDefinition& definition, const v1::ecs::TaskOverride& overrides) {
+  const auto& storage = overrides.has_ephemeral_storage() ? overrides.ephemeral_storage()
+                                                          : definition.ephemeral_storage();
+  if (!overrides.has_ephemeral_storage() && !definition.has_ephemeral_storage()) return true;
+  return storage.size_in_gi_b() >= 21 && storage.size_in_gi_b() <= 200;
+}
+
 }  // namespace berth::fargate

@@ -53,7 +53,9 @@ class Fargate(unittest.TestCase):
         cls.addClassCleanup(cls.plane.stop)
         cls.api = Api(cls.plane.port())
         cls.hosts = [hosts.Host(cls.directory, 1, cls.plane)] + [
-            hosts.Host(cls.directory, number, cls.plane, fleet="fargate", availability_zone=zone, cpu=1024, memory=2048)
+            hosts.Host(cls.directory, number, cls.plane, fleet="fargate", availability_zone=zone, cpu=1024, memory=2048,
+                       user_namespaces={"first_id": 10_000_000 * number, "last_id": 10_000_000 * number + 655_359},
+                       task_limits={"pids": 1000, "disk_gib": 20})
             for number, zone in enumerate(ZONES, 2)]
         cls.addClassCleanup(lambda: hosts.stop_all(cls.api, cls.hosts))
         for host in cls.hosts:
@@ -181,6 +183,27 @@ class Fargate(unittest.TestCase):
         self.assertIn("Placement constraints are not supported with FARGATE launch type.",
                       self.refused(**there, placementConstraints=[{"type": "distinctInstance"}]))
         self.assertIn("No Fargate configuration exists", self.refused(**there, overrides={"memory": "700"}))
+
+    def test_each_task_is_a_sandbox_that_hurts_only_itself(self):
+        self.plane.register("hog", [self.container(
+            "echo root is $(tail -1 /proc/self/uid_map | awk '{print $2}'); busybox df -m / /data | awk '{print \"disk\", $2}'; "
+            "busybox fallocate -l 12G /first && busybox fallocate -l 7G /data/second && echo both fit; "
+            "busybox fallocate -l 3G /data/third || echo it is full; rm /first; echo room again > /file && cat /file; "
+            "i=0; while [ $i -lt 1500 ]; do sleep 100 & i=$((i+1)); done; echo never",
+            mountPoints=[{"sourceVolume": "data", "containerPath": "/data"}])], networkMode="awsvpc", cpu="256", memory="512",
+            requiresCompatibilities=["FARGATE"], volumes=[{"name": "data"}])
+        beside, hog = self.run_tasks(subnets=("subnet-a",))[0], self.run_tasks("hog", subnets=("subnet-a",))[0]
+        self.reach(beside, "RUNNING")
+        self.assertNotEqual(self.reach(hog, "STOPPED")["containers"][0]["exitCode"], 0)
+        self.assertEqual(self.reach(beside, "RUNNING")["lastStatus"], "RUNNING")
+        self.stop(beside)
+        logs = self.plane.berth("logs", hog)
+        said = logs.stdout + logs.stderr
+        self.assertRegex(said, r"root is 2\d{7}\n", "nobody on the host")
+        self.assertRegex(said, r"disk (19|20)\d{3}\ndisk (19|20)\d{3}\n", "20 GiB, of both together")
+        for words in ("both fit", "No space left on device", "it is full", "room again", "can't fork"):
+            self.assertIn(words, said)
+        self.assertNotIn("never", said)
 
     def test_killed_agents_and_control_planes_lose_no_task(self):
         task = self.run_tasks()[0]

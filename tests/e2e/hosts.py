@@ -58,8 +58,11 @@ class Host:
         with open(self.config, "w", encoding="utf-8") as out:
             out.write(f'server = "{UNDERLAY}.1:{self.PORTS[fleet]}"\njoin_token_file = "{plane.data}/plugins/{fleet}/join-token"\n'
                       f'data_dir = "{self.directory}/data"\nbridge = "b{self.name}"\ncgroup_parent = "{self.cgroup}"\n'
-                      + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+                      + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if not isinstance(value, dict))
                       + f'[attributes]\nhost = "{self.name}"\n')
+            for name, table in settings.items():
+                if isinstance(table, dict):
+                    out.write(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items()))
         self.init = self.agent = None
 
     def start(self):

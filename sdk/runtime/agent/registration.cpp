@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sdk/runtime/log/log_options.hpp"
+#include "sdk/runtime/oci/runtime_program.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -131,6 +132,15 @@ fleet::v1::Registration make_registration(const AgentConfig& config, const HostF
   const std::string& type = config.instance_type.empty() ? host.instance_type : config.instance_type;
   if (!type.empty()) add_attribute(node, "ecs.instance-type", type);
   for (const char* capability : kCapabilities) add_attribute(node, capability);
+  // What it holds tasks in, for launch types that want one or the other.
+  if (runtime_kind(config.tasks.runtime) == RuntimeKind::Sandbox) {
+    add_attribute(node, "berth.sandbox", "kernel");
+  } else if (config.tasks.user_namespaces.enabled()) {
+    add_attribute(node, "berth.sandbox", "user-namespace");
+  }
+  const TaskAllowance& allowance = config.tasks.allowance;
+  if (allowance.disk_gib > 0) add_attribute(node, "berth.task-disk-gib", std::to_string(allowance.disk_gib));
+  if (allowance.pids > 0) add_attribute(node, "berth.task-pids", std::to_string(allowance.pids));
   if (host.apparmor) add_attribute(node, "com.amazonaws.ecs.capability.apparmor");
   for (const std::string driver : kLogDrivers) {
     if (driver == "journald" && !host.has_journal) continue;

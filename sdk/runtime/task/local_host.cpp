@@ -102,6 +102,12 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
   auto volumes = volume::VolumeStore::open(data / "volumes");
   if (!volumes) return volumes.error();
   host->volumes_ = std::move(*volumes);
+  host->disks_ = std::make_unique<TaskDisks>(data / "disks");
+  if (config.allowance.disk_gib > 0 && !TaskDisks::possible()) {
+    return sdk::fail(BERTH_PRECONDITION,
+                     "task_limits.disk_gib: this host makes no disks for tasks: mkfs.ext4 (e2fsprogs) or loop devices are missing",
+                     "task_limits.disk_gib");
+  }
   host->mounts_ = std::make_unique<ContainerMounts>(*host->volumes_, data / "tasks");
   host->namespaces_ = std::make_unique<TaskNamespaces>(
       *host->runtime_, *host->volumes_,
@@ -137,7 +143,9 @@ Result<void> LocalHost::check(const TaskSpec& task) {
     const std::string member = "containerDefinitions[" + std::to_string(i) + "].";
     if (auto fine = check_secrets(containers[i], member); !fine) return fine;
   }
-  if (auto fine = check_supported(task.request); !fine) return fine;
+  const auto disk = config_.allowance.disk_gib > 0 ? TaskDisk::Own : TaskDisk::Host;
+  if (auto fine = check_supported(task.request, disk); !fine) return fine;
+  if (auto fine = check_disk(task.request); !fine) return fine;
   return options::check_isolation(
       task.request.definition(),
       {.sandboxed = runtime_->sandboxed(), .user_namespaces = id_ranges_ != nullptr});
@@ -253,7 +261,7 @@ bool LocalHost::remove(const TaskSpec& task, std::size_t container) {
   identity_->detach(task_id, container);
   if (!succeeded(cni_->detach(id), "detach " + id)) return false;
   if (!succeeded(network_->detach(id), "detach " + id)) return false;
-  if (!succeeded(image::remove_rootfs(directory / "fs", rootfs_target(id)), "root file system of " + id)) return false;
+  if (!succeeded(image::remove_rootfs(written_dir(task_id, container), rootfs_target(id)), "root file system of " + id)) return false;
   if (!succeeded(secrets::close_place(directory / "secret"), "secrets of " + id)) return false;
   std::error_code error;
   fs::remove_all(directory, error);
@@ -278,6 +286,7 @@ bool LocalHost::cleanup(const TaskSpec& task) {
   }
   BERTH_FAILPOINT("task.before_volumes");
   if (!succeeded(volumes_->release(task_id), "volumes of " + task_id)) return false;
+  if (!succeeded(disks_->release(task_id), "disk of " + task_id)) return false;
   if (id_ranges_ && !succeeded(id_ranges_->release(task_id), "ids of " + task_id)) return false;
   std::error_code error;
   fs::remove_all(config_.data_dir / "tasks" / task_id, error);

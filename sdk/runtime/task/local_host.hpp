@@ -13,6 +13,7 @@
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/cni/cni_network.hpp"
+#include "sdk/runtime/disk/task_disks.hpp"
 #include "sdk/runtime/image/cleaner.hpp"
 #include "sdk/runtime/image/image_store.hpp"
 #include "sdk/runtime/network/interface_network.hpp"
@@ -88,6 +89,12 @@ class LocalHost : public Host {
   LocalHost(TasksConfig config, image::RegistryAccess& registry);
   [[nodiscard]] std::filesystem::path task_dir(const std::string& task_id) const;
   [[nodiscard]] std::filesystem::path container_dir(const std::string& task_id, std::size_t container) const;
+  // What the container writes: on the task's disk where it has one.
+  [[nodiscard]] std::filesystem::path written_dir(const std::string& task_id, std::size_t container) const;
+  // The task's disk, where tasks have one, with its volumes on it.
+  sdk::Result<void> make_disk(const TaskSpec& task);
+  // Whether a disk of the size that the task asks for can be made.
+  [[nodiscard]] sdk::Result<void> check_disk(const v1::StartTaskRequest& request) const;
   [[nodiscard]] std::string cgroup_of(const std::string& task_id) const;
   sdk::Result<void> open_networks();
   sdk::Result<void> open_id_ranges();
@@ -131,6 +138,7 @@ class LocalHost : public Host {
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
   std::unique_ptr<volume::VolumeStore> volumes_;
+  std::unique_ptr<TaskDisks> disks_;
   std::unique_ptr<ContainerMounts> mounts_;
   std::unique_ptr<TaskNamespaces> namespaces_;
   std::unique_ptr<IdRanges> id_ranges_;  // nothing where tasks have the host's ids

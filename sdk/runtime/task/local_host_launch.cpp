@@ -201,8 +201,9 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   const auto image = images_->held(id);
   if (!image)
     return sdk::fail(BERTH_INTERNAL, "the image of the container is not on this host any more");
-  const auto limits = read_task_limits(task.request, config_.cpu_period);
+  auto limits = read_task_limits(task.request, config_.cpu_period);
   if (!limits) return limits.error();
+  if (config_.allowance.pids > 0) limits->pids = config_.allowance.pids;
   {
     const std::lock_guard lock(
         cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
@@ -221,7 +222,8 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
     made.spec.ids = *ids;
     BERTH_FAILPOINT("task.after_ids");
   }
-  auto rootfs = image::mount_rootfs(*image, directory / "fs",
+  if (auto made_disk = make_disk(task); !made_disk) return made_disk.error();
+  auto rootfs = image::mount_rootfs(*image, written_dir(task_id, container),
                                     {.ids = made.spec.ids, .target = rootfs_target(id)});
   if (!rootfs) return rootfs.error();
   made.spec.id = id;

@@ -2,7 +2,9 @@
 // The part of LocalHost that looks at the host when the agent starts: what belongs to no task goes, what runs is found again.
 #include <spdlog/spdlog.h>
 
+#include <charconv>
 #include <filesystem>
+#include <limits>
 
 #include "sdk/runtime/image/rootfs.hpp"
 #include "sdk/runtime/secrets/secret_place.hpp"
@@ -18,6 +20,14 @@ constexpr std::chrono::milliseconds kKillTimeout{2'000};
 
 void warn_unless(const sdk::Result<void>& result, const std::string& what) {
   if (!result) spdlog::warn("tasks: {}: {}", what, result.error().message);
+}
+
+// Of a container's directory; of another ("mounts") one that no container has.
+std::size_t number_of(const fs::path& directory) {
+  const std::string name = directory.filename();
+  std::size_t number = std::numeric_limits<std::size_t>::max();
+  std::from_chars(name.data(), name.data() + name.size(), number);
+  return number;
 }
 
 }  // namespace
@@ -52,6 +62,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   volumes_->sweep(task_ids);
   if (id_ranges_) id_ranges_->sweep(task_ids);
   sweep_files(task_ids, with_logs);
+  disks_->sweep(task_ids);
   forwarder_->resume(config_.data_dir / "logs");
   find_again(tasks);
 }
@@ -83,7 +94,7 @@ void LocalHost::sweep_files(const std::set<std::string>& task_ids, const std::se
     if (task_ids.contains(task.path().filename())) continue;
     for (const auto& container : fs::directory_iterator(task.path(), error)) {
       const std::string id = task.path().filename().string() + "-" + container.path().filename().string();
-      warn_unless(image::remove_rootfs(container.path() / "fs", rootfs_target(id)),
+      warn_unless(image::remove_rootfs(written_dir(task.path().filename(), number_of(container.path())), rootfs_target(id)),
                   "files in " + container.path().string());
       warn_unless(secrets::close_place(container.path() / "secret"), "secrets in " + container.path().string());
     }

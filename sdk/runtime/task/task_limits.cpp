@@ -66,17 +66,18 @@ Result<void> check_architecture(const v1::ecs::TaskDefinition& definition) {
                    "runtimePlatform.cpuArchitecture");
 }
 
-Result<void> check_task_members(const v1::StartTaskRequest& task) {
+Result<void> check_task_members(const v1::StartTaskRequest& task, TaskDisk disk) {
+  const bool on_host = disk == TaskDisk::Host;
   const auto& definition = task.definition();
   const auto& platform = definition.runtime_platform();
   const bool other_os =
       !platform.operating_system_family().empty() && platform.operating_system_family() != "LINUX";
   return refuse_any({{"proxyConfiguration", definition.has_proxy_configuration()},
                      {"inferenceAccelerators", definition.inference_accelerators_size() > 0},
-                     {"ephemeralStorage", definition.has_ephemeral_storage()},
+                     {"ephemeralStorage", on_host && definition.has_ephemeral_storage()},
                      {"enableFaultInjection", definition.enable_fault_injection()},
                      {"runtimePlatform.operatingSystemFamily", other_os},
-                     {"overrides.ephemeralStorage", task.overrides().has_ephemeral_storage()},
+                     {"overrides.ephemeralStorage", on_host && task.overrides().has_ephemeral_storage()},
                      {"overrides.inferenceAcceleratorOverrides",
                       task.overrides().inference_accelerator_overrides_size() > 0},
                      {"allocation.devices", task.allocation().devices_size() > 0}},
@@ -232,8 +233,8 @@ Result<LogPlan> read_log_options(const v1::StartTaskRequest& task, std::size_t c
   return plan;
 }
 
-Result<void> check_supported(const v1::StartTaskRequest& task) {
-  if (auto fine = check_task_members(task); !fine) return fine;
+Result<void> check_supported(const v1::StartTaskRequest& task, TaskDisk disk) {
+  if (auto fine = check_task_members(task, disk); !fine) return fine;
   if (auto fine = check_architecture(task.definition()); !fine) return fine;
   if (auto fine = check_overrides(task); !fine) return fine;
   if (auto fine = options::check(task.definition(), task.overrides()); !fine) return fine;

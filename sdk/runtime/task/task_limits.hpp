@@ -28,7 +28,9 @@ struct ContainerLimits {
 };
 
 // Refuses what this agent would otherwise ignore, by the member's name.
-sdk::Result<void> check_supported(const v1::StartTaskRequest& task);
+// With disks of the tasks' own it acts on ephemeralStorage.
+enum class TaskDisk { Host, Own };
+sdk::Result<void> check_supported(const v1::StartTaskRequest& task, TaskDisk disk = TaskDisk::Host);
 
 sdk::Result<NetworkMode> read_network_mode(const v1::StartTaskRequest& task);
 sdk::Result<TaskLimits> read_task_limits(const v1::StartTaskRequest& task, std::chrono::milliseconds cpu_period);

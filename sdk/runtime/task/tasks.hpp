@@ -47,11 +47,18 @@ struct PortRange {
   std::uint16_t last = 0;  // inclusive
 };
 
+// What each task may have of the host besides CPU and memory; 0: as much as there is.
+struct TaskAllowance {
+  std::int64_t pids = 0;      // processes and threads of all its containers
+  std::int64_t disk_gib = 0;  // a disk of its own, unless ephemeralStorage says another size
+};
+
 struct TasksConfig {
   std::filesystem::path data_dir;                // made, mode 0700; holds records, images, bundles and logs
   std::string runtime = "crun";                  // OCI runtime: a name in PATH or a path
   std::vector<std::string> runtime_options{};    // before the runtime's commands, e.g. "--platform=kvm"
   IdRangeSettings user_namespaces{};             // ids of the host for tasks; none: containers have the host's
+  TaskAllowance allowance{};
   std::filesystem::path rootfs_dir = "/run/berth";  // root file systems of containers with ids of their own
   std::filesystem::path monitor;                 // the monitor's program; empty: beside this program
   std::string bridge = "berth0";                 // device for network mode bridge, made when first needed

@@ -117,6 +117,14 @@ TEST_F(FargatePlan, KeepsContainersWithinTheTask) {
   EXPECT_THAT(refusal().message(), HasSubstr("ask for 600 MiB in all, the task has 512."));
 }
 
+TEST_F(FargatePlan, GivesADiskOfTheSizeThatIsAskedFor) {
+  definition().mutable_ephemeral_storage()->set_size_in_gi_b(21);
+  EXPECT_EQ(plan(request).refusals_size(), 0);
+  request.mutable_overrides()->mutable_ephemeral_storage()->set_size_in_gi_b(201);
+  EXPECT_EQ(refusal().member(), "ephemeralStorage.sizeInGiB");
+  EXPECT_THAT(refusal().message(), HasSubstr("between 21 and 200 GiB"));
+}
+
 TEST_F(FargatePlan, ResolvesPlatformVersionsAndRefusesUnknownOnes) {
   for (const char* version : {"", "LATEST", "1.4.0"}) {
     request.set_platform_version(version);

@@ -228,6 +228,21 @@ tags = { owner = "me" }
   EXPECT_EQ(made.node().tags(0).key(), "owner");
 }
 
+TEST(AgentRegistration, TellsWhatItHoldsTasksIn) {
+  const auto tells = [](const std::string& settings) {
+    const auto config = parse_agent_config(kLeast + settings, "agent.toml");
+    EXPECT_TRUE(config) << config.error().message;
+    return attributes(make_registration(*config, {.architecture = "x86_64", .instance_type = ""}, "crun"));
+  };
+  const auto limited = tells("runtime = \"runsc\"\n[task_limits]\npids = 99\ndisk_gib = 20\n");
+  EXPECT_THAT(limited, Contains("berth.sandbox=kernel"));
+  EXPECT_THAT(limited, Contains("berth.task-pids=99"));
+  EXPECT_THAT(limited, Contains("berth.task-disk-gib=20"));
+  EXPECT_THAT(tells("[user_namespaces]\nfirst_id = 200000\nlast_id = 299999\n"), Contains("berth.sandbox=user-namespace"));
+  EXPECT_THAT(problem(kLeast + "[task_limits]\npids = 0"), HasSubstr("pids"));
+  EXPECT_THAT(problem(kLeast + "[task_limits]\ndisks = 1"), HasSubstr("disks"));
+}
+
 TEST(AgentRegistration, FindsTheMachineItRunsOn) {
   const auto host = HostFacts::detect();
   EXPECT_GE(host.cpus, 1);
