@@ -7,6 +7,7 @@ hosts.own_network()  # before anything starts a thread
 import collections
 import os
 import shutil
+import subprocess
 import tempfile
 import unittest
 
@@ -42,6 +43,9 @@ SERVE = "mkdir -p /tmp/w; echo served > /tmp/w/index.html; exec httpd -f -p 8080
 class Fargate(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        for what, command in (("user namespaces", ["unshare", "--user", "true"]), ("loop devices", ["losetup", "--find"])):
+            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                raise unittest.SkipTest(f"{what} cannot be had here")
         cls.directory = tempfile.mkdtemp(prefix="berth-e2e-")
         os.chmod(cls.directory, 0o711)
         cls.addClassCleanup(shutil.rmtree, cls.directory)
