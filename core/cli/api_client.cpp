@@ -38,6 +38,7 @@ Curl prepare(const ApiOptions& options, const std::string& url) {
   curl_easy_setopt(curl.get(), CURLOPT_USERPWD, user.c_str());
   if (!options.ca_file.empty()) {
     curl_easy_setopt(curl.get(), CURLOPT_CAINFO, options.ca_file.c_str());
+    if (options.own_certificate) curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
   }
   return curl;
 }

@@ -19,6 +19,8 @@ struct ApiOptions {
   std::string url = "http://127.0.0.1:5080";
   std::string region = "us-east-1";
   std::string ca_file{};  // additional trust for https
+  // It is the server's own certificate, which may bear another name than the one it is called by.
+  bool own_certificate = false;
   // Empty: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a signature that only a keyless API accepts.
   std::string access_key{};
   std::string secret_key{};

@@ -153,7 +153,10 @@ int stop_stack(const Context& context, const DownOptions& options) {
   const auto endpoint = stack->api();
   if (!endpoint) return complain(endpoint.error());
   ApiOptions signing = *endpoint;
-  if (!context.api.ca_file.empty()) signing.ca_file = context.api.ca_file;
+  if (!context.api.ca_file.empty()) {
+    signing.ca_file = context.api.ca_file;
+    signing.own_certificate = false;
+  }
   ApiClient api(signing);
   if (!agent) return end_without_agent(context, *stack, api, agent.error());
   const auto stopped = stop_all_for_good(api, true);

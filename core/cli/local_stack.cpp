@@ -322,6 +322,7 @@ Result<ApiOptions> LocalStack::api() const {
   options.url = (secure ? "https://" : "http://") + host + ":" + port;
   options.region = text_of(config_, "region");
   if (secure) options.ca_file = text_of(config_, "tls_certificate");
+  options.own_certificate = secure;
   // Who reads the stack's configuration may use its keys; without any the API takes every
   // signature.
   const auto& key = object_of(config_, "access_key");

@@ -187,6 +187,36 @@ class Operator(unittest.TestCase):
         stack.env.update(AWS_ACCESS_KEY_ID="other")
         stack.down()
 
+    def test_a_machine_that_reaches_only_the_api_uses_it_by_tls_and_keys(self):
+        pem = self.scene.directory + "/api"
+        run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=control.example",
+             "-addext", "subjectAltName=DNS:control.example,DNS:localhost", "-keyout", pem + ".key", "-out", pem + ".pem"])
+        stack = self.stack("tls", f'tls_certificate = "{pem}.pem"\ntls_key = "{pem}.key"\n'
+                                  '[[access_key]]\nid = "AKIDX"\nsecret = "hunter2"\n')
+        stack.up()  # on the host itself, by an address that the certificate does not name
+        env = {**stack.env, "AWS_ACCESS_KEY_ID": "AKIDX", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+
+        def berth(host, *arguments, check=True):
+            return run([BIN + "/berth", "--api", f"https://{host}:{stack.port()}", *arguments], check=check, env=env)
+        self.assertIn("TASK", berth("localhost", "--ca", pem + ".pem", "ps").stdout)
+        self.assertEqual(berth("localhost", "ps", check=False).returncode, 1)
+        strange = berth("127.0.0.1", "--ca", pem + ".pem", "ps", check=False)
+        self.assertEqual(strange.returncode, 1)
+        self.assertIn("cannot reach the API at https://127.0.0.1", strange.stderr)
+        nothing = berth("localhost", "--ca", pem + ".pem", "logs", "0" * 32, check=False)
+        self.assertIn("0" * 32, nothing.stderr)
+        self.assertIn("control plane", run([BIN + "/berth", "doctor", "--data-dir", stack.data, "--config", stack.config_file],
+                                           check=False).stdout)
+        stack.down()
+
+    def test_doctor_names_what_a_host_lacks_and_how_to_mend_it(self):
+        done = run([BIN + "/berth", "doctor", "--data-dir", self.scene.directory + "/none"], check=False,
+                   env={**os.environ, "PATH": self.scene.directory})
+        self.assertEqual(done.returncode, 1)
+        crun = next(line for line in done.stdout.splitlines() if line.startswith("crun"))
+        self.assertRegex(crun, r"(?i)fail")
+        self.assertRegex(crun, r"(?i)apt|install")
+
     def test_wrong_configuration_is_named_with_its_line(self):
         stack = Stack(self.scene.directory, '\nlog_level = "loud"\n')
         refused = stack.up(check=False)

@@ -292,7 +292,7 @@ secret_access_key = "secret"
         self.assertEqual([(r["log"], r["stream"], r["container"]) for r in records], [(n, "stdout", "tools") for n in "123"])
         lines = self.stack.berth("--output", "json", "run", self.image, "--", "/bin/echo", "json").stdout.splitlines()
         self.assertEqual([json.loads(line).get("log", json.loads(line).get("lastStatus")) for line in lines], ["json", "STOPPED"])
-        self.assertIn("several tasks", self.stack.berth("logs", "", check=False).stderr)
+        self.assertIn("no task begins with ''", self.stack.berth("logs", "", check=False).stderr)
         missing = self.stack.berth("run", f"{self.plain.host}/absent:9", check=False)
         self.assertEqual(missing.returncode, 125)
         self.assertRegex(missing.stderr, r"CannotPull\w+Error")

@@ -137,6 +137,28 @@ TEST_F(Containers, TellsAnOutOfMemoryKillByTheTasksLimit) {
   EXPECT_FALSE(wait("bystander").oom_killed());
 }
 
+TEST_F(Containers, AreHeldToTheirTasksCpuTogether) {
+  auto cgroups = Cgroups::open();
+  ASSERT_TRUE(cgroups);
+  TaskLimits limits;
+  limits.cpu_units = 512;
+  ASSERT_TRUE(cgroups->make_task("/" + mark_, limits));
+  ASSERT_TRUE(runtime_->create(spec("one", "sleep 1000")));
+  ASSERT_TRUE(runtime_->start("one"));
+  long quota = 0;
+  long period = 0;
+  if (fs::exists("/sys/fs/cgroup/cpu")) {
+    quota = std::stol(slurp("/sys/fs/cgroup/cpu/" + mark_ + "/cpu.cfs_quota_us"));
+    period = std::stol(slurp("/sys/fs/cgroup/cpu/" + mark_ + "/cpu.cfs_period_us"));
+  } else {
+    std::istringstream(slurp("/sys/fs/cgroup/" + mark_ + "/cpu.max")) >> quota >> period;
+  }
+  EXPECT_GT(period, 0);
+  EXPECT_EQ(quota, period / 2) << "half of a vCPU";
+  ASSERT_TRUE(runtime_->signal("one", SIGKILL));
+  wait("one");
+}
+
 TEST_F(Containers, KeepsOutputOfBothStreamsAndSplitsLongLines) {
   run(spec("one",
            "echo out; echo err >&2; head -c 40000 /dev/zero | tr '\\0' x; echo; printf last"));
