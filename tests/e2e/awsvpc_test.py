@@ -5,14 +5,12 @@ import hosts
 hosts.own_network()  # before anything starts a thread
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import unittest
 
 from api import Api
-from stack import DockerRegistry, run, until
+from stack import run, until
 
 CONFIG = """
 [plugins.ec2]
@@ -38,15 +36,7 @@ SERVE = "mkdir -p /tmp/w; echo $NAME > /tmp/w/index.html; httpd -f -p 8080 -h /t
 class Awsvpc(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.directory = tempfile.mkdtemp(prefix="berth-e2e-")
-        os.chmod(cls.directory, 0o711)
-        cls.addClassCleanup(shutil.rmtree, cls.directory)
-        cls.registry = DockerRegistry(cls.directory + "/registry", address="10.253.0.1")
-        cls.addClassCleanup(cls.registry.stop)
-        cls.registry.client.image("tools", "1", Env=["PATH=/bin"], Cmd=["/bin/sh"])
-        cls.plane = hosts.Plane(cls.directory, CONFIG.format(registry=cls.registry.host))
-        cls.plane.up()
-        cls.addClassCleanup(cls.plane.stop)
+        hosts.open_plane(cls, CONFIG)
         cls.hosts = [hosts.Host(cls.directory, number, cls.plane) for number in (1, 2, 3)]
         cls.addClassCleanup(lambda: hosts.stop_all(cls.api, cls.hosts))
         for host in cls.hosts:

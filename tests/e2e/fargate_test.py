@@ -5,14 +5,11 @@ import hosts
 hosts.own_network()  # before anything starts a thread
 
 import collections
-import os
-import shutil
 import subprocess
-import tempfile
 import unittest
 
 from api import Api, Refused
-from stack import DockerRegistry, until
+from stack import until
 
 CONFIG = """
 [plugins.ec2]
@@ -46,15 +43,7 @@ class Fargate(unittest.TestCase):
         for what, command in (("user namespaces", ["unshare", "--user", "true"]), ("loop devices", ["losetup", "--find"])):
             if subprocess.run(command, capture_output=True, check=False).returncode != 0:
                 raise unittest.SkipTest(f"{what} cannot be had here")
-        cls.directory = tempfile.mkdtemp(prefix="berth-e2e-")
-        os.chmod(cls.directory, 0o711)
-        cls.addClassCleanup(shutil.rmtree, cls.directory)
-        cls.registry = DockerRegistry(cls.directory + "/registry", address="10.253.0.1")
-        cls.addClassCleanup(cls.registry.stop)
-        cls.registry.client.image("tools", "1", Env=["PATH=/bin"])
-        cls.plane = hosts.Plane(cls.directory, CONFIG.format(registry=cls.registry.host))
-        cls.plane.up()
-        cls.addClassCleanup(cls.plane.stop)
+        hosts.open_plane(cls, CONFIG)
         cls.api = Api(cls.plane.port())
         cls.hosts = [hosts.Host(cls.directory, 1, cls.plane)] + [
             hosts.Host(cls.directory, number, cls.plane, fleet="fargate", availability_zone=zone, cpu=1024, memory=2048,

@@ -6,10 +6,12 @@ All of it is below a network namespace of the test's own process (own_network), 
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 
-from stack import BIN, Stack, run, until
+from stack import BIN, DockerRegistry, Stack, run, until
 
 UNDERLAY = "10.253.0"  # .1 is the control plane's host
 CLONE_NEWNET = 0x40000000
@@ -173,3 +175,16 @@ class Plane(Stack):
         self.process.kill()
         self.process.wait(20)
         os.unlink(self.data + "/berthd.pid")
+
+
+def open_plane(case, config):
+    """`directory`, `registry` with the image tools:1, and `plane`, a control plane of this configuration, for a class of tests."""
+    case.directory = tempfile.mkdtemp(prefix="berth-e2e-")
+    os.chmod(case.directory, 0o711)
+    case.addClassCleanup(shutil.rmtree, case.directory)
+    case.registry = DockerRegistry(case.directory + "/registry", address=UNDERLAY + ".1")
+    case.addClassCleanup(case.registry.stop)
+    case.registry.client.image("tools", "1", Env=["PATH=/bin"], Cmd=["/bin/sh"])
+    case.plane = Plane(case.directory, config.format(registry=case.registry.host))
+    case.plane.up()
+    case.addClassCleanup(case.plane.stop)

@@ -6,16 +6,13 @@ import hosts
 hosts.own_network()  # before anything starts a thread
 
 import http.client
-import os
 import random
-import shutil
-import tempfile
 import threading
 import time
 import unittest
 
 from api import Api
-from stack import DockerRegistry, until
+from stack import until
 
 CONFIG = """
 service_healthy_after_seconds = 1
@@ -45,22 +42,24 @@ class Requests:
         for thread in self.threads:
             thread.start()
 
-    def tasks(self):
+    @staticmethod
+    def tasks(api):
+        """`api` is the calling thread's own: a connection has one request at a time."""
         arns, token = [], {}
         while True:
-            answer = self.api.call("ListTasks", serviceName="web", **token)
+            answer = api.call("ListTasks", serviceName="web", **token)
             arns += answer["taskArns"]
             if not answer.get("nextToken"):
                 break
             token = {"nextToken": answer["nextToken"]}
         return [task for start in range(0, len(arns), 100)
-                for task in self.api.call("DescribeTasks", tasks=arns[start:start + 100])["tasks"]]
+                for task in api.call("DescribeTasks", tasks=arns[start:start + 100])["tasks"]]
 
     def _look(self):
         while not self.done.wait(0.1):
             # A moment after the start: the program has had the time to listen.
             before = time.time() - 1
-            self.targets = [task for task in self.tasks() if task["lastStatus"] == "RUNNING" and task["startedAt"] < before]
+            self.targets = [task for task in self.tasks(self.api) if task["lastStatus"] == "RUNNING" and task["startedAt"] < before]
 
     def _ask(self):
         client = Api(self.api.connection.port)
@@ -100,15 +99,7 @@ class Requests:
 class Roll(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.directory = tempfile.mkdtemp(prefix="berth-e2e-")
-        os.chmod(cls.directory, 0o711)
-        cls.addClassCleanup(shutil.rmtree, cls.directory)
-        cls.registry = DockerRegistry(cls.directory + "/registry", address="10.253.0.1")
-        cls.addClassCleanup(cls.registry.stop)
-        cls.registry.client.image("tools", "1", Env=["PATH=/bin"])
-        cls.plane = hosts.Plane(cls.directory, CONFIG.format(registry=cls.registry.host))
-        cls.plane.up()
-        cls.addClassCleanup(cls.plane.stop)
+        hosts.open_plane(cls, CONFIG)
         cls.hosts = [hosts.Host(cls.directory, number, cls.plane) for number in (1, 2, 3)]
         cls.addClassCleanup(cls.check_left)
         for host in cls.hosts:
@@ -171,8 +162,8 @@ class Roll(unittest.TestCase):
             ended = self.api.call("DeregisterContainerInstance", containerInstance=dead, force=True)["containerInstance"]
             self.assertEqual(ended["status"], "INACTIVE")
             self.until_rolled(2)
-            self.assertEqual({task["containerInstanceArn"] for task in requests.tasks()}, set(addresses))
-            before = {task["taskArn"] for task in requests.tasks()}
+            self.assertEqual({task["containerInstanceArn"] for task in requests.tasks(self.api)}, set(addresses))
+            before = {task["taskArn"] for task in requests.tasks(self.api)}
 
             self.define(command=["/no/such/program"])
             self.api.call("UpdateService", service="web", taskDefinition="web:3")
@@ -180,7 +171,7 @@ class Roll(unittest.TestCase):
             self.until_rolled(2)
             newest = self.api.call("ListServiceDeployments", service="web")["serviceDeployments"][0]
             self.assertEqual(newest["status"], "ROLLBACK_SUCCESSFUL")
-            stayed = before & {task["taskArn"] for task in requests.tasks()}
+            stayed = before & {task["taskArn"] for task in requests.tasks(self.api)}
             self.assertGreaterEqual(len(stayed), TASKS // 2, "minimumHealthyPercent is 50")
             seen = sum(requests.answered.values())
             until("requests are answered still", lambda: sum(requests.answered.values()) > seen + 50)
