@@ -26,6 +26,10 @@ struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+inline void require(bool holds, const std::string& what) {
+  if (!holds) throw Violation(what);
+}
+
 class Ledger {
  public:
   // Both outlive it. `capacity`: node -> CPU, as the world has it; `erased` is told of each task

@@ -89,6 +89,8 @@ inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
                                         Defect::RestlessZones,
                                         Defect::ForgottenZones};
 [[nodiscard]] const char* to_string(Defect defect);
+// The scheduler's rules, with that mistake where it is one of theirs.
+[[nodiscard]] control::ServiceRules rules_with(Defect defect);
 
 struct Options {
   std::string plugin;  // path of the library
