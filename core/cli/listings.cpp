@@ -35,6 +35,7 @@ Result<std::string> find_by_beginning(const std::vector<std::string>& arns, cons
   std::string found;
   for (const std::string& arn : arns) {
     if (wanted.empty() || !tail_of(arn).starts_with(wanted)) continue;
+    if (tail_of(arn) == wanted) return arn;
     if (!found.empty() && found != arn) {
       return fail(Errc::Invalid, std::string("several ") + kind.several + " begin with '" + wanted +
                                      "': give more of the id (" + kind.listed + " lists them)");

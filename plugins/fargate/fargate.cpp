@@ -37,9 +37,13 @@ void Fargate::adapt(v1::Node& node) {
   const std::string complaint = problem.value_or("");
   {
     const std::lock_guard lock(mutex_);
-    std::string& said = complaints_[node.id()];
-    if (said == complaint) return;
-    said = complaint;
+    const auto said = complaints_.find(node.id());
+    if (complaint == (said == complaints_.end() ? "" : said->second)) return;
+    if (problem) {
+      complaints_[node.id()] = complaint;
+    } else {
+      complaints_.erase(said);
+    }
   }
   if (problem) host().warn("the host " + node.id() + " gets no tasks: " + complaint);
 }

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "berth/detail/link.hpp"
 #include "berth/owned_page.hpp"
 #include "sdk/fleet/durable_file.hpp"
 
@@ -15,22 +16,9 @@ namespace {
 constexpr std::chrono::milliseconds kListTimeout{5'000};
 
 sdk::Error error_of(berth_status status, const std::string& payload) {
-  v1::Failure failure;
-  if (!failure.ParseFromString(payload) || failure.message().empty())
-    failure.set_message("the agent gave no reason");
-  sdk::Error error = sdk::fail(status, failure.message(), failure.field());
-  error.reason = failure.reason();
-  error.retry_after_ms = failure.retry_after_ms();
+  sdk::Error error = sdk::detail::decode_failure(status, payload);
+  if (error.message.empty()) error.message = "the agent gave no reason";
   return error;
-}
-
-std::string failure_bytes(const sdk::Error& error) {
-  v1::Failure failure;
-  failure.set_message(error.message);
-  failure.set_field(error.field);
-  failure.set_reason(error.reason);
-  failure.set_retry_after_ms(error.retry_after_ms);
-  return failure.SerializeAsString();
 }
 
 // The port of the last time: agents were told it.
@@ -174,7 +162,7 @@ void AgentLaunchType::answer(fleet::AskHandle to, const v1::Ask& question) {
     const std::lock_guard lock(door->mutex);
     if (!door->server) return;
     if (response) return door->server->answer(to, BERTH_OK, *response);
-    door->server->answer(to, response.error().status, failure_bytes(response.error()));
+    door->server->answer(to, response.error().status, sdk::detail::encode_failure(response.error()));
   };
   if (question.has_mirrors()) return host().mirrors_bytes(question.mirrors().request(), pass_on);
   if (question.has_authorize()) {

@@ -7,6 +7,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "berth/detail/link.hpp"
 #include "berth/owned_page.hpp"
 #include "sdk/fleet/durable_file.hpp"
 #include "sdk/fleet/secret.hpp"
@@ -246,7 +247,7 @@ void Agent::carry_out(const fleet::AgentCall& call) {
 
 void Agent::answer(std::uint64_t call, const sdk::Result<void>& result) {
   if (result) return client_->done(call, BERTH_OK);
-  client_->done(call, result.error().status, failure_bytes(result.error()));
+  client_->done(call, result.error().status, sdk::detail::encode_failure(result.error()));
 }
 
 }  // namespace berth::runtime

@@ -277,7 +277,7 @@ bool LocalHost::cleanup(const TaskSpec& task) {
   for (std::size_t i = 0; i < task.plan.containers.size(); ++i) images_->release(container_id(task_id, i));
   if (!succeeded(namespaces_->remove(task_id), "namespaces of " + task_id)) return false;
   {
-    const std::lock_guard lock(cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
+    const std::lock_guard lock(task_mutexes_[std::hash<std::string>{}(task_id) % task_mutexes_.size()]);
     if (!succeeded(cgroups_->remove(cgroup_of(task_id), kKillTimeout), "cgroup of " + task_id)) return false;
   }
   if (!detach_interface(task)) return false;

@@ -147,8 +147,9 @@ class LocalHost : public Host {
   std::unique_ptr<LogForwarder> forwarder_;
   std::stop_source closing_;
   ExitWatcher watcher_;
-  // The cgroup of a task is made and removed by one thread at a time; tasks share few mutexes.
-  std::array<std::mutex, 16> cgroup_mutexes_;
+  // The cgroup and the disk of a task are made and removed by one thread at a time; tasks share few
+  // mutexes.
+  std::array<std::mutex, 16> task_mutexes_;
 };
 
 }  // namespace berth::runtime

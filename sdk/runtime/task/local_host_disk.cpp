@@ -50,8 +50,13 @@ Result<void> LocalHost::make_disk(const TaskSpec& task) {
   const bool had = !disks_->find(task_id).empty();
   const std::int64_t gib = gib_of(task.request, config_.allowance.disk_gib);
   if (config_.allowance.disk_gib <= 0 && !had) return {};
+  // One that began without goes on without: its other containers are mounted from the host's.
+  for (int i = 0; !had && i < task.request.definition().container_definitions_size(); ++i) {
+    std::error_code error;
+    if (fs::exists(container_dir(task_id, static_cast<std::size_t>(i)) / "fs", error)) return {};
+  }
   const std::lock_guard lock(
-      cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
+      task_mutexes_[std::hash<std::string>{}(task_id) % task_mutexes_.size()]);
   const auto disk = disks_->acquire(task_id, static_cast<std::uint64_t>(gib) * kGiB);
   if (!disk) return disk.error();
   if (auto made = make_directory(*disk / "volumes"); !made) return made;

@@ -206,7 +206,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   if (config_.allowance.pids > 0) limits->pids = config_.allowance.pids;
   {
     const std::lock_guard lock(
-        cgroup_mutexes_[std::hash<std::string>{}(task_id) % cgroup_mutexes_.size()]);
+        task_mutexes_[std::hash<std::string>{}(task_id) % task_mutexes_.size()]);
     if (auto made = cgroups_->make_task(cgroup_of(task_id), *limits); !made) return made.error();
   }
   BERTH_FAILPOINT("task.before_attach");

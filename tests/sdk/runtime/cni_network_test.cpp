@@ -114,6 +114,17 @@ class CniNetworks : public ::testing::Test {
     ASSERT_TRUE(opened) << opened.error().message;
     network_ = std::move(*opened);
   }
+  // Whether it was killed, which one of the plugins does.
+  bool an_agent_dies_attaching(const std::vector<std::string>& plugins) {
+    const pid_t agent = ::fork();
+    if (agent == 0) {
+      auto network = try_open(plugins);
+      if (network) (void)(*network)->attach("task-0", {});
+      ::_exit(1);
+    }
+    int status = 0;
+    return ::waitpid(agent, &status, 0) == agent && WIFSIGNALED(status);
+  }
   // Addresses that are given out.
   [[nodiscard]] std::vector<std::string> leases() const {
     std::vector<std::string> out;
@@ -237,15 +248,7 @@ TEST_F(CniNetworks, AreTakenAwayOnlyOnceAPluginOfADeadAgentHasEnded) {
   const std::vector<std::string> plugins = {
       bridge_plugin(), script("orphan", "[ $CNI_COMMAND = ADD ] || exit 0\nkill -9 $PPID\ntimeout 1 cat " +
                                             (dir_ / "gate").string() + "\necho ADDED >> " + calls + "\n")};
-  const pid_t agent = ::fork();
-  if (agent == 0) {
-    auto network = try_open(plugins);
-    if (network) (void)(*network)->attach("task-0", {});
-    ::_exit(1);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(agent, &status, 0), agent);
-  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_TRUE(an_agent_dies_attaching(plugins));
   open(plugins);
   sweep({});
   EXPECT_EQ(slurp(calls), "ADD\nADDED\nDEL\n");
@@ -288,15 +291,7 @@ TEST_F(CniNetworks, LeaveNothingOfOneThatAPluginRefused) {
 TEST_F(CniNetworks, LeaveNothingOfOneWhoseAgentWasKilledInTheMiddle) {
   const std::vector<std::string> plugins = {
       bridge_plugin(), script("killer", "[ $CNI_COMMAND = ADD ] && kill -9 $PPID\nexit 0\n")};
-  const pid_t agent = ::fork();
-  if (agent == 0) {
-    auto network = try_open(plugins);
-    if (network) (void)(*network)->attach("task-0", {});
-    ::_exit(1);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(agent, &status, 0), agent);
-  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_TRUE(an_agent_dies_attaching(plugins));
   EXPECT_EQ(leases().size(), 1U);
   open(plugins);
   sweep({});
