@@ -45,6 +45,16 @@ THIRD_PARTY = {
     "intrinsics": ("immintrin.h",),
 }
 
+# What the linker is asked for, by the key of whose headers it serves: a file name up to its first dot, "-l" taken off.
+THIRD_PARTY_LIBRARIES = {
+    "archive": "archive", "boost_container": "json", "boost_json": "json", "boost_regex": "regex", "cap": "capability", "crypto": "openssl",
+    "curl": "curl", "deflate": "compress", "fmt": "spdlog", "isal": "compress", "nftables": "nftables", "nl-3": "netlink", "nl-route-3": "netlink",
+    "prometheus-cpp-core": "prometheus", "protobuf": "protobuf", "protobuf-lite": "protobuf", "seccomp": "seccomp", "spdlog": "spdlog",
+    "sqlite3": "sqlite", "ssl": "openssl", "tomlplusplus": "toml", "z": "compress", "zstd": "compress",
+}
+# Parts of the C library.
+SYSTEM_LIBRARIES = ("dl", "m", "pthread", "rt")
+
 # The contract's own parts, and what protoc makes of the .proto files of a folder: prefixes of "berth/..." and the folder each belongs to.
 GENERATED = (
     ("berth/model/", "core/model"),
@@ -122,3 +132,8 @@ def may_link(folder):
         seen.add(one)
         todo.extend(layer_of(one).own if one in LAYERS or one.startswith("plugins/") else ())
     return seen
+
+
+def may_use(folder):
+    """Keys of the libraries that a program of this folder may link: its own, and those of what it may link."""
+    return frozenset().union(*(layer_of(one).third for one in may_link(folder) if one in LAYERS or one.startswith("plugins/")))

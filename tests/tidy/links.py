@@ -63,6 +63,28 @@ def own_folder(library):
     return layers.folder_of(library)
 
 
+def foreign_name(library):
+    """"curl" of "/usr/lib/x/libcurl.so.4" and of "-lcurl"; None for what is of ours, or no library."""
+    if library.startswith("-l"):
+        return library[2:]
+    match = re.match(r"/.*/lib([^/]+?)\.(?:so|a)(?:\.[\d.]+)?$", library)
+    return match[1] if match else None
+
+
+def check_third(linked):
+    """Libraries that are not of ours, against the lines of `layers.py`."""
+    allowed = layers.may_use(linked.folder)
+    for library in linked.libraries:
+        name = foreign_name(library)
+        if name is None or name in layers.SYSTEM_LIBRARIES:
+            continue
+        key = layers.THIRD_PARTY_LIBRARIES.get(name)
+        if key is None:
+            yield Violation(linked.output, 0, "third-party", f"{linked.folder} links {library}, which is in no list", "add it to tests/tidy/layers.py")
+        elif key not in allowed:
+            yield Violation(linked.output, 0, "third-party", f"{linked.folder} links {library}", f"it may link {', '.join(sorted(allowed)) or 'none'}")
+
+
 def check_one(linked):
     full = [l for l in linked.libraries if is_full(l)]
     lite = [l for l in linked.libraries if is_lite(l)]
@@ -85,6 +107,7 @@ def check_one(linked):
         if owner is not None and owner not in allowed:
             yield Violation(where, 0, "layers", f"{folder} links {library} of {owner}",
                             f"it may link {', '.join(sorted(allowed - {folder})) or 'nothing of ours'}")
+    yield from check_third(linked)
     if folder == "core/placement":
         for library in linked.libraries:
             yield Violation(where, 0, "layers", f"core/placement links {library}", "the engine stands alone: link nothing")

@@ -97,6 +97,9 @@ PLANTED_LINKS = {
                                 "layers", "link nothing"),
     "control with a store": (static("core/control/libberth_control.a", "core/control", "core/store/libberth_store.a"), "core/control/libberth_control.a",
                              "layers", "core/store"),
+    "a library that the folder's line has not": (program("lib/x.so", "plugins/ec2", f"{LIB}libprometheus-cpp-core.so.1.0.1", "MODULE_LIBRARY"), "lib/x.so",
+                                                "third-party", "plugins/ec2 links"),
+    "a library in no list": (program("bin/berth", "core/cli", f"{LIB}libcurl.so -lgpgme"), "bin/berth", "third-party", "-lgpgme, which is in no list"),
     "the isolating host with Protobuf": (program("bin/berth-plugin-host", "sdk/isolation", f"{LIB}libprotobuf-lite.so"), "bin/berth-plugin-host", "flavours",
                                          "moves bytes"),
 }
