@@ -117,7 +117,7 @@ class Control::Impl {
       case v1::EVENT_LAUNCH_TASK:
         return take<v1::TaskReport>(payload, [&](auto m) { reports.take(plugin, std::move(m)); });
       default:
-        return;  // notices and capacity reports change no record yet
+        return;  // capacity reports change no record
     }
   }
 

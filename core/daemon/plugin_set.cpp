@@ -7,6 +7,7 @@
 
 #include "core/daemon/checkpoint.hpp"
 #include "core/daemon/config_check.hpp"
+#include "core/daemon/node_notice.hpp"
 #include "core/plugins/manifest.hpp"
 
 namespace berth::daemon {
@@ -98,6 +99,9 @@ void PluginSet::use(const plugins::LibraryPtr& library, const PluginSection& sec
   };
   options.on_event = [this, name](std::uint32_t event, std::string_view payload) {
     if (event == v1::EVENT_STREAM) return ports_.stream(payload);
+    if (event == v1::EVENT_LAUNCH_NODE) {
+      return spdlog::warn("[{}] {}", name.str(), notice_line(payload));
+    }
     pass_checkpoint("control.before_event");
     ports_.event(name, event, payload);
   };

@@ -89,12 +89,7 @@ void Services::replica(const Current& now, Entry& entry) {
     const auto more = pick_stops(now, entry, old[i], decision.old[i]);
     leaving.insert(leaving.end(), more.begin(), more.end());
   }
-  if (decision.start > 0 && !entry.waits) {
-    start(now, entry, std::min(decision.start, kMaxStartsAtOnce));
-    if (decision.start > kMaxStartsAtOnce && !entry.waits) {
-      wake_at(now.service->id, entry, rooms_.desk.now());
-    }
-  }
+  if (decision.start > 0 && !entry.waits) start(now, entry, decision.start);
   stop(now.service->id, entry, leaving);
   if (decision.start == 0 && leaving.empty()) rebalance(now, entry, picture);
   if (decision.stuck) rooms_.rollouts.say(now.service->id, event_text::stuck(), Repeat::Once);

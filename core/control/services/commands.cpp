@@ -304,8 +304,8 @@ void ServiceCommands::protect(const UpdateTaskProtection& command, const Reply& 
   const Realm& realm = rooms_.desk.config().realm;
   const ClusterPtr cluster = rooms_.desk.state().cluster(command.cluster);
   if (!cluster || !cluster->active) {
-    return answer(reply, fail(Errc::NotFound, "Cluster not found.", Subject::Cluster,
-                              command.cluster.str()));
+    return answer(
+        reply, fail(Errc::NotFound, "Cluster not found.", Subject::Cluster, command.cluster.str()));
   }
   ProtectionAnswer out;
   for (const std::string& text : command.tasks) {

@@ -21,6 +21,12 @@ bool is_tag(const std::string& image) {
   return image.find('@') == std::string::npos;
 }
 
+bool knows(const ServiceDeployment& deployment, const std::string& container) {
+  const auto& known = deployment.data.images();
+  return std::any_of(known.begin(), known.end(),
+                     [&](const auto& one) { return one.container_name() == container; });
+}
+
 std::string url_safe_id(Rng& rng) {
   static constexpr char kAlphabet[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -35,6 +41,14 @@ std::string url_safe_id(Rng& rng) {
 }
 
 }  // namespace
+
+bool has_open_tags(const ServiceDeployment& deployment, const ecs::TaskDefinition& definition) {
+  const auto& all = definition.container_definitions();
+  return std::any_of(all.begin(), all.end(), [&](const auto& container) {
+    return is_pinned(container) && is_tag(container.image()) &&
+           !knows(deployment, container.name());
+  });
+}
 
 void Rollouts::edit(const ServiceId& id, const std::function<void(model::StoredService&)>& change) {
   const ServicePtr before = desk_.state().service(id);
@@ -193,33 +207,31 @@ void Rollouts::task_ended(const Task& task, TaskEnd end) {
   if (throttled) say(id, event_text::cannot_start_consistently(), Repeat::Once);
 }
 
-void Rollouts::pin(const Task& task) {
-  if (!task.report) return;
+bool Rollouts::pin(const Task& task) {
+  if (!task.report) return false;
   const ServiceId id{task.cluster, task.launch->service};
   const ServiceDeploymentPtr deployment = desk_.state().deployment(id, task.launch->deployment);
-  if (!deployment) return;
+  if (!deployment) return false;
   std::vector<model::ContainerImage> images;
-  for (const v1::ContainerReport& report : task.report->containers()) {
-    if (report.image_digest().empty()) continue;
-    const auto& known = deployment->data.images();
-    if (std::any_of(known.begin(), known.end(),
-                    [&](const auto& one) { return one.container_name() == report.name(); })) {
-      continue;
-    }
+  const auto learn = [&](const std::string& name, const std::string& digest) {
+    if (digest.empty() || knows(*deployment, name)) return;
     for (const auto& container : task.definition->message.container_definitions()) {
-      if (container.name() != report.name() || !is_pinned(container) ||
-          !is_tag(container.image())) {
-        continue;
-      }
+      if (container.name() != name || !is_pinned(container) || !is_tag(container.image())) continue;
       model::ContainerImage& image = images.emplace_back();
-      image.set_container_name(report.name());
+      image.set_container_name(name);
       image.set_image(container.image());
-      image.set_image_digest(report.image_digest());
+      image.set_image_digest(digest);
     }
+  };
+  for (const auto& container : task.report->containers()) {
+    learn(container.name(), container.image_digest());
   }
-  if (images.empty()) return;
+  // A pull knows before it is over.
+  for (const auto& pull : task.report->pulls()) learn(pull.container(), pull.image_digest());
+  if (images.empty()) return false;
   edit(id, deployment->number,
        [&](Stored& change) { change.mutable_images()->Add(images.begin(), images.end()); });
+  return true;
 }
 
 void Rollouts::break_if_due(const ServiceId& id, Threshold threshold) {

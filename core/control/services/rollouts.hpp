@@ -15,6 +15,10 @@
 
 namespace berth::control {
 
+// Whether a tag of the deployment's has yet to be resolved, once for all of its tasks.
+[[nodiscard]] bool has_open_tags(const ServiceDeployment& deployment,
+                                 const ecs::TaskDefinition& definition);
+
 class Rollouts {
  public:
   explicit Rollouts(Desk& desk) : desk_(desk) {}
@@ -32,8 +36,8 @@ class Rollouts {
   void task_ran(const Task& task);
   void task_healthy(const Task& task);
   void task_ended(const Task& task, TaskEnd end);
-  // Digests that this task was the first to resolve.
-  void pin(const Task& task);
+  // Digests that this task was the first to resolve. Whether there were any.
+  bool pin(const Task& task);
 
   // ---- How it ends
   // Where the PRIMARY deployment has failed often enough it becomes FAILED, or is rolled back.

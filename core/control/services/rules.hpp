@@ -13,6 +13,8 @@
 namespace berth::control {
 
 struct ServiceRules {
+  // How long a deployment's first task is waited for to say what its tags stand for.
+  milliseconds resolution_wait = std::chrono::seconds(10);
   Bounds (*bounds)(int desired, Percentages percentages) = &bounds_of;
   ReplicaDecision (*replica)(const ReplicaPicture& picture) = &decide;
   DaemonDecision (*daemon)(const DaemonPicture& picture) = &decide;

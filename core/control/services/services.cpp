@@ -106,7 +106,7 @@ void Services::task_changed(const Task& task) {
   if (task.launch->service.empty()) return;
   const ServiceId id = service_of(task);
   if (!rooms_.desk.state().service(id)) return;
-  rooms_.rollouts.pin(task);
+  if (rooms_.rollouts.pin(task)) marked_.insert(id);
   if (task.last_status != TaskStatus::Stopped) return place_member(task);
   Entry& entry = entry_of(id);
   const Member* member = entry.roster.find(task.id);

@@ -104,6 +104,8 @@ class Services {
     ServiceDeploymentPtr primary;
   };
   using ByKind = std::pair<Roster::Kind, int>;
+  [[nodiscard]] int start_until_resolved(const Current& now, Entry& entry,
+                                         const Launches::Call& call, int count);
 
   // ---- services.cpp: following what happens
   [[nodiscard]] Entry& entry_of(const ServiceId& id);
@@ -145,7 +147,7 @@ class Services {
   void settle(const Current& now, Entry& entry);
 
   // ---- starts.cpp: tasks from a decision
-  void start(const Current& now, Entry& entry, int count);
+  void start(const Current& now, Entry& entry, int wanted);
   void start_on_posts(const Current& now, Entry& entry);
   // Null while it is being found out, or where it cannot be.
   [[nodiscard]] RoutesPtr routes_for(const Current& now, Entry& entry, const Launches::Call& call);

@@ -124,9 +124,36 @@ void Services::await_room(const ServiceId& id, Entry& entry) {
   wake_at(id, entry, rooms_.desk.now() + kSafetyNet);
 }
 
-void Services::start(const Current& now, Entry& entry, int count) {
+// A tag is resolved once for a deployment, by its first task; the others wait for what that says.
+// Not for ever: it may lie on a host that has gone.
+int Services::start_until_resolved(const Current& now, Entry& entry, const Launches::Call& call,
+                                   int count) {
+  const ServiceDeployment& deployment = *now.primary;
+  // What has run without a word of digests is of a launch type that has none.
+  if (deployment.data.has_run() || !has_open_tags(deployment, call.definition->message)) {
+    return count;
+  }
+  std::optional<Instant> first;
+  for (const bool draining : {false, true}) {
+    const auto oldest = entry.roster.pick({deployment.number, Standing::Pending, draining},
+                                          {.count = 1, .guarded_too = true});
+    if (oldest.empty()) continue;
+    const Instant made = entry.roster.find(oldest.front())->created_at;
+    first = std::min(first.value_or(made), made);
+  }
+  if (!first) return std::min(count, 1);
+  const Instant until = *first + rules_.resolution_wait;
+  const bool clock_went_back = *first > rooms_.desk.now();
+  if (until <= rooms_.desk.now() || clock_went_back) return count;
+  wake_at(now.service->id, entry, until);
+  return 0;
+}
+
+void Services::start(const Current& now, Entry& entry, int wanted) {
   auto call = call_of(now);
   if (!call) return;
+  const int count = start_until_resolved(now, entry, *call, std::min(wanted, kMaxStartsAtOnce));
+  if (count == 0) return;
   call->count = count;
   const RoutesPtr routes = routes_for(now, entry, *call);
   if (!routes) return;
@@ -145,6 +172,9 @@ void Services::start(const Current& now, Entry& entry, int count) {
   // A place may be of no use for want of an address.
   if (static_cast<int>(started.size()) >= count) {
     entry.said_why = false;
+    if (count == kMaxStartsAtOnce && count < wanted) {
+      wake_at(now.service->id, entry, rooms_.desk.now());
+    }
     return;
   }
   std::string why;
@@ -158,6 +188,9 @@ void Services::start(const Current& now, Entry& entry, int count) {
 void Services::start_on_posts(const Current& now, Entry& entry) {
   auto call = call_of(now);
   if (!call) return;
+  const std::set<NodeId> vacant = entry.posts.vacant();
+  const int most = start_until_resolved(now, entry, *call, static_cast<int>(vacant.size()));
+  if (most == 0) return;
   call->count = 1;
   const RoutesPtr routes = routes_for(now, entry, *call);
   if (!routes) return;
@@ -166,8 +199,8 @@ void Services::start_on_posts(const Current& now, Entry& entry) {
   demand.service = now.service->id.name.str();
   std::vector<TaskId> started;
   std::vector<RefusalCount> refusals;
-  const std::set<NodeId> vacant = entry.posts.vacant();
   for (const NodeId& node : vacant) {
+    if (static_cast<int>(started.size()) == most) break;
     if (static_cast<int>(started.size()) == kMaxStartsAtOnce) {
       wake_at(now.service->id, entry, rooms_.desk.now());
       break;

@@ -169,8 +169,11 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
   options.cancel = cancel;
   const auto pinned = task.request.pinned_digests().find(wanted.name());
   if (pinned != task.request.pinned_digests().end()) options.pinned_digest = pinned->second;
+  std::string resolved;
+  options.on_resolved = [&](const std::string& digest) { resolved = digest; };
   options.on_progress = [&](const image::PullProgress& now) {
     v1::PullProgress told;
+    told.set_image_digest(resolved);
     told.set_container(wanted.name());
     told.set_image(wanted.image());
     told.set_bytes_done(static_cast<std::int64_t>(now.bytes_done));

@@ -142,7 +142,7 @@ class Bench : public ::testing::Test, public Timers {
     command.request.set_family(family);
     auto* container = command.request.add_container_definitions();
     container->set_name("main");
-    container->set_image("busybox");
+    container->set_image("busybox@sha256:" + std::string(64, 'b'));
     command.request.set_network_mode("bridge");
     command.compatibilities = {"EC2", "EXTERNAL"};
     return command;

@@ -256,22 +256,6 @@ TEST_F(RolloutTest, DrainingLeavesStandaloneTasksAlone) {
   EXPECT_EQ(task(one->id)->desired_status, DesiredStatus::Running);
 }
 
-TEST_F(RolloutTest, PinsTheDigestThatItsFirstTaskResolved) {
-  digest = "sha256:first";
-  run(1, create("web", 0));
-  digest = "sha256:moved";
-  UpdateService more = update("web");
-  more.request.set_desired_count(2);
-  submit(more);
-  work();
-  EXPECT_EQ(starts.at(0).pinned_digests().size(), 0u);
-  ASSERT_EQ(starts.size(), 2u);
-  EXPECT_EQ(starts.at(1).pinned_digests().at("main"), "sha256:first");
-  EXPECT_EQ(primary("web")->data.images(0).image_digest(), "sha256:first");
-  roll();
-  EXPECT_EQ(starts.at(2).pinned_digests().size(), 0u) << "a new deployment resolves anew";
-}
-
 TEST_F(RolloutTest, UnhealthyTasksAreReplacedAfterTheGracePeriod) {
   open();
   RegisterTaskDefinition checked = definition("checked");
