@@ -73,12 +73,17 @@ void Delivery::pursue(const TaskId& id) {
   const bool stopping = task->desired_status == DesiredStatus::Stopped;
   Post& post = posts_[id];
   if (post.in_flight) return;
+  if (!stopping && task->start_acknowledged) {  // nothing to tell: most tasks, for most of their time
+    desk_.alarms().cancel(post.retry);
+    posts_.erase(id);
+    return;
+  }
   if (stopping && !task->start_acknowledged && !post.sent) {
     tasks_.finish(id, {StopCode::UserInitiated, "Task stopped by user"});
     return;
   }
   if (!plugins_.is_up(task->plugin)) return;  // pursued when it comes up
-  if (stopping ? post.stop_taken : task->start_acknowledged) return;
+  if (stopping && post.stop_taken) return;
   if (post.wait_is_of_stops == stopping && desk_.now() < post.not_before) return;
   desk_.alarms().cancel(post.retry);
   if (stopping) {
