@@ -11,6 +11,7 @@
 namespace berth::sim {
 namespace {
 
+constexpr int kRunning = static_cast<int>(TaskStatus::Running);
 constexpr int kStopped = static_cast<int>(TaskStatus::Stopped);
 
 model::StoredTask parse(const std::string& bytes) {
@@ -146,6 +147,9 @@ void Simulation::check_world() {
     std::int64_t units = 0;
     in >> id >> node >> phase >> runs >> units;
     require(runs <= 1, "a task ran twice: " + id);
+    const TaskPtr record = phase == kRunning ? core_->state().task(TaskId(id)) : nullptr;
+    require(record == nullptr || record->last_status != TaskStatus::Stopped,
+            "a task that runs is recorded as STOPPED: " + id);
     if (phase != kStopped) cpu[node] += units;
   }
   for (const auto& [node, sum] : cpu) {

@@ -34,6 +34,7 @@ control::ServiceRules rules_with(Defect defect) {
   if (defect == Defect::HastyBreaker) {
     rules.threshold = [](const model::DeploymentCircuitBreaker&, int) { return 1; };
   }
+  if (defect == Defect::ManyResolvers) rules.resolution_wait = {};
   if (defect == Defect::DrainIgnored) {
     rules.replica = [](const ReplicaPicture& picture) {
       ReplicaPicture wrong = picture;
@@ -87,6 +88,8 @@ const char* to_string(Defect defect) {
       return "doubled capacity";
     case Defect::StaleReports:
       return "stale reports";
+    case Defect::LostTrail:
+      return "lost trail";
     case Defect::WrongPercent:
       return "wrong percent";
     case Defect::WrongMaximum:
@@ -105,6 +108,8 @@ const char* to_string(Defect defect) {
       return "lost protection";
     case Defect::LostPins:
       return "lost pins";
+    case Defect::ManyResolvers:
+      return "many resolvers";
     case Defect::RestlessZones:
       return "restless zones";
     case Defect::ForgottenZones:

@@ -2,6 +2,7 @@
 #include "tests/sim/ledger.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/model/task_status.hpp"
 
@@ -141,6 +142,7 @@ void Ledger::read_task(const store::Change& change, Check check) {
   task.created_ms = in.created_at().ms();
   task.started_ms = in.has_started_at() ? in.started_at().ms() : 0;
 
+  task.pinned = in.pinned_digests_size() > 0;
   task.mover = in.placed_by() == "rebalancing";
   task.cpu = in.requirement().cpu();
   for (const auto& port : in.requirement().ports()) task.ports.push_back(port.number());
@@ -193,8 +195,8 @@ void Ledger::hold(const Task& task, Check check) {
   if (check == Check::No) return;
   const auto capacity = world_.capacity.find(task.node);
   if (capacity == world_.capacity.end()) return;  // gone, and the core has not heard of it yet
-  require(cpu <= capacity->second, "more CPU was given away than node " + task.node + " has: " +
-                                       std::to_string(cpu) + " of " +
+  require(cpu <= capacity->second, "more CPU was given away than node " + task.node +
+                                       " has: " + std::to_string(cpu) + " of " +
                                        std::to_string(capacity->second));
 }
 
@@ -258,6 +260,7 @@ void Ledger::check_made(const std::string& id, const Task& task) const {
           "a task was made while the throttle held it back: " + id);
   require(!is_draining(task.node), "a task was placed on a draining instance: " + id);
   if (task.mover) check_moved(id, task);
+  check_resolves(id, task);
   if (!data.daemon()) {
     require(wanted_of(task.service) + 1 <= upper_of(data),
             "more tasks than maximumPercent allows: " + task.service);
@@ -294,6 +297,21 @@ std::map<std::string, int> Ledger::by_zone(const std::string& service) const {
 }
 
 // Into a zone with at least two fewer, and never beside a rollout.
+// Without a digest it is the one that resolves the tag: no other has been about to for less than
+// the scheduler waits.
+void Ledger::check_resolves(const std::string& id, const Task& task) const {
+  constexpr std::int64_t kWait = 10'000;
+  if (task.pinned || have_run_.count(task.deployment) > 0) return;
+  std::optional<std::int64_t> first;
+  for (const std::string& other : tasks_of(task.service)) {
+    const Task& one = tasks_.at(other);
+    if (one.deployment != task.deployment || one.to_stop) continue;
+    first = std::min(first.value_or(one.created_ms), one.created_ms);
+  }
+  require(!first || task.created_ms < *first || task.created_ms - *first >= kWait,
+          "a tag was left to two tasks of a deployment to resolve: " + id);
+}
+
 void Ledger::check_moved(const std::string& id, const Task& task) const {
   const model::StoredService& data = services_.at(task.service);
   require(data.availability_zone_rebalancing() == "ENABLED",
@@ -332,12 +350,11 @@ void Ledger::check_stopped(const std::string& id, const Task& before,
     const Deployment* primary = deployment(before.service, data.primary());
     // Beside one that has failed the older ones serve on, also where they should leave.
     const bool failed = primary != nullptr && primary->rollout() == Deployment::ROLLOUT_FAILED;
-    const int staying = failed ? wanted_of(before.service) - 1
-                               : staying_of(before.service, data.primary(), id);
-    require(staying >= data.desired_count(), "more was stopped than there was too much: " +
-                                                 before.service + " keeps " +
-                                                 std::to_string(staying) + " of " +
-                                                 std::to_string(data.desired_count()));
+    const int staying =
+        failed ? wanted_of(before.service) - 1 : staying_of(before.service, data.primary(), id);
+    require(staying >= data.desired_count(),
+            "more was stopped than there was too much: " + before.service + " keeps " +
+                std::to_string(staying) + " of " + std::to_string(data.desired_count()));
   }
   if (!is_healthy(before)) return;
   require(healthy_of(before.service, id) >= lower_of(data),
@@ -352,7 +369,8 @@ void Ledger::start_leaves(const std::string& id, const std::map<std::string, std
   Pins& known = pinned_[at->second.deployment];
   if (known.since_ms == 0) {
     if (pins.empty()) return;
-    known = {pins, now.time_since_epoch().count()};
+    known.digests = pins;
+    known.since_ms = now.time_since_epoch().count();
     return;
   }
   require(pins == known.digests || (pins.empty() && at->second.created_ms <= known.since_ms),

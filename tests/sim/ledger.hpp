@@ -72,7 +72,8 @@ class Ledger {
     std::int64_t created_ms = 0;
     std::int64_t started_ms = 0;  // 0: not yet
     std::int64_t cpu = 0;
-    bool mover = false;  // made to replace one in a fuller zone
+    bool pinned = false;  // made with digests
+    bool mover = false;   // made to replace one in a fuller zone
     std::vector<std::uint32_t> ports{};
   };
   [[nodiscard]] const std::map<std::string, Task>& tasks() const { return tasks_; }
@@ -96,6 +97,7 @@ class Ledger {
   void hold(const Task& task, Check check);
   void give_back(const Task& task);
   void check_made(const std::string& id, const Task& task) const;
+  void check_resolves(const std::string& id, const Task& task) const;
   void check_moved(const std::string& id, const Task& task) const;
   void check_stopped(const std::string& id, const Task& before, const model::StoredTask& now) const;
   void check_completed(const model::StoredServiceDeployment& deployment) const;

@@ -15,6 +15,8 @@ namespace {
 using namespace berth;
 
 constexpr std::uint64_t kRound = 2000;  // steps between two changes of the weather
+constexpr std::uint64_t kDefectSeeds = 10;
+constexpr std::uint64_t kDefectSteps = 10'000;
 
 struct Arguments {
   std::string plugin;
@@ -45,8 +47,8 @@ constexpr const char* kTransitions[] = {
 
 enum class Output { Quiet, Lines, Histogram };
 
-void print_histogram(const sim::Ledger& ledger) {
-  for (const auto& [what, times] : ledger.histogram()) {
+void print_histogram(const std::map<std::string, std::uint64_t>& histogram) {
+  for (const auto& [what, times] : histogram) {
     std::printf("  %-48s %llu\n", what.c_str(), static_cast<unsigned long long>(times));
   }
 }
@@ -102,7 +104,10 @@ bool run(const sim::Options& options, std::uint64_t steps, Output output,
         static_cast<unsigned long long>(tally.starts_answered),
         static_cast<unsigned long long>(tally.plans_answered),
         static_cast<unsigned long long>(tally.deregistered));
-    if (output == Output::Histogram) print_histogram(simulation.ledger());
+    if (output == Output::Histogram) {
+      print_histogram(simulation.ledger().histogram());
+      print_histogram(simulation.coverage().histogram());
+    }
   }
   if (demand > 0 && !reached(simulation.ledger().histogram(), demand)) return false;
   // A run in which nothing happened has proved nothing.
@@ -132,13 +137,19 @@ bool replay(const Arguments& arguments) {
   return good;
 }
 
-// Each planted defect must be found; a check that finds nothing is none.
+// Each planted defect must be found, and nothing where there is none.
 bool find_defects(const Arguments& arguments) {
   bool all = true;
+  for (std::uint64_t seed = 1; seed <= kDefectSeeds; ++seed) {
+    all = run({arguments.plugin, seed}, kDefectSteps, Output::Lines) && all;
+  }
   for (const sim::Defect defect : sim::kDefects) {
     std::uint64_t seed = 1;
-    while (seed <= 10 && run({arguments.plugin, seed, defect}, 10'000, Output::Quiet)) ++seed;
-    const bool found = seed <= 10;
+    while (seed <= kDefectSeeds &&
+           run({arguments.plugin, seed, defect}, kDefectSteps, Output::Quiet)) {
+      ++seed;
+    }
+    const bool found = seed <= kDefectSeeds;
     std::printf("%-24s %s\n", sim::to_string(defect),
                 found ? ("found by seed " + std::to_string(seed)).c_str() : "NOT FOUND");
     all = all && found;

@@ -158,6 +158,13 @@ void Simulation::completed(std::uint64_t number, berth_status status, std::strin
   const auto at = operations_.find(number);
   if (at == operations_.end()) return;  // late, or the second of one
   auto done = std::move(at->second.done);
+  if (options_.defect == Defect::LostTrail && at->second.method == v1::METHOD_LAUNCH_RECOVER) {
+    v1::RecoverResponse wrong;
+    wrong.ParseFromString(payload);
+    for (const v1::TaskReport& report : wrong.known()) wrong.add_unknown(report.task_id());
+    wrong.clear_known();
+    payload = wrong.SerializeAsString();
+  }
   operations_.erase(at);
   Result<std::string> result = std::move(payload);
   if (status != BERTH_OK) {
@@ -221,6 +228,7 @@ void Simulation::end_overdue_calls() {
 
 void Simulation::step() {
   ++steps_;
+  coverage_.step(capacity_.size(), ledger_.services().size(), faults_);
   act();
   if (dying_) die();
 }

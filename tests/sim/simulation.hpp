@@ -20,30 +20,12 @@
 
 #include "core/control/control.hpp"
 #include "core/control/services/rules.hpp"
+#include "tests/sim/coverage.hpp"
 #include "tests/sim/ledger.hpp"
 #include "tests/sim/sim_plugin.hpp"
 #include "tests/support/memory_store.hpp"
 
 namespace berth::sim {
-
-// What may go wrong, as weights against the rest of what happens; zero by default.
-struct Faults {
-  int refuse_start = 0;
-  int break_start = 0;  // it happens, and the answer is INTERNAL
-  int plugin_busy = 0;  // UNAVAILABLE without having done anything
-  int never_answer = 0;
-  int lose = 0;  // reports, inventories, answers
-  int repeat = 0;
-  int reorder = 0;  // what is said, or worked on
-  int node_away = 0;
-  int node_gone = 0;
-  int ill_health = 0;  // checks of a healthy task fail
-  int plugin_restart = 0;
-  int crash = 0;  // between any two effects; the store loses its unsynced tail
-  int store_failure = 0;
-  int bad_rollout = 0;   // to a revision that cannot start or never becomes healthy
-  int stop_rollout = 0;  // by StopServiceDeployment
-};
 
 // A defect planted at one of the core's seams, to see whether the checks find it.
 enum class Defect {
@@ -56,6 +38,7 @@ enum class Defect {
   StopsUnsent,           // stops are answered, but not passed on
   DoubledCapacity,       // the core believes in twice the CPU
   StaleReports,          // old reports come with new sequence numbers
+  LostTrail,             // tasks that run on while nobody looks are taken for gone
   // Of services: in the rules that the scheduler goes by, or in what is stored.
   WrongPercent,    // minimumHealthyPercent is rounded down
   WrongMaximum,    // maximumPercent is rounded up, and one more
@@ -66,6 +49,7 @@ enum class Defect {
   ForgottenPost,   // a DAEMON service leaves its last vacant instance alone
   LostProtection,  // that a task is protected is not stored
   LostPins,        // which digests a deployment has pinned is not stored
+  ManyResolvers,   // all tasks of a deployment resolve its tags
   RestlessZones,   // moves a task into the fullest zone
   ForgottenZones,  // moves none
 };
@@ -77,6 +61,7 @@ inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
                                         Defect::StopsUnsent,
                                         Defect::DoubledCapacity,
                                         Defect::StaleReports,
+                                        Defect::LostTrail,
                                         Defect::WrongPercent,
                                         Defect::WrongMaximum,
                                         Defect::GreedyScaleIn,
@@ -86,6 +71,7 @@ inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
                                         Defect::ForgottenPost,
                                         Defect::LostProtection,
                                         Defect::LostPins,
+                                        Defect::ManyResolvers,
                                         Defect::RestlessZones,
                                         Defect::ForgottenZones};
 [[nodiscard]] const char* to_string(Defect defect);
@@ -128,6 +114,7 @@ class Simulation : private Timers, private control::PluginCalls {
   [[nodiscard]] const std::deque<std::string>& history() const { return history_; }
   [[nodiscard]] const Tally& tally() const { return tally_; }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  [[nodiscard]] const Coverage& coverage() const { return coverage_; }
 
  private:
   class FaultyStore;
@@ -263,6 +250,7 @@ class Simulation : private Timers, private control::PluginCalls {
   std::uint64_t forged_sequence_ = 1'000'000;
   std::uint64_t steps_ = 0;
   std::uint64_t drains_ = 0;
+  Coverage coverage_;
   Tally tally_;
   std::deque<std::string> history_;
 };
