@@ -7,6 +7,7 @@
 #include "berth/v1/credentials.pb.h"
 #include "berth/v1/launch.pb.h"
 #include "berth/v1/registry.pb.h"
+#include "sdk/check/active.hpp"
 #include "sdk/check/rules.hpp"
 #include "sdk/check/subject.hpp"
 
@@ -50,56 +51,12 @@ std::string harmless(std::uint32_t method) {
   return {};
 }
 
-std::set<std::uint32_t> declared(const v1::Manifest& manifest) {
-  std::set<std::uint32_t> methods;
-  for (const v1::Interface& interface : manifest.interfaces()) {
-    methods.insert(interface.methods().begin(), interface.methods().end());
-  }
-  return methods;
-}
-
-// An instance that is created, described and active, or why there is none.
-struct Active {
-  explicit Active(const Subject& subject) {
-    const auto plugin = load(subject);
-    if (!plugin) {
-      problem = failed(plugin.error().message);
-      return;
-    }
-    instance = std::make_unique<Instance>(**plugin, host);
-    if (const auto made = instance->create(config_of(subject)); !made) {
-      problem = failed(made.error().message);
-      return;
-    }
-    auto described = instance->describe();
-    if (!described) {
-      problem = failed(described.error().message);
-      return;
-    }
-    manifest = std::move(*described);
-    methods = declared(manifest);
-    if (const auto active = instance->activate(); !active) {
-      problem = skipped(active.error().message + "; give what it needs with --setting KEY=VALUE");
-    }
-  }
-  [[nodiscard]] bool ok() const { return problem.verdict == Verdict::Passed; }
-
-  // Ends the instance and counts. Passed where all is well.
-  [[nodiscard]] Outcome end() {
-    instance->destroy();
-    const std::string wrong = instance->count_ends();
-    return wrong.empty() ? pass() : miscounted(wrong);
-  }
-
-  Host host;
-  std::unique_ptr<Instance> instance;
-  v1::Manifest manifest;
-  std::set<std::uint32_t> methods;
-  Outcome problem;
-};
-
 // Field 1999, of the range that is left to vendors, with a few bytes.
 const std::string kFuture("\xfa\x7c\x03new", 6);
+
+// Their answers are functions of the request: they must not change at all.
+constexpr std::array<std::uint32_t, 3> kPure{v1::METHOD_DESCRIBE, v1::METHOD_LAUNCH_PLAN,
+                                             v1::METHOD_REGISTRY_MIRRORS};
 
 }  // namespace
 
@@ -280,13 +237,19 @@ Outcome message_unknown_fields(const Subject& subject) {
   Active plugin(subject);
   if (!plugin.ok()) return plugin.problem;
   for (const std::uint32_t method : plugin.methods) {
-    const auto plain = plugin.instance->call(method, harmless(method));
+    const std::string request =
+        method == v1::METHOD_LAUNCH_PLAN ? plain_task().SerializeAsString() : harmless(method);
+    const auto plain = plugin.instance->call(method, request);
     if (!plain) return failed(plain.error().message);
-    const auto future = plugin.instance->call(method, harmless(method) + kFuture);
+    const auto future = plugin.instance->call(method, request + kFuture);
     if (!future) return failed(future.error().message);
     if (future->status != plain->status) {
       return failed(name_of(method) + " answers " + name_of_status(plain->status) +
                     ", and with a field that it does not know " + name_of_status(future->status));
+    }
+    if (std::ranges::find(kPure, method) != kPure.end() && future->payload != plain->payload) {
+      return failed("the answer of " + name_of(method) +
+                    " changes with a field that it does not know");
     }
   }
   v1::PluginConfig config = config_of(subject);
@@ -298,114 +261,6 @@ Outcome message_unknown_fields(const Subject& subject) {
     return failed("create refuses a PluginConfig with a field that it does not know");
   }
   (*loaded)->destroy(instance);
-  return plugin.end();
-}
-
-Outcome launch_plan(const Subject& subject) {
-  Active plugin(subject);
-  if (!plugin.ok()) return plugin.problem;
-  if (!plugin.methods.contains(v1::METHOD_LAUNCH_PLAN)) return skipped("no berth.launch/1");
-  v1::PlanRequest request;
-  auto& definition = *request.mutable_definition();
-  definition.set_family("check");
-  auto& container = *definition.add_container_definitions();
-  container.set_name("main");
-  container.set_image("registry.invalid/check:1");
-  container.set_cpu(128);
-  container.set_memory(64);
-  container.set_essential(true);
-  const auto first = plugin.instance->call(v1::METHOD_LAUNCH_PLAN, request.SerializeAsString());
-  if (!first) return failed(first.error().message);
-  if (first->status != BERTH_OK) {
-    return failed("plan of a plain task ends with " + name_of_status(first->status) +
-                  "; what cannot be run is a refusal within the answer");
-  }
-  const auto second = plugin.instance->call(v1::METHOD_LAUNCH_PLAN, request.SerializeAsString());
-  if (!second) return failed(second.error().message);
-  if (first->payload != second->payload) return failed("the same request has two answers");
-  v1::PlanResponse plan;
-  if (!plan.ParseFromString(first->payload)) return failed("the answer is no PlanResponse");
-  for (const v1::Refusal& refusal : plan.refusals()) {
-    if (refusal.message().empty() || refusal.member().empty() ||
-        refusal.error() == v1::Refusal::ERROR_UNSPECIFIED) {
-      return failed("a refusal lacks member, message or error");
-    }
-  }
-  return plugin.end();
-}
-
-Outcome launch_unknown_task(const Subject& subject) {
-  Active plugin(subject);
-  if (!plugin.ok()) return plugin.problem;
-  if (!plugin.methods.contains(v1::METHOD_LAUNCH_STOP)) return skipped("no berth.launch/1");
-  const std::string id(32, 'c');
-  v1::StopTaskRequest stop;
-  stop.set_task_id(id);
-  for (int i = 0; i < 2; ++i) {  // idempotent: the second answer is the first one's
-    const auto end = plugin.instance->call(v1::METHOD_LAUNCH_STOP, stop.SerializeAsString());
-    if (!end) return failed(end.error().message);
-    if (end->status != BERTH_NOT_FOUND && end->status != BERTH_UNAVAILABLE) {
-      return failed("stop of a task that was never started ends with " +
-                    name_of_status(end->status) + ", not NOT_FOUND");
-    }
-  }
-  v1::ForgetTasksRequest forget;
-  forget.add_task_ids(id);
-  const auto forgotten =
-      plugin.instance->call(v1::METHOD_LAUNCH_FORGET, forget.SerializeAsString());
-  if (!forgotten) return failed(forgotten.error().message);
-  if (forgotten->status != BERTH_OK) {
-    return failed("forget of an unknown task ends with " + name_of_status(forgotten->status));
-  }
-  v1::RecoverRequest recover;
-  recover.add_tasks()->set_task_id(id);
-  const auto answer = plugin.instance->call(v1::METHOD_LAUNCH_RECOVER, recover.SerializeAsString());
-  if (!answer) return failed(answer.error().message);
-  v1::RecoverResponse recovered;
-  if (answer->status != BERTH_OK || !recovered.ParseFromString(answer->payload)) {
-    return failed("recover ends with " + name_of_status(answer->status));
-  }
-  if (recovered.known_size() > 0) return failed("recover knows a task that was never started");
-  if (recovered.unknown_size() + recovered.unreachable_size() != 1) {
-    return failed("recover answers neither unknown nor unreachable for a task that it was asked");
-  }
-  return plugin.end();
-}
-
-Outcome launch_inventory(const Subject& subject) {
-  Active plugin(subject);
-  if (!plugin.ok()) return plugin.problem;
-  if (!plugin.methods.contains(v1::METHOD_LAUNCH_LIST_OWNED)) return skipped("no berth.launch/1");
-  const auto snapshots = [](const Host& host) {
-    std::vector<v1::InventorySnapshot> found;
-    for (const Event& event : host.events()) {
-      if (event.id == v1::EVENT_LAUNCH_INVENTORY) {
-        v1::InventorySnapshot& snapshot = found.emplace_back();
-        if (!snapshot.ParseFromString(event.payload)) snapshot.set_generation(0);
-      }
-    }
-    return found;
-  };
-  const auto owned = plugin.instance->call(v1::METHOD_LAUNCH_LIST_OWNED, {});
-  if (!owned) return failed(owned.error().message);
-  const bool came =
-      plugin.host.wait(kPatience, [&](const Host& host) { return !snapshots(host).empty(); });
-  if (!came) {
-    return failed(
-        "no inventory after activate and list-owned; a plugin without nodes sends an empty one");
-  }
-  const auto again = plugin.instance->call(v1::METHOD_LAUNCH_LIST_OWNED, {});
-  if (!again) return failed(again.error().message);
-  std::uint64_t last = 0;
-  bool more = false;
-  for (const v1::InventorySnapshot& snapshot : snapshots(plugin.host)) {
-    if (snapshot.generation() < last + (more ? 0 : 1)) {
-      return failed("an inventory of generation " + std::to_string(snapshot.generation()) +
-                    " follows " + std::to_string(last));
-    }
-    last = snapshot.generation();
-    more = snapshot.more();
-  }
   return plugin.end();
 }
 

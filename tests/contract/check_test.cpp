@@ -84,6 +84,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"cancel_completes_too", "call.cancel"},
         Broken{"activates_again", "call.activate-once"},
         Broken{"refuses_unknown_fields", "message.unknown-fields"},
+        Broken{"plans_by_unknown_fields", "message.unknown-fields"},
         Broken{"impure_plan", "launch.plan"}, Broken{"knows_strangers", "launch.unknown-task"},
         Broken{"silent_inventory", "launch.inventory"}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -22,8 +22,12 @@ class Broken final : public test::CountedTasks {
 #endif
     done.ok();
   }
-  void plan(v1::PlanRequest, sdk::Completion<v1::PlanResponse> done) override {
+  void plan([[maybe_unused]] v1::PlanRequest request,
+            sdk::Completion<v1::PlanResponse> done) override {
     v1::PlanResponse plan;
+#ifdef BERTH_BROKEN_FUTURE
+    plan.mutable_requirement()->set_cpu(static_cast<std::int64_t>(request.ByteSizeLong()));
+#endif
 #ifdef BERTH_BROKEN_PLAN
     plan.mutable_requirement()->set_cpu(++asked_);
 #endif
