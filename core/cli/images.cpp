@@ -172,7 +172,7 @@ int pull_image(const Context& context, const ImagesOptions& options) {
   input["image"] = options.image;
   if (!options.execution_role.empty()) input["executionRoleArn"] = options.execution_role;
   if (!options.credentials.empty()) input["credentialsParameter"] = options.credentials;
-  PullProgress progress(std::cerr, is_terminal(STDERR_FILENO));
+  PullProgress progress(std::cerr, columns_of(STDERR_FILENO));
   for (;;) {
     const auto answer = api.call("Berth.PullImage", input);
     if (!answer) {

@@ -4,12 +4,14 @@
 #include <iomanip>
 #include <ostream>
 #include <sstream>
+#include <string_view>
 
 #include "core/cli/json_access.hpp"
 
 namespace berth::cli {
 namespace {
 
+constexpr std::string_view kMore = "...";
 constexpr const char* kClearLine = "\r\033[K";
 
 std::string mebibytes(double bytes) {
@@ -21,7 +23,7 @@ std::string mebibytes(double bytes) {
 }  // namespace
 
 void PullProgress::show(const boost::json::array& pulls) {
-  if (!terminal_ || pulls.empty()) return;
+  if (columns_ == 0 || pulls.empty()) return;
   std::string line;
   for (const auto& item : pulls) {
     if (!item.is_object()) continue;
@@ -32,6 +34,11 @@ void PullProgress::show(const boost::json::array& pulls) {
             "/" + mebibytes(total) + " MiB, " +
             std::to_string(static_cast<int>(number_of(pull, "layersDone"))) + "/" +
             std::to_string(static_cast<int>(number_of(pull, "layersTotal"))) + " layers";
+  }
+  // The last column stays free: some terminals go to the next line with it.
+  if (line.size() >= columns_) {
+    line.resize(columns_ > kMore.size() ? columns_ - 1 - kMore.size() : 0);
+    line += kMore;
   }
   out_ << kClearLine << line << std::flush;
   drawn_ = true;

@@ -14,6 +14,7 @@
 #include "core/cli/run_definition.hpp"
 #include "core/cli/task_lookup.hpp"
 #include "core/cli/task_watch.hpp"
+#include "core/cli/terminal.hpp"
 
 namespace berth::cli {
 namespace {
@@ -123,7 +124,7 @@ int lose_sight(const Error& error, const ApiClient& api, const std::string& task
 }
 
 int follow(ApiClient& api, const Context& context, const std::string& task) {
-  PullProgress progress(std::cerr, ::isatty(STDERR_FILENO) == 1 && !context.json);
+  PullProgress progress(std::cerr, context.json ? 0 : columns_of(STDERR_FILENO));
   const auto started = watch_task(api, context, task, [&](const TaskChange& change) {
     progress.show(change.pulls);
     const std::string status = text_of(change.task, "lastStatus");

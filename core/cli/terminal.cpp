@@ -16,6 +16,10 @@ TerminalSize terminal_size(int fd) {
   return {window.ws_row, window.ws_col};
 }
 
+std::size_t columns_of(int fd) {
+  return is_terminal(fd) ? terminal_size(fd).columns : 0;
+}
+
 RawTerminal::RawTerminal() {
   if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
   termios raw = before_;

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <termios.h>
+
+#include <cstddef>
 #include <cstdint>
 
 namespace berth::cli {
@@ -17,6 +19,9 @@ struct TerminalSize {
 };
 // Of the terminal at `fd`; the usual one where there is none.
 [[nodiscard]] TerminalSize terminal_size(int fd);
+
+// How wide a line may be at `fd`; 0 where that is no terminal.
+[[nodiscard]] std::size_t columns_of(int fd);
 
 // While it lives, what is typed at standard input comes at once and unchanged, Ctrl-C too.
 class RawTerminal {
