@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/placement/agreement.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -22,6 +23,10 @@ constexpr int kSteps = 2000;
 constexpr LoadSize kLoads[] = {{.nodes = kNodes, .fill_percent = 80},
                                {.nodes = kNodes, .fill_percent = 99},
                                {.nodes = kNodes, .fill_percent = 99, .mix = Mix::Opposed}};
+// More nodes than the engine scans, and than the first level of its indexes covers.
+constexpr int kLargeSteps = 200;
+constexpr LoadSize kLargeLoads[] = {{.nodes = 4500, .fill_percent = 80},
+                                    {.nodes = 4500, .fill_percent = 99, .mix = Mix::Opposed}};
 
 // A player with books of its own beside it, that hold each decision against the load's filters.
 template <typename Player>
@@ -144,21 +149,23 @@ struct KubeRule {
   }
 };
 
-bool agree_on(Plan plan, const LoadSize& size) {
+bool agree_on(Plan plan, const LoadSize& size, int steps) {
   const Load load = make_load(size);
   using Simd = placement::EngineOptions::Simd;
   Game engine(load, EnginePlayer(load, plan));
+  Game indexed(load, EnginePlayer(load, plan, {.scan_up_to_nodes = 0}));
   Game plain(load, EnginePlayer(load, plan, {.simd = Simd::Scalar}));
   Game scan(load, ScanPlayer(load, plan));
   Game simd(load, SimdPlayer(load, plan));
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < steps; ++step) {
     const std::int64_t node = engine.step();
-    const std::int64_t others[] = {plain.step(), scan.step(), simd.step()};
-    if (node == others[0] && node == others[1] && node == others[2]) continue;
+    const std::int64_t others[] = {plain.step(), scan.step(), simd.step(), indexed.step()};
+    if (std::ranges::all_of(others, [&](std::int64_t other) { return other == node; })) continue;
     return complain("Place", plan, size, step,
                     "engine " + std::to_string(node) + ", without SIMD " +
                         std::to_string(others[0]) + ", Scan " + std::to_string(others[1]) +
-                        ", ScanSimd " + std::to_string(others[2]));
+                        ", ScanSimd " + std::to_string(others[2]) + ", by indexes alone " +
+                        std::to_string(others[3]));
   }
   return true;
 }
@@ -183,7 +190,13 @@ bool random_agrees(const LoadSize& size) {
 bool exact_players_agree() {
   for (const LoadSize& size : kLoads) {
     for (const Plan plan : kPlans) {
-      if (!(plan == Plan::Random ? random_agrees(size) : agree_on(plan, size))) return false;
+      if (!(plan == Plan::Random ? random_agrees(size) : agree_on(plan, size, kSteps)))
+        return false;
+    }
+  }
+  for (const LoadSize& size : kLargeLoads) {
+    for (const Plan plan : kPlans) {
+      if (plan != Plan::Random && !agree_on(plan, size, kLargeSteps)) return false;
     }
   }
   return true;

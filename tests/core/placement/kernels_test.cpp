@@ -65,7 +65,7 @@ std::vector<Key> keys_of(const Scan& scan) {
 }
 
 void compare(const Kernels* wide) {
-  if (wide == nullptr) return;  // this processor lacks it
+  if (wide == nullptr) GTEST_SKIP() << "this processor lacks them";
   const Kernels& plain = scalar_kernels();
   const Scan scan = draw_scan();
   const std::vector<Floor> floors = draw_floors(scan);

@@ -77,6 +77,7 @@ History draw_history(const Order& order, std::uint64_t number, Draw& draw) {
         static_cast<std::size_t>(draw.one_in(2) ? 0 : draw.below(8000));
   if (draw.one_in(2)) out.shape.shelves = 1 + draw.below(60);
   out.shape.plain = draw.one_in(3);
+  draw.many_amounts = draw.one_in(3);
   out.steps = 500;
   out.nodes = draw.below(41);
   if (order.nodes_given) {

@@ -79,7 +79,7 @@ NodeSpec draw_node(Draw& draw, std::string id) {
   if (draw.one_in(4)) spec.capacity_provider = "spot";
   if (draw.one_in(8)) spec.state = NodeSpec::State::Draining;
   spec.connected = !draw.one_in(8);
-  spec.cpu = 4 * (1 + draw.below(4));
+  spec.cpu = 4 * (1 + draw.below(draw.many_amounts ? 24 : 4));
   spec.memory_mib = 8 * (1 + draw.below(4));
   spec.eni_slots = draw.below(4);
   if (draw.one_in(4)) spec.reserved_ports.push_back(draw_port(draw));
@@ -98,7 +98,7 @@ NodeSpec draw_node(Draw& draw, std::string id) {
 
 Needs draw_needs(Draw& draw) {
   Needs needs;
-  needs.cpu = draw.below(5);
+  needs.cpu = draw.below(draw.many_amounts ? 40 : 5);
   needs.memory_mib = draw.below(9);
   needs.eni_slots = draw.one_in(4) ? 1 : 0;
   if (draw.one_in(5)) needs.ports.push_back(draw_port(draw));

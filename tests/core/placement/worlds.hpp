@@ -21,6 +21,9 @@ class Draw {
   }
   bool one_in(std::int64_t n) { return below(n) == 0; }
 
+  // Whether requests ask for more amounts of cpu than the steps of an index tell apart.
+  bool many_amounts = false;
+
  private:
   std::uint64_t state_;
 };
