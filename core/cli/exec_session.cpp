@@ -122,12 +122,12 @@ class Session {
         .fields = {{"X-Amz-Date", headers.date},
                    {"Authorization", headers.authorization},
                    {"Sec-WebSocket-Protocol", std::string(exec::kSubprotocol)}}};
-    net::Websocket::Declined declined;
+    net::Websocket::Answer answer;
     error_code ec;
-    co_await socket_->ask(std::move(asked), declined, ec);
+    co_await socket_->ask(std::move(asked), answer, ec);
     if (!ec) co_return true;
     if (ec == boost::beast::websocket::error::upgrade_declined) {
-      outcome_ = refusal(static_cast<long>(declined.status), declined.body);
+      outcome_ = refusal(static_cast<long>(answer.status), answer.body);
     } else {
       fail_with(ec.message());
     }

@@ -7,26 +7,15 @@
 #include <set>
 #include <utility>
 
+#include "core/daemon/config_section.hpp"
 #include "core/model/arn.hpp"
 
 namespace berth::daemon {
 namespace {
 
-using Refusal = std::optional<Error>;
-
 constexpr unsigned kWidest = 8;
 constexpr unsigned kNarrowest = 28;  // as AWS's: 11 addresses
 constexpr std::int64_t kMaxPort = 65535;
-
-Error refuse(std::string_view file, const toml::node& node, const std::string& key,
-             const std::string& why) {
-  return Error{
-      Errc::Invalid,
-      std::string(file) + ":" + std::to_string(node.source().begin.line) + ": " + key + ": " + why,
-      Subject::None,
-      key,
-      {}};
-}
 
 // Calls, for each member, what reads it: says what is wrong with it, or nothing.
 using Readers = std::map<std::string, std::function<std::string(const toml::node&)>>;

@@ -40,14 +40,14 @@ asio::awaitable<void> Websocket::accept(Request request, Fields fields, error_co
   co_await impl_->socket.async_accept(request, into(ec));
 }
 
-asio::awaitable<void> Websocket::ask(Asked asked, Declined& declined, error_code& ec) {
+asio::awaitable<void> Websocket::ask(Asked asked, Answer& answer, error_code& ec) {
   impl_->socket.set_option(bw::stream_base::decorator(
       [&asked](bw::request_type& request) { set_fields(request, asked.fields); }));
   bw::response_type response;
   co_await impl_->socket.async_handshake(response, asked.host, asked.target, into(ec));
-  if (ec != bw::error::upgrade_declined) co_return;
-  declined.status = response.result_int();
-  declined.body = std::move(response.body());
+  answer.status = response.result_int();
+  for (const auto& field : response) answer.fields.emplace_back(field.name_string(), field.value());
+  answer.body = std::move(response.body());
 }
 
 asio::awaitable<void> Websocket::write(std::string_view message, error_code& ec) {

@@ -33,8 +33,9 @@ class Websocket {
     std::string target;
     Fields fields;
   };
-  struct Declined {
+  struct Answer {
     unsigned status = 0;
+    Fields fields;
     std::string body;
   };
 
@@ -46,8 +47,8 @@ class Websocket {
 
   // The server's handshake, with a request that was read already.
   asio::awaitable<void> accept(Request request, Fields fields, error_code& ec);
-  // The client's. Errors: websocket::error::upgrade_declined, and `declined` tells how.
-  asio::awaitable<void> ask(Asked asked, Declined& declined, error_code& ec);
+  // The client's. Errors: websocket::error::upgrade_declined, and `answer` tells how.
+  asio::awaitable<void> ask(Asked asked, Answer& answer, error_code& ec);
 
   // Sends one message; the bytes must stay until its end.
   asio::awaitable<void> write(std::string_view message, error_code& ec);

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/api/berth/exec.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/error.hpp>
+#include <optional>
 
 #include "core/model/exec_frames.hpp"
+#include "core/net/dial.hpp"
+#include "core/net/websocket.hpp"
 #include "tests/core/api/server_fixture.hpp"
 
 namespace berth::api {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
+namespace websocket = boost::beast::websocket;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -21,42 +24,71 @@ constexpr const char* kTask = "0123456789abcdef0123456789abcdef";
 // A websocket client that sends and reads one frame at a time.
 class SocketClient {
  public:
-  SocketClient(std::uint16_t port, const std::string& target) : socket_(io_) {
-    beast::get_lowest_layer(socket_).connect({asio::ip::address_v4::loopback(), port});
-    socket_.set_option(
-        beast::websocket::stream_base::decorator([](beast::websocket::request_type& message) {
-          message.set("X-Amz-Date", "20261123T120000Z");
-          message.set(beast::http::field::sec_websocket_protocol, "other, berth.exec.v1");
-          message.set(beast::http::field::authorization,
-                      "AWS4-HMAC-SHA256 Credential=K/20261123/us-east-1/ecs/aws4_request, "
-                      "SignedHeaders=host, Signature=" +
-                          std::string(64, '0'));
-        }));
-    socket_.binary(true);
-    socket_.handshake(response, "localhost", target, error);
-  }
+  SocketClient(std::uint16_t port, const std::string& target) { run(open(port, target)); }
   void send(const exec::Frame& frame) { send_bytes(exec::encode(frame)); }
-  void send_bytes(const std::string& bytes) { socket_.write(asio::buffer(bytes), error); }
+  void send_bytes(const std::string& bytes) { run(socket_->write(bytes, error)); }
   // The next frame; Unknown where the server has closed.
   exec::Frame next() {
-    beast::flat_buffer buffer;
-    socket_.read(buffer, error);
+    std::string message;
+    run(read(message));
     if (error) return exec::Unknown{};
-    auto frame = exec::decode(beast::buffers_to_string(buffer.data()));
+    auto frame = exec::decode(message);
     return frame ? std::move(*frame) : exec::Unknown{};
   }
-  [[nodiscard]] std::string close_reason() const {
-    const auto& reason = socket_.reason().reason;
-    return {reason.data(), reason.size()};
+  [[nodiscard]] std::string close_reason() const { return std::string(socket_->peer_reason()); }
+  // Of the handshake's answer; empty where it has none.
+  [[nodiscard]] std::string field(const std::string& name) const {
+    for (const auto& [key, value] : response.fields) {
+      if (key == name) return value;
+    }
+    return "";
   }
-  void drop() { beast::get_lowest_layer(socket_).close(); }
+  void drop() { stream_->close(); }
 
-  beast::websocket::response_type response;
-  beast::error_code error;
+  net::Websocket::Answer response;
+  boost::system::error_code error;
 
  private:
+  // Until this work is over; what else waits goes on waiting.
+  void run(asio::awaitable<void> work) {
+    bool over = false;
+    asio::co_spawn(io_, std::move(work), [&over](const std::exception_ptr& thrown) {
+      over = true;
+      if (thrown) std::rethrow_exception(thrown);
+    });
+    io_.restart();
+    while (!over && io_.run_one() > 0) {
+    }
+  }
+  asio::awaitable<void> open(std::uint16_t port, std::string target) {
+    net::Dial to{
+        .host = "127.0.0.1", .port = std::to_string(port), .limit = std::chrono::seconds(20)};
+    auto dialled = co_await net::dial(io_.get_executor(), std::move(to));
+    error = dialled.error;
+    if (error) co_return;
+    stream_ = std::move(dialled.stream);
+    const net::Websocket::Bounds bounds{.handshake = std::chrono::seconds(20),
+                                        .idle = std::chrono::seconds(20),
+                                        .message_bytes = 1024 * 1024};
+    socket_.emplace(*stream_, bounds);
+    const std::string authorization =
+        "AWS4-HMAC-SHA256 Credential=K/20261123/us-east-1/ecs/aws4_request, "
+        "SignedHeaders=host, Signature=" +
+        std::string(64, '0');
+    net::Websocket::Asked asked{.host = "localhost", .target = std::move(target), .fields = {}};
+    asked.fields.emplace_back("X-Amz-Date", "20261123T120000Z");
+    asked.fields.emplace_back("Sec-WebSocket-Protocol", "other, berth.exec.v1");
+    asked.fields.emplace_back("Authorization", authorization);
+    co_await socket_->ask(std::move(asked), response, error);
+  }
+  asio::awaitable<void> read(std::string& message) {
+    const std::string_view bytes = co_await socket_->read(error);
+    message.assign(bytes);
+  }
+
   asio::io_context io_;
-  beast::websocket::stream<beast::tcp_stream> socket_;
+  std::unique_ptr<net::ByteStream> stream_;
+  std::optional<net::Websocket> socket_;  // over the stream
 };
 
 class Exec : public ServerTest {
@@ -77,8 +109,8 @@ TEST_F(Exec, PassesTheWholeCommandOnAndGivesItsOutputAndExitCode) {
   SocketClient client(
       port(), target("&command=ls&command=a%20b&terminal=true&input=true&rows=30&columns=100"));
   ASSERT_FALSE(client.error) << client.error.message();
-  EXPECT_EQ(client.response[beast::http::field::sec_websocket_protocol], "berth.exec.v1");
-  EXPECT_NE(client.response["x-amzn-RequestId"], "");
+  EXPECT_EQ(client.field("Sec-WebSocket-Protocol"), "berth.exec.v1");
+  EXPECT_NE(client.field("x-amzn-RequestId"), "");
   auto sink = execs_.await_sink();
   EXPECT_EQ(execs_.query().container, "a");
   EXPECT_THAT(execs_.query().command, ElementsAre("ls", "a b"));
@@ -93,7 +125,7 @@ TEST_F(Exec, PassesTheWholeCommandOnAndGivesItsOutputAndExitCode) {
   EXPECT_EQ(std::get<exec::Errors>(client.next()).bytes, "err");
   EXPECT_EQ(std::get<exec::Exit>(client.next()).code, 7);
   client.next();
-  EXPECT_EQ(client.error, beast::websocket::error::closed);
+  EXPECT_EQ(client.error, websocket::error::closed);
   execs_.await_closed();
 }
 
@@ -144,7 +176,7 @@ TEST_F(Exec, EndsWhenTheServerStops) {
   execs_.await_sink();
   std::thread stop([this] { server_->stop(); });
   client.next();
-  EXPECT_EQ(client.error, beast::websocket::error::closed);
+  EXPECT_EQ(client.error, websocket::error::closed);
   stop.join();
   execs_.await_closed();
 }
@@ -187,8 +219,8 @@ TEST_F(Exec, IsRefusedWithReasonsBeforeAnythingBegins) {
   begin();
   const auto refusal = [&](const std::string& more) {
     const SocketClient client(port(), "/berth/v1/exec?" + more);
-    EXPECT_EQ(client.error, beast::websocket::error::upgrade_declined);
-    return client.response.body();
+    EXPECT_EQ(client.error, websocket::error::upgrade_declined);
+    return client.response.body;
   };
   const std::string task = "task=" + std::string(kTask);
   EXPECT_THAT(refusal("command=ls"), HasSubstr("task should not be null or empty."));
@@ -222,7 +254,7 @@ TEST_F(Exec, WantsToKnowWhichOfSeveralContainers) {
       R"({"family":"two","containerDefinitions":[{"name":"a","image":"i","memory":128},{"name":"b","image":"i","memory":128}]})");
   control_.add_task(kTask, "two");
   SocketClient unnamed(port(), target("&command=ls"));
-  EXPECT_THAT(unnamed.response.body(), HasSubstr("container must name one of them: a, b."));
+  EXPECT_THAT(unnamed.response.body, HasSubstr("container must name one of them: a, b."));
   SocketClient named(port(), target("&command=ls&container=b"));
   execs_.await_sink();
   EXPECT_EQ(execs_.query().container, "b");

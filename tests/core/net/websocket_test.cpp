@@ -30,6 +30,7 @@ asio::awaitable<Websocket::Request> read_request(ByteStream& stream) {
 struct Ends {
   std::unique_ptr<Websocket> server, client;
   std::string target, accepted;
+  Websocket::Answer answer;
   error_code server_error, client_error;
 };
 
@@ -44,9 +45,8 @@ asio::awaitable<void> accept(StreamPair& pair, Ends& ends) {
 
 asio::awaitable<void> ask(StreamPair& pair, Ends& ends) {
   ends.client = std::make_unique<Websocket>(pair.client(), kBounds);
-  Websocket::Declined declined;
   Websocket::Asked asked{.host = "localhost", .target = "/a?b=c", .fields = {{"X-From", "me"}}};
-  co_await ends.client->ask(std::move(asked), declined, ends.client_error);
+  co_await ends.client->ask(std::move(asked), ends.answer, ends.client_error);
 }
 
 // Sends each message back; a message "end" ends it.
@@ -95,6 +95,8 @@ TEST_P(WebsocketTest, CarriesWholeMessagesAndTellsWhyItWasClosed) {
   open();
   EXPECT_EQ(ends_.target, "/a?b=c");
   EXPECT_EQ(ends_.accepted, "me");
+  EXPECT_EQ(ends_.answer.status, 101u);
+  EXPECT_THAT(ends_.answer.fields, testing::Contains(testing::Pair("X-Word", "yes")));
   const std::string longest(1000, 'x');
   pair_.start(echo(*ends_.server));
   pair_.start(tell(*ends_.client, {"", std::string("a\0b", 3), longest, "end"}, told_));
@@ -137,23 +139,22 @@ asio::awaitable<void> decline(ByteStream& stream) {
   EXPECT_FALSE(ec) << ec.message();
 }
 
-asio::awaitable<void> be_declined(ByteStream& stream, Websocket::Declined& declined,
-                                  error_code& ec) {
+asio::awaitable<void> be_declined(ByteStream& stream, Websocket::Answer& answer, error_code& ec) {
   Websocket socket(stream, kBounds);
   Websocket::Asked asked{.host = "localhost", .target = "/", .fields = {}};
-  co_await socket.ask(std::move(asked), declined, ec);
+  co_await socket.ask(std::move(asked), answer, ec);
 }
 
 TEST(WebsocketClient, TellsHowItWasDeclined) {
   StreamPair pair({});
-  Websocket::Declined declined;
+  Websocket::Answer answer;
   error_code ec;
   pair.start(decline(*pair.server));
-  pair.start(be_declined(pair.client(), declined, ec));
+  pair.start(be_declined(pair.client(), answer, ec));
   pair.run();
   EXPECT_EQ(ec, error::upgrade_declined);
-  EXPECT_EQ(declined.status, 403u);
-  EXPECT_EQ(declined.body, "not you");
+  EXPECT_EQ(answer.status, 403u);
+  EXPECT_EQ(answer.body, "not you");
 }
 
 }  // namespace
