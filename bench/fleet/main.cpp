@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ struct Arguments {
   int loops = 1;
   std::int64_t cpu = 16384;
   std::int64_t memory_mib = 65536;
+  std::map<std::string, std::string> attributes;
   int wait_seconds = 300;
 };
 
@@ -48,6 +50,12 @@ bool raise_file_limit(int hosts) {
   limit.rlim_cur = wanted;
   if (limit.rlim_max < wanted) limit.rlim_max = wanted;
   return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+// NAME=VALUE, or NAME of one that says nothing.
+void take_attribute(const std::string& text, Arguments& arguments) {
+  const std::size_t at = text.find('=');
+  arguments.attributes[text.substr(0, at)] = at == std::string::npos ? "" : text.substr(at + 1);
 }
 
 int run(const Arguments& arguments) {
@@ -73,7 +81,8 @@ int run(const Arguments& arguments) {
                                     .number = i,
                                     .zones = arguments.zones,
                                     .cpu = arguments.cpu,
-                                    .memory_mib = arguments.memory_mib},
+                                    .memory_mib = arguments.memory_mib,
+                                    .attributes = arguments.attributes},
                                    counts, loops[static_cast<std::size_t>(i) % loops.size()]);
     if (!host) return complain(host.error().message);
     hosts.push_back(std::move(*host));
@@ -114,6 +123,12 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--cpu", arguments.cpu, "CPU units each offers")->capture_default_str();
   app.add_option("--memory", arguments.memory_mib, "MiB each offers")->capture_default_str();
+  app.add_option_function<std::vector<std::string>>(
+      "--attribute",
+      [&](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) take_attribute(text, arguments);
+      },
+      "NAME=VALUE that each registers besides its own; several times");
   app.add_option("--wait-seconds", arguments.wait_seconds, "For all to be connected")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -47,6 +47,7 @@ fleet::v1::Registration registration_of(const HostPlan& plan) {
         "com.amazonaws.ecs.capability.logging-driver.json-file"}) {
     attribute(capability, "");
   }
+  for (const auto& [name, value] : plan.attributes) attribute(name.c_str(), value);
   for (const auto& [name, total] :
        {std::pair<const char*, std::int64_t>{"CPU", plan.cpu}, {"MEMORY", plan.memory_mib}}) {
     v1::Resource& resource = *node.add_resources();

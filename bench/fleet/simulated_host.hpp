@@ -50,6 +50,7 @@ struct HostPlan {
   int zones = 1;
   std::int64_t cpu = 0;
   std::int64_t memory_mib = 0;
+  std::map<std::string, std::string> attributes{};  // besides those that each has
 };
 
 class SimulatedHost {

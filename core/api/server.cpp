@@ -302,6 +302,7 @@ class Server::Impl {
       if (operation == "PlanTask") return {operation, plan_task, {}};
       if (operation == "ExplainTask") return {operation, explain_task, {}};
       if (operation == "ListAgents") return {operation, list_agents, {}};
+      if (operation == "ListPools") return {operation, list_pools, {}};
       if (operation == "RemoveAgent") return {operation, remove_agent, {}};
       if (operation == "RestServices") return {operation, rest_services, {}};
       if (operation == "TaskStats") {

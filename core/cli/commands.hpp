@@ -89,6 +89,11 @@ struct AgentRemoveOptions {
   std::string agent;  // id, unique beginning of one, or ARN
   bool force = false;
 };
+// The task by which fragmentation is measured; both at least 1.
+struct PoolOptions {
+  std::int64_t cpu = 256;
+  std::int64_t memory = 512;  // MiB
+};
 struct ImagesOptions {
   std::vector<std::string> instances;   // ids, unique beginnings of ids, or ARNs; none: all
   std::string image;                    // of pull
@@ -122,6 +127,7 @@ int plan_tasks(const Context& context, const PlanOptions& options);
 int explain_task(const Context& context, const ExplainOptions& options);
 int list_plugins(const Context& context);
 int list_agents(const Context& context);
+int show_pools(const Context& context, const PoolOptions& options);
 int remove_agent(const Context& context, const AgentRemoveOptions& options);
 int list_images(const Context& context, const ImagesOptions& options);
 int pull_image(const Context& context, const ImagesOptions& options);

@@ -25,6 +25,7 @@ struct Arguments {
   PlanOptions plan;
   ExplainOptions explain;
   AgentRemoveOptions agent_remove;
+  PoolOptions pool;
   ImagesOptions images;
   long min_age = -1;
   UpOptions up;
@@ -242,6 +243,17 @@ void add_agent_commands(CLI::App& app, Arguments& a, int& code) {
   remove->callback([&] { code = remove_agent(a.context, a.agent_remove); });
 }
 
+void add_pool_command(CLI::App& app, Arguments& a, int& code) {
+  auto* pool = app.add_subcommand(
+      "pool",
+      "Pools of hosts that are no container instances: capacity, tasks, and how much of what is "
+      "free tasks can have; of all clusters or of --cluster");
+  pool->add_option("--cpu", a.pool.cpu, "Units of the task by which that is measured (256)")
+      ->check(CLI::PositiveNumber);
+  pool->add_option("--memory", a.pool.memory, "MiB of that task (512)")->check(CLI::PositiveNumber);
+  pool->callback([&] { code = show_pools(a.context, a.pool); });
+}
+
 void add_instances(CLI::App& command, Arguments& a) {
   command
       .add_option("--instance", a.images.instances,
@@ -324,6 +336,7 @@ int main(int argc, char** argv) {
   add_task_commands(app, a, code);
   add_placement_commands(app, a, code);
   add_agent_commands(app, a, code);
+  add_pool_command(app, a, code);
   add_image_commands(app, a, code);
   auto* plugin = app.add_subcommand("plugin", "Plugins of the control plane");
   plugin->require_subcommand(1);

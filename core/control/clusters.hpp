@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CreateCluster and DeleteCluster.
+// CreateCluster and DeleteCluster, and which capacity providers a cluster has.
 //
 // Threads: loop.
 #pragma once
@@ -20,9 +20,20 @@ class Clusters {
 
   void create(const CreateCluster& command, const Reply& reply);
   void remove(const DeleteCluster& command, const Reply& reply);
+  void put_providers(const PutClusterProviders& command, const Reply& reply);
+  void list_providers(const ListProviders& command, const Reply& reply) const;
 
  private:
   [[nodiscard]] Result<ClusterPtr> make(const model::CreateClusterRequest& request);
+  using Strategy = google::protobuf::RepeatedPtrField<model::CapacityProviderStrategyItem>;
+  using Names = google::protobuf::RepeatedPtrField<std::string>;
+  // Sets the cluster's providers and its default strategy. Errors: Invalid.
+  [[nodiscard]] Result<void> set_providers(const Names& names, const Strategy& strategy,
+                                           Cluster& cluster) const;
+  [[nodiscard]] Result<ClusterPtr> with_providers(
+      const model::PutClusterCapacityProvidersRequest& request);
+  // A provider of the cluster that is not among `names`, and has tasks or services; or empty.
+  [[nodiscard]] std::string used_beyond(const Names& names, const Cluster& cluster) const;
   [[nodiscard]] Result<ClusterPtr> unmake(const model::DeleteClusterRequest& request);
 
   Desk& desk_;

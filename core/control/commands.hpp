@@ -29,6 +29,17 @@ struct CreateCluster {
 struct DeleteCluster {
   model::DeleteClusterRequest request;
 };
+struct PutClusterProviders {
+  model::PutClusterCapacityProvidersRequest request;
+};
+// Which capacity providers there are, or which of them this cluster has; in the order of names.
+struct ListProviders {
+  std::optional<ClusterName> cluster;
+};
+// The hosts that are no container instances; of all clusters where none is named.
+struct ListPools {
+  std::optional<ClusterName> cluster;
+};
 struct RegisterTaskDefinition {
   model::RegisterTaskDefinitionRequest request;     // defaults filled in
   std::vector<ecs::Attribute> requires_attributes;  // derived from the request, for the record
@@ -139,7 +150,7 @@ using Command =
                  RunTask, StartTask, StopTask, WatchTask, PlanTask, ExplainTask, PutAttributes,
                  DeleteAttributes, RemoveAgent, CreateService, UpdateService, DeleteService,
                  StopServiceDeployment, TagResource, UpdateTaskProtection, UpdateInstancesState,
-                 DeregisterInstance, RestServices>;
+                 DeregisterInstance, PutClusterProviders, ListProviders, ListPools, RestServices>;
 
 // Why something was not placed: ECS's failures[].
 struct Failure {
@@ -173,6 +184,12 @@ struct RemoveAgentAnswer {
   NodeId id;
 };
 struct ServicesRest {};
+struct PoolsAnswer {
+  std::vector<model::Pool> pools;  // by plugin, cluster, name and zone
+};
+struct ProvidersAnswer {
+  std::vector<std::string> names;
+};
 struct WatchTaskAnswer {
   TaskPtr task;
   std::uint64_t cursor = 0;             // grows with each change of what this answer shows
@@ -261,7 +278,8 @@ struct TagsAnswer {
 // InstancesAnswer for UpdateInstancesState and DeregisterInstance; ServicesRest.
 using Answer = std::variant<ClusterPtr, TaskDefinitionPtr, RunTaskAnswer, TaskPtr, WatchTaskAnswer,
                             PlanTaskAnswer, ExplainTaskAnswer, AttributesAnswer, RemoveAgentAnswer,
-                            ServicePtr, TagsAnswer, ProtectionAnswer, InstancesAnswer, ServicesRest>;
+                            ServicePtr, TagsAnswer, ProtectionAnswer, InstancesAnswer,
+                            ProvidersAnswer, PoolsAnswer, ServicesRest>;
 
 // Called once on the loop thread, when all that the answer shows is durable. Must not block.
 using Reply = std::function<void(Result<Answer>)>;

@@ -53,11 +53,12 @@ class Control::Impl {
         routes(plugins, plans),
         networks(desk),
         launches({desk, plugins, placer, networks, tasks, delivery, unplaced}),
-        runs({desk, routes, placer, networks, launches, retention}),
+        reclaims({desk, plugins, placer, tasks, delivery}),
+        runs({desk, routes, networks, launches, retention, reclaims}),
         starts({desk, plugins, routes, placer, networks, launches}),
         questions({desk, plugins, routes, placer, networks, unplaced}),
         rollouts(desk),
-        services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts}),
+        services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts, reclaims}),
         service_commands({desk, routes, networks, tasks, nodes, rollouts, services, retention}),
         tagging(desk, tasks, rollouts) {
     tasks.on_stopped([this](const TaskId& id) {
@@ -150,6 +151,11 @@ class Control::Impl {
       Reply& reply;
       void operator()(CreateCluster& c) const { impl.clusters.create(c, reply); }
       void operator()(DeleteCluster& c) const { impl.clusters.remove(c, reply); }
+      void operator()(PutClusterProviders& c) const { impl.clusters.put_providers(c, reply); }
+      void operator()(ListPools& c) const {
+        impl.desk.answer(reply, Answer(PoolsAnswer{impl.nodes.pools(c.cluster)}));
+      }
+      void operator()(ListProviders& c) const { impl.clusters.list_providers(c, reply); }
       void operator()(RegisterTaskDefinition& c) const { impl.definitions.add(c, reply); }
       void operator()(DeregisterTaskDefinition& c) const { impl.definitions.deregister(c, reply); }
       void operator()(RunTask& c) const { impl.runs.run(std::move(c), std::move(reply)); }
@@ -234,6 +240,7 @@ class Control::Impl {
   Unplaced unplaced;
   Networks networks;
   Launches launches;
+  Reclaims reclaims;
   Runs runs;
   Starts starts;
   Questions questions;

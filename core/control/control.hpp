@@ -92,6 +92,7 @@ struct LaunchPlugin {
   std::vector<std::string> launch_types;
   std::vector<std::string> capacity_providers;
   bool hidden_nodes = false;
+  std::vector<std::string> reclaimable_providers{};  // of capacity_providers: its tasks give way
 };
 
 struct Ports {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,23 @@ bool is_pool_id(const std::string& id) {
 
 bool same_bytes(const v1::Node& a, const v1::Node& b) {
   return a.SerializeAsString() == b.SerializeAsString();
+}
+
+constexpr const char* kPoolAttribute = "berth.pool";
+constexpr const char* kZoneAttribute = "ecs.availability-zone";
+
+std::string attribute_of(const v1::Node& node, const char* name, const char* otherwise) {
+  for (const auto& attribute : node.attributes()) {
+    if (attribute.name() == name && !attribute.value().empty()) return attribute.value();
+  }
+  return otherwise;
+}
+
+std::int64_t total_of(const v1::Node& node, const char* resource) {
+  for (const auto& one : node.resources()) {
+    if (one.name() == resource) return one.counter().total();
+  }
+  return 0;
 }
 
 // As people find it: by name where it has one.
@@ -297,6 +315,45 @@ void Nodes::erase_later(const ContainerInstance& instance) {
                      *now->inactive_since + desk_.config().stopped_task_retention <= desk_.now();
     if (due) desk_.erase_instance(id);
   });
+}
+
+model::PoolHost Nodes::host_of(const v1::Node& node) const {
+  const NodeId id(node.id());
+  model::PoolHost host;
+  host.set_id(node.id());
+  host.set_hostname(host_name_of(node));
+  host.set_connected(node.connected());
+  host.set_cpu(total_of(node, "CPU"));
+  host.set_memory(total_of(node, "MEMORY"));
+  const auto room = placer_.room_of(ClusterName(node.cluster()), id);
+  host.set_remaining_cpu(room ? std::max<std::int64_t>(0, room->cpu) : 0);
+  host.set_remaining_memory(room ? std::max<std::int64_t>(0, room->memory_mib) : 0);
+  const auto& tasks = desk_.state().tasks_on(id);
+  host.set_tasks(
+      static_cast<int>(std::count_if(tasks.begin(), tasks.end(), [&](const TaskId& task) {
+        return desk_.state().task(task)->last_status != TaskStatus::Stopped;
+      })));
+  return host;
+}
+
+std::vector<model::Pool> Nodes::pools(const std::optional<ClusterName>& cluster) const {
+  using Key = std::tuple<std::string, std::string, std::string, std::string>;
+  std::map<Key, model::Pool> pools;
+  for (const auto& [id, node] : nodes_) {
+    const v1::Node& message = node.message;
+    if (!node.hidden || (cluster && cluster->str() != message.cluster())) continue;
+    const std::string name = attribute_of(message, kPoolAttribute, "default");
+    const std::string zone = attribute_of(message, kZoneAttribute, "");
+    model::Pool& pool = pools[{node.plugin.str(), message.cluster(), name, zone}];
+    pool.set_plugin(node.plugin.str());
+    pool.set_cluster(message.cluster());
+    pool.set_name(name);
+    pool.set_availability_zone(zone);
+    *pool.add_hosts() = host_of(message);
+  }
+  std::vector<model::Pool> out;
+  for (auto& [key, pool] : pools) out.push_back(std::move(pool));
+  return out;
 }
 
 }  // namespace berth::control

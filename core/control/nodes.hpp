@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "berth/v1/launch.pb.h"
 #include "core/control/delivery.hpp"
@@ -51,6 +53,9 @@ class Nodes {
   // Its plugin has let it go for ever. Nothing for one that is not known.
   void withdraw(const NodeId& id);
 
+  // The nodes that are no container instances, of this cluster or of all.
+  [[nodiscard]] std::vector<model::Pool> pools(const std::optional<ClusterName>& cluster) const;
+
   // Told of each node that has changed, come or gone, as a node of which cluster.
   void on_changed(std::function<void(const ClusterName&, const NodeId&)> listener) {
     changed_ = std::move(listener);
@@ -61,7 +66,7 @@ class Nodes {
     PluginName plugin;
     v1::Node message;
     bool hidden = false;
-    bool joined = false;  // placed upon; false while its cluster is missing
+    bool joined = false;            // placed upon; false while its cluster is missing
     std::string refused_cluster{};  // that its operator wants for it, and its tasks keep it from
   };
   struct Book {
@@ -79,6 +84,7 @@ class Nodes {
   void gone(const NodeId& id);
   void end_tasks(const NodeId& id, const std::string& reason);
   void erase_later(const ContainerInstance& instance);
+  [[nodiscard]] model::PoolHost host_of(const v1::Node& node) const;
   void tell(const Node& node) const {
     if (changed_) changed_(ClusterName(node.message.cluster()), NodeId(node.message.id()));
   }

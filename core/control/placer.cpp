@@ -216,6 +216,18 @@ std::string Placer::zone_of(const ClusterName& cluster, const NodeId& node) cons
   return zone == spec.attributes.end() ? std::string() : std::string(zone->value);
 }
 
+std::optional<Placer::Room> Placer::room_of(const ClusterName& cluster, const NodeId& node) const {
+  if (!knows(cluster, node)) return std::nullopt;
+  const placement::Engine& engine = engine_of(cluster);
+  const auto index = engine.find_node(node.str());
+  const placement::NodeSpec& spec = engine.node(*index);
+  const auto left = engine.remaining(*index);
+  if (!left || !spec.connected || spec.state != placement::NodeSpec::State::Active) {
+    return std::nullopt;
+  }
+  return Room{left->cpu, left->memory_mib};
+}
+
 Placer::Place Placer::place_of(const Demand& demand, const placement::Placement& placed) const {
   const placement::NodeSpec& spec = engine_of(demand.cluster).node(placed.node);
   const auto need = std::find_if(demand.needs.begin(), demand.needs.end(),

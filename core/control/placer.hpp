@@ -92,6 +92,12 @@ class Placer {
   [[nodiscard]] std::string zone_of(const ClusterName& cluster, const NodeId& node) const;
   // Of a container instance; empty for a pool's node.
   [[nodiscard]] std::string arn_of(const ClusterName& cluster, std::string_view node) const;
+  // CPU and memory that are left there; nothing for a node that takes no tasks now, or is unknown.
+  struct Room {
+    std::int64_t cpu = 0;
+    std::int64_t memory_mib = 0;
+  };
+  [[nodiscard]] std::optional<Room> room_of(const ClusterName& cluster, const NodeId& node) const;
   // Whether this node is known to placement, as one of this cluster.
   [[nodiscard]] bool knows(const ClusterName& cluster, const NodeId& node) const;
 

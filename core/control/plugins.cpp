@@ -2,6 +2,7 @@
 #include "core/control/plugins.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace berth::control {
@@ -54,6 +55,19 @@ std::vector<PluginName> Plugins::serving_provider(std::string_view capacity_prov
     if (contains(plugin.about.capacity_providers, capacity_provider)) names.push_back(name);
   }
   return names;
+}
+
+std::vector<std::string> Plugins::providers() const {
+  std::set<std::string> names;
+  for (const auto& [name, plugin] : plugins_) {
+    names.insert(plugin.about.capacity_providers.begin(), plugin.about.capacity_providers.end());
+  }
+  return {names.begin(), names.end()};
+}
+
+bool Plugins::is_reclaimable(const PluginName& name, std::string_view capacity_provider) const {
+  const Plugin* known = find(name);
+  return known != nullptr && contains(known->about.reclaimable_providers, capacity_provider);
 }
 
 void Plugins::call(Call call, Done done) {

@@ -37,6 +37,12 @@ class Plugins {
   [[nodiscard]] std::vector<PluginName> serving_launch_type(std::string_view launch_type) const;
   [[nodiscard]] std::vector<PluginName> serving_provider(std::string_view capacity_provider) const;
 
+  // All that any of them serves, in order.
+  [[nodiscard]] std::vector<std::string> providers() const;
+  // Whether tasks of this provider give way to others of the plugin.
+  [[nodiscard]] bool is_reclaimable(const PluginName& name,
+                                    std::string_view capacity_provider) const;
+
   // Calls once all that was recorded so far is durable. `done` comes as an input of a later tick.
   using Done = std::function<void(Result<std::string>)>;
   struct Call {

@@ -9,25 +9,6 @@
 namespace berth::control {
 namespace {
 
-Result<void> check_strategy(const std::vector<model::CapacityProviderStrategyItem>& strategy) {
-  const auto wrong = [](const char* text) {
-    return fail(Errc::Invalid, text, Subject::Request, "capacityProviderStrategy");
-  };
-  const auto bases = std::count_if(strategy.begin(), strategy.end(),
-                                   [](const auto& item) { return item.base() > 0; });
-  if (bases > 1) {
-    return wrong("Only one capacity provider of a capacity provider strategy may have a base.");
-  }
-  const bool weighs = std::any_of(strategy.begin(), strategy.end(),
-                                  [](const auto& item) { return item.weight() > 0; });
-  if (strategy.size() > 1 && !weighs) {
-    return wrong(
-        "At least one capacity provider of a capacity provider strategy must have a weight above "
-        "0.");
-  }
-  return {};
-}
-
 // Nobody can say of nodes that nobody sees where among them a task is to go.
 Result<void> check_placement(const Route& route, const model::RunTaskRequest& request) {
   if (!route.pooled) return {};
@@ -70,7 +51,7 @@ Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const
     routes->push_back(std::move(route));
     return routes;
   }
-  if (auto sound = check_strategy(strategy); !sound) return tl::unexpected(sound.error());
+  if (auto sound = check_provider_strategy(strategy); !sound) return tl::unexpected(sound.error());
   for (const auto& item : strategy) {
     const std::string& name = item.capacity_provider();
     const auto& known = cluster.capacity_providers;
@@ -86,8 +67,20 @@ Result<RoutesPtr> Routes::of_request(const model::RunTaskRequest& request, const
     route.launch_type = launch_types.empty() ? "EC2" : launch_types.front();
     route.base = item.base();
     route.weight = item.weight();
+    if (definition != nullptr) {
+      if (auto ok = check_compatible(*definition, route.launch_type); !ok) {
+        return tl::unexpected(ok.error());
+      }
+    }
     route.pooled = is_pooled(route);
     if (auto fits = check_placement(route, request); !fits) return tl::unexpected(fits.error());
+    if (!routes->empty() && routes->front().pooled != route.pooled) {
+      return fail(Errc::Invalid,
+                  "A capacity provider strategy cannot contain a mix of capacity providers using "
+                  "Auto Scaling groups and Fargate providers. Specify one or the other and try "
+                  "again.",
+                  Subject::Request, "capacityProviderStrategy");
+    }
     routes->push_back(std::move(route));
   }
   return routes;
@@ -151,7 +144,8 @@ Demand demand_of(const Cluster& cluster, const TaskDefinition* definition,
   Demand demand;
   demand.cluster = cluster.name;
   demand.group = definition != nullptr ? group_of(request, *definition) : request.group();
-  demand.capacity_provider = route.capacity_provider;
+  // A pool's nodes serve every provider of its plugin.
+  if (!route.pooled) demand.capacity_provider = route.capacity_provider;
   demand.zones = route.zones;
   demand.pooled = route.pooled;
   for (const auto& [plugin, plan] : route.plans) {

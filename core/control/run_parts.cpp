@@ -53,6 +53,39 @@ Result<void> check_supported(const model::RunTaskRequest& request, const std::st
   return {};
 }
 
+Result<void> check_provider_items(const std::vector<model::CapacityProviderStrategyItem>& strategy,
+                                  const std::string& member) {
+  const auto wrong = [&](std::string text) {
+    return fail(Errc::Invalid, std::move(text), Subject::Request, member);
+  };
+  int bases = 0;
+  std::set<std::string> names;
+  for (const auto& item : strategy) {
+    bases += item.base() > 0 ? 1 : 0;
+    if (!names.insert(item.capacity_provider()).second) {
+      return wrong("The capacity provider '" + item.capacity_provider() +
+                   "' is more than once in the capacity provider strategy.");
+    }
+  }
+  if (bases > 1) {
+    return wrong("Only one capacity provider of a capacity provider strategy may have a base.");
+  }
+  return {};
+}
+
+Result<void> check_provider_strategy(
+    const std::vector<model::CapacityProviderStrategyItem>& strategy) {
+  const bool weighs = std::any_of(strategy.begin(), strategy.end(),
+                                  [](const auto& item) { return item.weight() > 0; });
+  if (strategy.size() > 1 && !weighs) {
+    return fail(Errc::Invalid,
+                "At least one capacity provider of a capacity provider strategy must have a weight "
+                "above 0.",
+                Subject::Request, "capacityProviderStrategy");
+  }
+  return check_provider_items(strategy, "capacityProviderStrategy");
+}
+
 Error nobody_serves(const std::string& launch_type) {
   if (launch_type == "EC2" || launch_type == "EXTERNAL") {
     return {Errc::Precondition, "No Container Instances were found in your cluster.",

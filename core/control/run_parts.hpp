@@ -21,6 +21,13 @@ namespace berth::control {
 // What no operation that starts tasks does. Errors: Invalid or Unimplemented; the member is named.
 [[nodiscard]] Result<void> check_supported(const model::RunTaskRequest& request,
                                            const std::string& operation);
+// Whether its items go together; `member` is what the request calls them. Errors: Invalid.
+[[nodiscard]] Result<void> check_provider_items(
+    const std::vector<model::CapacityProviderStrategyItem>& strategy, const std::string& member);
+// The same, and whether tasks can be run by it. A cluster's default may be one that cannot, as on
+// ECS.
+[[nodiscard]] Result<void> check_provider_strategy(
+    const std::vector<model::CapacityProviderStrategyItem>& strategy);
 // Why a launch type has no plugin.
 [[nodiscard]] Error nobody_serves(const std::string& launch_type);
 // A plugin's refusal as the caller gets it; it names the member.

@@ -128,9 +128,9 @@ Result<RunTaskAnswer> Runs::place_all(const Run& run) {
   for (std::size_t i = 0; i < run.routes->size(); ++i) {
     if (counts[i] == 0) continue;
     const Route& route = (*run.routes)[i];
-    auto outcome =
-        rooms_.placer.place(demand_of(*call.cluster, call.definition.get(), call.request, route),
-                            counts[i], rooms_.desk.rng().next());
+    const Demand demand = demand_of(*call.cluster, call.definition.get(), call.request, route);
+    auto outcome = rooms_.reclaims.place(
+        {.demand = demand, .provider = route.capacity_provider, .count = counts[i]});
     if (!outcome) return tl::unexpected(outcome.error());  // expressions: the same for all routes
     no_nodes = no_nodes && outcome->no_nodes;
     rooms_.launches.take(call, route, *outcome, taken);

@@ -14,6 +14,7 @@
 #include "core/control/launches.hpp"
 #include "core/control/networks.hpp"
 #include "core/control/placer.hpp"
+#include "core/control/reclaims.hpp"
 #include "core/control/retention.hpp"
 #include "core/control/routes.hpp"
 
@@ -24,10 +25,10 @@ class Runs {
   struct Rooms {
     Desk& desk;
     Routes& routes;
-    Placer& placer;
     Networks& networks;
     Launches& launches;
     Retention& retention;
+    Reclaims& reclaims;
   };
   explicit Runs(Rooms rooms) : rooms_(rooms) {}
 

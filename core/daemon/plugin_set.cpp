@@ -145,7 +145,9 @@ void PluginSet::ready(const PluginName& name, const v1::Manifest& manifest) {
     ports_.up({.name = name,
                .launch_types = {launch->launch_types().begin(), launch->launch_types().end()},
                .capacity_providers = {launch->capacity_providers().begin(), launch->capacity_providers().end()},
-               .hidden_nodes = launch->hidden_nodes()});
+               .hidden_nodes = launch->hidden_nodes(),
+               .reclaimable_providers = {launch->reclaimable_capacity_providers().begin(),
+                                         launch->reclaimable_capacity_providers().end()}});
   }
   if (const auto* registry = plugins::find_interface(manifest, plugins::kRegistry)) {
     broker_.add(instance, *registry);

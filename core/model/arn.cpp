@@ -47,6 +47,10 @@ std::string Realm::task_arn(const ClusterName& cluster, const TaskId& task) cons
   return prefix(*this) + "task/" + cluster.str() + "/" + task.str();
 }
 
+std::string Realm::capacity_provider_arn(std::string_view name) const {
+  return prefix(*this) + "capacity-provider/" + std::string(name);
+}
+
 std::string Realm::container_instance_arn(const ClusterName& cluster, const NodeId& node) const {
   return prefix(*this) + "container-instance/" + cluster.str() + "/" + node.str();
 }

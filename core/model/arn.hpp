@@ -24,6 +24,7 @@ struct Realm {
                                                    const NodeId& node) const;
   [[nodiscard]] std::string container_arn(const ClusterName& cluster, const TaskId& task,
                                           std::string_view container_id) const;
+  [[nodiscard]] std::string capacity_provider_arn(std::string_view name) const;
   [[nodiscard]] std::string task_definition_arn(const DefinitionId& id) const;
   [[nodiscard]] std::string service_arn(const ServiceId& service) const;
   // `id` and `revision`: what StoredServiceDeployment has under these names.

@@ -54,6 +54,7 @@ enum class Subject {
   Target,          // NotFound: TargetNotFoundException
   AttributeLimit,  // AttributeLimitExceededException
   TagLimit,        // LimitExceededException
+  InUse,           // ResourceInUseException
   Store,
   Plugin,
   ServiceDeployment,

@@ -25,6 +25,9 @@ Fargate::~Fargate() {
 void Fargate::describe(v1::Interface& self) const {
   self.add_launch_types(kLaunchType);
   self.set_hidden_nodes(true);
+  self.add_capacity_providers("FARGATE");
+  self.add_capacity_providers("FARGATE_SPOT");
+  self.add_reclaimable_capacity_providers("FARGATE_SPOT");
 }
 
 void Fargate::plan(v1::PlanRequest request, sdk::Completion<v1::PlanResponse> done) {

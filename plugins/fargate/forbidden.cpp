@@ -56,6 +56,13 @@ bool logs_elsewhere(const ContainerDefinition& container) {
   return !driver.empty() && driver != "awslogs" && driver != "splunk" && driver != "awsfirelens";
 }
 
+// Whose rights would fetch it: a host of a pool has none of its own.
+bool routes_by_s3(const ContainerDefinition& container) {
+  const auto& options = container.firelens_configuration().options();
+  const auto type = options.find("config-file-type");
+  return type != options.end() && type->second == "s3";
+}
+
 bool is_timeout(std::int64_t seconds) {
   return seconds >= kLeastTimeout && seconds <= kMostTimeout;
 }
@@ -88,6 +95,9 @@ constexpr Member<ContainerDefinition> kContainerMembers[] = {
      [](const ContainerDefinition& c) { return c.linux_parameters().has_swappiness(); }, nullptr},
     {"linuxParameters.capabilities.add", adds_capability, nullptr},
     {"logConfiguration.logDriver", logs_elsewhere, nullptr},
+    {"firelensConfiguration.options.config-file-type", routes_by_s3,
+     "Fargate compatible task definitions do not support the config-file-type s3 of "
+     "firelensConfiguration. The supported value is file."},
     {"startTimeout",
      [](const ContainerDefinition& c) {
        return c.has_start_timeout() && !is_timeout(c.start_timeout());

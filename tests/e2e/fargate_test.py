@@ -5,6 +5,7 @@ import hosts
 hosts.own_network()  # before anything starts a thread
 
 import collections
+import json
 import subprocess
 import unittest
 
@@ -160,6 +161,76 @@ class Fargate(unittest.TestCase):
         self.assertEqual((service["launchType"], service["platformVersion"]), ("FARGATE", "LATEST"))
         self.api.call("DeleteService", service="web", force=True)
         until("all have ended", lambda: not self.api.call("ListTasks", serviceName="web")["taskArns"])
+
+    def describe(self, arns):
+        return self.api.call("DescribeTasks", tasks=arns)["tasks"]
+
+    def test_strategies_divide_tasks_among_capacity_providers(self):
+        self.assertEqual([one["name"] for one in self.plane.aws("describe-capacity-providers")["capacityProviders"]], ["FARGATE", "FARGATE_SPOT"])
+        network = "awsvpcConfiguration={subnets=[subnet-a,subnet-b,subnet-c]}"
+        run = ("run-task", "--task-definition", "web", "--network-configuration", network, "--capacity-provider-strategy")
+        self.assertIn("is not associated with the cluster", self.plane.refused(*run, "capacityProvider=FARGATE_SPOT,weight=1"))
+        put = ("put-cluster-capacity-providers", "--cluster", "default", "--default-capacity-provider-strategy")
+        cluster = self.plane.aws(*put, "capacityProvider=FARGATE_SPOT,weight=1", "--capacity-providers", "FARGATE", "FARGATE_SPOT")["cluster"]
+        self.assertEqual(cluster["capacityProviders"], ["FARGATE", "FARGATE_SPOT"])
+        ran = self.plane.aws(*run, "capacityProvider=FARGATE,base=1,weight=1", "capacityProvider=FARGATE_SPOT,weight=3", "--count", "5")
+        self.assertEqual(ran["failures"], [])
+        tasks = [task["taskArn"] for task in ran["tasks"]]
+        self.assertEqual(collections.Counter(task["capacityProviderName"] for task in self.describe(tasks)), {"FARGATE": 2, "FARGATE_SPOT": 3})
+        self.assertEqual({task["launchType"] for task in self.describe(tasks)}, {"FARGATE"})
+        by_default = self.api.call("RunTask", taskDefinition="web", networkConfiguration=self.network())["tasks"][0]
+        self.assertEqual(by_default["capacityProviderName"], "FARGATE_SPOT")
+        self.assertIn("ResourceInUseException", self.plane.refused(*put, "[]", "--capacity-providers", "FARGATE"))
+        self.stop(*tasks, by_default["taskArn"])
+
+        self.plane.aws("create-service", "--service-name", "mixed", "--task-definition", "web", "--desired-count", "4", "--network-configuration",
+                       network, "--capacity-provider-strategy", "capacityProvider=FARGATE,weight=1", "capacityProvider=FARGATE_SPOT,weight=1")
+
+        def providers():
+            arns = self.api.call("ListTasks", serviceName="mixed", desiredStatus="RUNNING")["taskArns"]
+            return collections.Counter(task["capacityProviderName"] for task in (self.describe(arns) if arns else []) if task["lastStatus"] == "RUNNING")
+        until("it has its shares", lambda: providers() == {"FARGATE": 2, "FARGATE_SPOT": 2}, 60)
+        self.api.call("UpdateService", service="mixed", desiredCount=6)
+        until("it keeps them", lambda: providers() == {"FARGATE": 3, "FARGATE_SPOT": 3}, 60)
+        service = self.plane.aws("describe-services", "--services", "mixed")["services"][0]
+        self.assertNotIn("launchType", service)
+        self.assertEqual([item["capacityProvider"] for item in service["capacityProviderStrategy"]], ["FARGATE", "FARGATE_SPOT"])
+        self.api.call("DeleteService", service="mixed", force=True)
+        until("all have ended", lambda: not self.api.call("ListTasks", serviceName="mixed")["taskArns"])
+        self.plane.aws(*put, "[]", "--capacity-providers", "[]")
+
+    def test_spot_tasks_give_way_to_others(self):
+        self.api.call("PutClusterCapacityProviders", cluster="default", capacityProviders=["FARGATE", "FARGATE_SPOT"],
+                      defaultCapacityProviderStrategy=[])
+        self.register("spare", "trap 'echo interrupted; exit 0' TERM; echo ready; sleep 1000 & wait")
+        spot = self.api.call("RunTask", taskDefinition="spare", count=4, networkConfiguration=self.network("subnet-a"),
+                             capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
+        self.assertEqual(spot["failures"], [])
+        spot = [task["taskArn"] for task in spot["tasks"]]
+        for task in spot:
+            self.reach(task, "RUNNING")
+            until("it listens to its signal", lambda: "ready" in self.plane.berth("logs", task).stdout)
+        wanted = {"taskDefinition": "web", "launchType": "FARGATE", "networkConfiguration": self.network("subnet-a")}
+        self.assertEqual(self.api.call("RunTask", **wanted)["failures"][0]["reason"],
+                         "Capacity is unavailable at this time. Please try again later or in a different availability zone")
+        there = until("there is room", lambda: self.api.call("RunTask", **wanted)["tasks"])[0]["taskArn"]
+        self.reach(there, "RUNNING")
+        gone = [task for task in self.describe(spot) if task["desiredStatus"] == "STOPPED"]
+        self.assertEqual([(task["stopCode"], task["stoppedReason"]) for task in gone], [("SpotInterruption", "Your Spot Task was interrupted.")])
+        self.assertIn("interrupted", self.plane.berth("logs", gone[0]["taskArn"]).stdout)
+        self.stop(there, *(task for task in spot if task != gone[0]["taskArn"]))
+        self.api.call("PutClusterCapacityProviders", cluster="default", capacityProviders=[], defaultCapacityProviderStrategy=[])
+
+    def test_the_pool_shows_its_operator_what_is_left(self):
+        task = self.run_tasks(subnets=("subnet-b",))[0]
+        pools = {pool["availabilityZone"]: pool for pool in json.loads(self.plane.berth("--output", "json", "pool").stdout)}
+        self.assertEqual(sorted(pools), list(ZONES))
+        self.assertEqual(pools["us-east-1b"]["summary"], {"hosts": 1, "tasks": 1, "cpu": 1024, "usedCpu": 256, "memory": 2048, "usedMemory": 512,
+                                                          "fits": 3, "fragmentation": 0})
+        table = self.plane.berth("pool", "--cpu", "1024", "--memory", "2048").stdout.splitlines()
+        self.assertRegex(table[0], "^POOL +CLUSTER +ZONE +HOSTS +TASKS")
+        self.assertRegex(table[2], "^fargate/default +default +us-east-1b +1 +1 +256/1024 +512/2048 +0 +0%$")
+        self.stop(task)
 
     def test_what_fargate_has_not_is_refused(self):
         for text, members in (("Fargate only supports network mode ‘awsvpc’.", {"networkMode": "bridge"}),

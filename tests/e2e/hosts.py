@@ -52,6 +52,7 @@ class Host:
     def __init__(self, directory, number, plane, fleet="ec2", **settings):
         self.number, self.plane = number, plane
         self.name = f"h{number}"
+        settings["attributes"] = {"host": self.name, **settings.get("attributes", {})}
         self.address = f"{UNDERLAY}.{number + 10}"
         self.directory = f"{directory}/{self.name}"
         self.cgroup = f"berth-e2e-{os.getpid()}-{self.name}"
@@ -60,11 +61,10 @@ class Host:
         with open(self.config, "w", encoding="utf-8") as out:
             out.write(f'server = "{UNDERLAY}.1:{self.PORTS[fleet]}"\njoin_token_file = "{plane.data}/plugins/{fleet}/join-token"\n'
                       f'data_dir = "{self.directory}/data"\nbridge = "b{self.name}"\ncgroup_parent = "{self.cgroup}"\n'
-                      + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if not isinstance(value, dict))
-                      + f'[attributes]\nhost = "{self.name}"\n')
+                      + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if not isinstance(value, dict)))
             for name, table in settings.items():
                 if isinstance(table, dict):
-                    out.write(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items()))
+                    out.write(f"[{name}]\n" + "".join(f"{json.dumps(key)} = {json.dumps(value)}\n" for key, value in table.items()))
         self.init = self.agent = None
 
     def start(self):

@@ -129,8 +129,7 @@ class Services(unittest.TestCase):
         self.define("plain")
         for options, word in ((["--load-balancers", "targetGroupArn=a,containerName=main,containerPort=80"], "loadBalancers"),
                               (["--deployment-configuration", "strategy=BLUE_GREEN"], "BLUE_GREEN"),
-                              (["--deployment-controller", "type=EXTERNAL"], "EXTERNAL"),
-                              (["--capacity-provider-strategy", "capacityProvider=a,weight=1"], "capacityProviderStrategy")):
+                              (["--deployment-controller", "type=EXTERNAL"], "EXTERNAL")):
             text = self.stack.refused("create-service", "--service-name", "no", "--task-definition", "plain",
                                       "--desired-count", "1", *options)
             self.assertIn("UnsupportedFeatureException", text)

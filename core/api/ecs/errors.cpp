@@ -44,6 +44,8 @@ std::string client_fault(const Error& error) {
       return missing ? "TargetNotFoundException" : "InvalidParameterException";
     case Subject::AttributeLimit:
       return "AttributeLimitExceededException";
+    case Subject::InUse:
+      return "ResourceInUseException";
     case Subject::TagLimit:
       return "LimitExceededException";
     case Subject::Task:

@@ -17,6 +17,11 @@ void describe_clusters(const Call& call);
 void list_clusters(const Call& call);
 void delete_cluster(const Call& call);
 
+void create_capacity_provider(const Call& call);
+void delete_capacity_provider(const Call& call);
+void describe_capacity_providers(const Call& call);
+void put_cluster_capacity_providers(const Call& call);
+
 void register_task_definition(const Call& call);
 void describe_task_definition(const Call& call);
 void deregister_container_instance(const Call& call);
@@ -62,6 +67,7 @@ void watch_task(const Call& call);
 void plan_task(const Call& call);
 void explain_task(const Call& call);
 void list_agents(const Call& call);
+void list_pools(const Call& call);
 void remove_agent(const Call& call);
 void rest_services(const Call& call);
 

@@ -37,11 +37,6 @@ Result<void> check_features(const Request& request) {
   if (request.vpc_lattice_configurations_size() > 0) {
     return unsupported_member("vpcLatticeConfigurations", "VPC Lattice is not supported.");
   }
-  if (request.capacity_provider_strategy_size() > 0) {
-    return unsupported_member(
-        "capacityProviderStrategy",
-        "capacity provider strategies are not supported for services yet: name a launchType.");
-  }
   const std::string& controller = request.deployment_controller().type();
   if (!controller.empty() && controller != "ECS") {
     return unsupported_member("deploymentController.type",
@@ -98,6 +93,11 @@ Result<void> check_daemon(const model::CreateServiceRequest& request) {
   if (request.placement_strategy_size() > 0) {
     return refuse("Placement strategies are not valid for a service with the DAEMON strategy.",
                   "placementStrategy");
+  }
+  if (request.capacity_provider_strategy_size() > 0) {
+    return unsupported_member("capacityProviderStrategy",
+                              "capacity provider strategies are not supported with the DAEMON "
+                              "strategy: name a launchType.");
   }
   if (request.launch_type() == "FARGATE") {
     return refuse("The DAEMON strategy is not supported with the launch type FARGATE.",

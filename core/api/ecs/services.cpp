@@ -37,8 +37,9 @@ Result<void> name_service(const Call& call, Request& request) {
 
 bool is_listed(const Service& service, const model::ListServicesRequest& request) {
   const bool daemon = request.scheduling_strategy() == "DAEMON";
-  return service.active() &&
-         (request.launch_type().empty() || service.data.launch_type() == request.launch_type()) &&
+  const bool by_type = service.data.capacity_provider_strategy().empty() &&
+                       service.data.launch_type() == request.launch_type();
+  return service.active() && (request.launch_type().empty() || by_type) &&
          (request.scheduling_strategy().empty() || service.data.daemon() == daemon) &&
          request.resource_management_type() != "ECS";
 }

@@ -36,6 +36,13 @@ std::string_view role(Stored::Role role) {
   }
 }
 
+// By a strategy, or by launch type.
+template <typename From, typename Shown>
+void show_way(const From& data, Shown& shown) {
+  *shown.mutable_capacity_provider_strategy() = data.capacity_provider_strategy();
+  if (shown.capacity_provider_strategy().empty()) shown.set_launch_type(data.launch_type());
+}
+
 model::Deployment show_deployment(const DeploymentView& view, const model::StoredService& service,
                                   const Realm& realm) {
   const Stored& data = view.deployment->data;
@@ -49,7 +56,7 @@ model::Deployment show_deployment(const DeploymentView& view, const model::Store
   shown.set_failed_tasks(data.failed_tasks());
   *shown.mutable_created_at() = data.created_at();
   *shown.mutable_updated_at() = data.updated_at();
-  shown.set_launch_type(data.launch_type());
+  show_way(data, shown);
   if (!data.platform_version().empty()) shown.set_platform_version(data.platform_version());
   if (data.has_network_configuration()) {
     *shown.mutable_network_configuration() = data.network_configuration();
@@ -60,7 +67,7 @@ model::Deployment show_deployment(const DeploymentView& view, const model::Store
 }
 
 void show_settings(const model::StoredService& data, model::Service& shown) {
-  shown.set_launch_type(data.launch_type());
+  show_way(data, shown);
   if (!data.platform_version().empty()) shown.set_platform_version(data.platform_version());
   *shown.mutable_deployment_configuration() = data.deployment_configuration();
   *shown.mutable_placement_constraints() = data.placement_constraints();
@@ -228,7 +235,7 @@ model::ServiceRevision show_revision(const ServiceDeployment& deployment, const 
   shown.set_service_arn(realm.service_arn(id));
   shown.set_cluster_arn(realm.cluster_arn(id.cluster));
   shown.set_task_definition(definition_arn(realm, data.family(), data.revision()));
-  shown.set_launch_type(data.launch_type());
+  show_way(data, shown);
   if (!data.platform_version().empty()) shown.set_platform_version(data.platform_version());
   if (data.has_network_configuration()) {
     *shown.mutable_network_configuration() = data.network_configuration();

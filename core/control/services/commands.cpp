@@ -22,6 +22,18 @@ Error not_found(const std::string& name) {
   return {Errc::NotFound, "Service not found.", Subject::Service, name};
 }
 
+// The cluster's default strategy, where the call says nothing of how its tasks are to run.
+model::CreateServiceRequest with_default_strategy(model::CreateServiceRequest request,
+                                                  const Cluster& cluster) {
+  if (request.has_launch_type() || request.capacity_provider_strategy_size() > 0 ||
+      request.scheduling_strategy() == "DAEMON") {
+    return request;
+  }
+  const auto& by_default = cluster.default_capacity_provider_strategy;
+  request.mutable_capacity_provider_strategy()->Assign(by_default.begin(), by_default.end());
+  return request;
+}
+
 bool is_definite(const Error& error) {
   return !is_retryable(error.code) && error.code != Errc::Internal;
 }
@@ -73,9 +85,10 @@ void ServiceCommands::check_runnable(const model::RunTaskRequest& request,
     return then(tl::unexpected(routes.error()));
   }
   rooms_.routes.plan(*definition, request, *routes, [routes = *routes, then = std::move(then)] {
-    const Route& route = routes->front();
-    if (route.plans.empty() && is_definite(route.refusals.front())) {
-      return then(tl::unexpected(route.refusals.front()));
+    for (const Route& route : *routes) {
+      if (route.plans.empty() && is_definite(route.refusals.front())) {
+        return then(tl::unexpected(route.refusals.front()));
+      }
     }
     then({});
   });
@@ -97,23 +110,15 @@ void ServiceCommands::create(CreateService command, Reply reply) {
   }
   auto definition = find_active_definition(state, command.request.task_definition());
   if (!definition) return refuse(definition.error());
-  if (!command.request.has_launch_type() &&
-      !(*cluster)->default_capacity_provider_strategy.empty()) {
-    return refuse(
-        {Errc::Unimplemented,
-         "The cluster's default capacity provider strategy is not supported for services: "
-         "name a launchType.",
-         Subject::Feature, "capacityProviderStrategy"});
-  }
-  if (auto ok = check_rebalancing(service_of(command.request, (*definition)->id)); !ok) {
+  const model::CreateServiceRequest settled = with_default_strategy(command.request, **cluster);
+  if (auto ok = check_rebalancing(service_of(settled, (*definition)->id)); !ok) {
     return refuse(ok.error());
   }
-  const model::RunTaskRequest plan = plan_part(command.request);
-  check_runnable(plan, *cluster, *definition,
-                 [this, command, reply = std::move(reply),
+  check_runnable(plan_part(settled), *cluster, *definition,
+                 [this, command, settled, reply = std::move(reply),
                   definition = *definition](const Result<void>& runnable) {
                    if (!runnable) return answer(reply, tl::unexpected(runnable.error()));
-                   answer(reply, make(command, *definition));
+                   answer(reply, make(command, service_of(settled, definition->id)));
                  });
 }
 
@@ -165,7 +170,7 @@ Result<ServicePtr> ServiceCommands::existing(const ServiceId& id, const std::str
 }
 
 Result<ServicePtr> ServiceCommands::make(const CreateService& command,
-                                         const TaskDefinition& definition) {
+                                         model::StoredService settings) {
   const ClusterName cluster(command.request.cluster());
   const ServiceId id{cluster, ServiceName(command.request.service_name())};
   // Both may have changed while plans were made.
@@ -181,7 +186,7 @@ Result<ServicePtr> ServiceCommands::make(const CreateService& command,
   }
   Service service;
   service.id = id;
-  service.data = service_of(command.request, definition.id);
+  service.data = std::move(settings);
   service.data.set_created_by(command.created_by);
   service.data.set_creation_digest(digest);
   service.data.mutable_created_at()->set_ms(rooms_.desk.now().time_since_epoch().count());

@@ -49,7 +49,7 @@ class ServiceCommands {
   // The service of that name where it exists and is not INACTIVE.
   [[nodiscard]] Result<ServicePtr> find(const std::string& cluster, const std::string& name) const;
   [[nodiscard]] Result<ServicePtr> make(const CreateService& command,
-                                        const TaskDefinition& definition);
+                                        model::StoredService settings);
   // What the request's client token stands for already; nothing: it is free.
   [[nodiscard]] std::optional<Result<ServicePtr>> by_token(const CreateService& command) const;
   void record_token(const CreateService& command);

@@ -115,6 +115,7 @@ void Rollouts::begin(const ServiceId& id) {
   data.set_family(service->data.family());
   data.set_revision(service->data.revision());
   data.set_launch_type(service->data.launch_type());
+  *data.mutable_capacity_provider_strategy() = service->data.capacity_provider_strategy();
   data.set_platform_version(service->data.platform_version());
   if (service->data.has_network_configuration()) {
     *data.mutable_network_configuration() = service->data.network_configuration();
@@ -295,6 +296,8 @@ void Rollouts::fail_primary(const ServiceId& id, const Failure& failure) {
     change.set_primary(target->number.str());
     change.set_family(target->data.family());
     change.set_revision(target->data.revision());
+    change.set_launch_type(target->data.launch_type());
+    *change.mutable_capacity_provider_strategy() = target->data.capacity_provider_strategy();
     change.set_platform_version(target->data.platform_version());
     change.clear_network_configuration();
     if (target->data.has_network_configuration()) {

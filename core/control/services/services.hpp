@@ -22,6 +22,7 @@
 #include "core/control/launches.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/plugins.hpp"
+#include "core/control/reclaims.hpp"
 #include "core/control/routes.hpp"
 #include "core/control/services/posts.hpp"
 #include "core/control/services/rollouts.hpp"
@@ -48,6 +49,7 @@ class Services {
     Delivery& delivery;
     Launches& launches;
     Rollouts& rollouts;
+    Reclaims& reclaims;
   };
   explicit Services(Rooms rooms)
       : rooms_(rooms),
@@ -148,6 +150,9 @@ class Services {
 
   // ---- starts.cpp: tasks from a decision
   void start(const Current& now, Entry& entry, int wanted);
+  [[nodiscard]] std::vector<int> counts_by_route(const Current& now, const Entry& entry,
+                                                 const std::vector<Route>& routes,
+                                                 int count) const;
   void start_on_posts(const Current& now, Entry& entry);
   // Null while it is being found out, or where it cannot be.
   [[nodiscard]] RoutesPtr routes_for(const Current& now, Entry& entry, const Launches::Call& call);

@@ -45,6 +45,14 @@ bool names_the_zone(const std::string& text) {
   return text.find("ecs.availability-zone") != std::string::npos;
 }
 
+bool same_strategy(const model::StoredService& before, const model::StoredService& after) {
+  const auto& a = before.capacity_provider_strategy();
+  const auto& b = after.capacity_provider_strategy();
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return canonical_bytes(x) == canonical_bytes(y);
+  });
+}
+
 // What keeps its tasks from being moved between zones.
 std::optional<Error> against_rebalancing(const model::StoredService& service) {
   const auto because = [](const std::string& why, const char* member) {
@@ -90,7 +98,10 @@ model::StoredService service_of(const model::CreateServiceRequest& request,
   service.set_status("ACTIVE");
   service.set_daemon(request.scheduling_strategy() == "DAEMON");
   service.set_desired_count(request.desired_count());
-  service.set_launch_type(request.has_launch_type() ? request.launch_type() : "EC2");
+  *service.mutable_capacity_provider_strategy() = request.capacity_provider_strategy();
+  if (request.capacity_provider_strategy_size() == 0) {
+    service.set_launch_type(request.has_launch_type() ? request.launch_type() : "EC2");
+  }
   service.set_platform_version(request.platform_version());
   service.set_family(definition.family.str());
   service.set_revision(definition.revision);
@@ -133,6 +144,19 @@ Result<void> check_update(const Service& service, const UpdateService& command) 
     }
   }
   const model::StoredService next = updated(service.data, command);
+  if (!same_strategy(service.data, next)) {
+    if (next.daemon()) {
+      return refuse("capacityProviderStrategy is not valid for a service with the DAEMON strategy.",
+                    "capacityProviderStrategy");
+    }
+    if (!request.force_new_deployment()) {
+      return refuse(
+          "When switching from launch type to capacity provider strategy on an existing service, "
+          "or making a change to a capacity provider strategy on a service that is already using "
+          "one, you must force a new deployment.",
+          "capacityProviderStrategy");
+    }
+  }
   if (auto ok = check_rebalancing(next); !ok) return ok;
   const auto& configuration = next.deployment_configuration();
   if (next.daemon() && configuration.maximum_percent() != 100) {
@@ -163,6 +187,13 @@ model::StoredService updated(const model::StoredService& before, const UpdateSer
   }
   if (request.has_network_configuration()) {
     *next.mutable_network_configuration() = request.network_configuration();
+  }
+  if (given("capacityProviderStrategy")) {
+    *next.mutable_capacity_provider_strategy() = request.capacity_provider_strategy();
+    // Back to where it was before; one that was never there is as if it had been made without.
+    if (next.capacity_provider_strategy().empty() && next.launch_type().empty()) {
+      next.set_launch_type("EC2");
+    }
   }
   if (given("placementConstraints")) {
     *next.mutable_placement_constraints() = request.placement_constraints();
@@ -202,7 +233,8 @@ namespace {
 template <typename From>
 model::RunTaskRequest plan_request_of(const From& from, const std::string& launch_type) {
   model::RunTaskRequest request;
-  request.set_launch_type(launch_type);
+  *request.mutable_capacity_provider_strategy() = from.capacity_provider_strategy();
+  if (from.capacity_provider_strategy_size() == 0) request.set_launch_type(launch_type);
   if (!from.platform_version().empty()) request.set_platform_version(from.platform_version());
   if (from.has_network_configuration()) {
     *request.mutable_network_configuration() = from.network_configuration();

@@ -27,7 +27,10 @@ model::RunTaskRequest run_request(const Service& service, const ServiceDeploymen
   request.set_cluster(service.id.cluster.str());
   request.set_group("service:" + service.id.name.str());
   request.set_started_by(deployment_name(deployment.number));
-  request.set_launch_type(revision.launch_type());
+  *request.mutable_capacity_provider_strategy() = revision.capacity_provider_strategy();
+  if (revision.capacity_provider_strategy_size() == 0) {
+    request.set_launch_type(revision.launch_type());
+  }
   if (!revision.platform_version().empty()) {
     request.set_platform_version(revision.platform_version());
   }
@@ -96,8 +99,8 @@ void Services::planned(const ServiceId& id, const DeploymentNumber& number,
   now.service = rooms_.desk.state().service(id);
   now.primary = rooms_.desk.state().deployment(id, number);
   if (!now.service || !now.primary) return;
-  const Route& route = routes->front();
-  if (route.plans.empty()) {
+  for (const Route& route : *routes) {
+    if (!route.plans.empty()) continue;
     hold(now, entry, event_text::cannot_run(route.refusals.front().message));
     return;
   }
@@ -149,6 +152,33 @@ int Services::start_until_resolved(const Current& now, Entry& entry, const Launc
   return 0;
 }
 
+// So that all tasks of the deployment together keep to the strategy's bases and weights.
+std::vector<int> Services::counts_by_route(const Current& now, const Entry& entry,
+                                           const std::vector<Route>& routes, int count) const {
+  if (routes.size() == 1) return {count};
+  std::map<std::string, int> current;
+  int all = count;
+  for (const auto& [node, tasks] : entry.roster.by_node()) {
+    for (const TaskId& id : tasks) {
+      const TaskPtr task = rooms_.desk.state().task(id);
+      if (!task || task->launch->deployment != now.primary->number ||
+          task->desired_status == DesiredStatus::Stopped) {
+        continue;
+      }
+      ++current[task->launch->capacity_provider];
+      ++all;
+    }
+  }
+  std::vector<Share> shares;
+  for (const Route& route : routes) shares.push_back({route.base, route.weight});
+  std::vector<int> counts = split(all, shares);
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    counts[i] = std::clamp(counts[i] - current[routes[i].capacity_provider], 0, count);
+    count -= counts[i];
+  }
+  return counts;
+}
+
 void Services::start(const Current& now, Entry& entry, int wanted) {
   auto call = call_of(now);
   if (!call) return;
@@ -157,15 +187,22 @@ void Services::start(const Current& now, Entry& entry, int wanted) {
   call->count = count;
   const RoutesPtr routes = routes_for(now, entry, *call);
   if (!routes) return;
-  const Route& route = routes->front();
-  Demand demand = demand_of(*call->cluster, call->definition.get(), call->request, route);
-  demand.service = now.service->id.name.str();
   // Why nothing fits costs a look at each node: it is asked for once.
   const auto explain = entry.said_why ? Placer::Explain::No : Placer::Explain::Yes;
-  const auto outcome = rooms_.placer.place(demand, count, rooms_.desk.rng().next(), explain);
-  if (!outcome) return hold(now, entry, event_text::cannot_run(outcome.error().message));
+  const std::vector<int> counts = counts_by_route(now, entry, *routes, count);
   Launches::Taken taken;
-  rooms_.launches.take(*call, route, *outcome, taken);
+  for (std::size_t i = 0; i < routes->size(); ++i) {
+    if (counts[i] == 0) continue;
+    const Route& route = (*routes)[i];
+    Demand demand = demand_of(*call->cluster, call->definition.get(), call->request, route);
+    demand.service = now.service->id.name.str();
+    const auto outcome = rooms_.reclaims.place({.demand = demand,
+                                                .provider = route.capacity_provider,
+                                                .count = counts[i],
+                                                .explain = explain});
+    if (!outcome) return hold(now, entry, event_text::cannot_run(outcome.error().message));
+    rooms_.launches.take(*call, route, *outcome, taken);
+  }
   std::vector<TaskId> started;
   for (const TaskPtr& task : taken.answer.tasks) started.push_back(task->id);
   launched(now, started);

@@ -96,6 +96,8 @@ class FakeControl final : public control::Frontend {
   control::DeregisterInstance deregistered;
   control::UpdateTaskProtection protection;
   bool services_rest = false;
+  std::vector<model::Pool> pools;  // as answered
+  std::optional<ClusterName> pools_of;
 
  private:
   using Answer = Result<control::Answer>;
@@ -103,6 +105,30 @@ class FakeControl final : public control::Frontend {
   Answer run(const control::CreateCluster& command) {
     add_cluster(command.request.cluster_name());
     return state_.cluster(ClusterName(command.request.cluster_name()));
+  }
+  Answer run(const control::PutClusterProviders& command) {
+    auto there = state_.cluster(ClusterName(command.request.cluster()));
+    if (there == nullptr) return fail(Errc::NotFound, "Cluster not found.", Subject::Cluster);
+    if (command.request.capacity_providers().empty()) {
+      return fail(Errc::Precondition, "It has tasks.", Subject::InUse);
+    }
+    auto cluster = std::make_shared<Cluster>(*there);
+    const auto& names = command.request.capacity_providers();
+    cluster->capacity_providers.assign(names.begin(), names.end());
+    const auto& items = command.request.default_capacity_provider_strategy();
+    cluster->default_capacity_provider_strategy.assign(items.begin(), items.end());
+    state_.put(ClusterPtr(cluster));
+    return ClusterPtr(cluster);
+  }
+  Answer run(const control::ListProviders& command) {
+    if (command.cluster) {
+      return control::ProvidersAnswer{state_.cluster(*command.cluster)->capacity_providers};
+    }
+    return control::ProvidersAnswer{{"FARGATE", "FARGATE_SPOT"}};
+  }
+  Answer run(const control::ListPools& command) {
+    pools_of = command.cluster;
+    return control::PoolsAnswer{pools};
   }
   Answer run(const control::DeleteCluster& command) {
     auto cluster = state_.cluster(ClusterName(command.request.cluster()));

@@ -61,8 +61,6 @@ TEST_F(ServiceOperations, RefuseByNameWhatIsNotThere) {
   unsupported(R"("serviceConnectConfiguration":{"enabled":true})", "serviceConnectConfiguration");
   unsupported(R"("volumeConfigurations":[{"name":"a"}])", "volumeConfigurations");
   unsupported(R"("vpcLatticeConfigurations":[{"roleArn":"a"}])", "vpcLatticeConfigurations");
-  unsupported(R"("capacityProviderStrategy":[{"capacityProvider":"a"}])",
-              "capacityProviderStrategy");
   unsupported(R"("deploymentController":{"type":"CODE_DEPLOY"})", "CODE_DEPLOY");
   unsupported(R"("deploymentConfiguration":{"strategy":"CANARY"})", "CANARY");
   unsupported(

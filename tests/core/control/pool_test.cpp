@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tasks onto a plugin that shows none of its nodes.
-#include <set>
-
-#include "tests/core/control/bench.hpp"
+#include "tests/core/control/pool_bench.hpp"
 
 namespace berth::control {
 namespace {
@@ -10,36 +8,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-class PoolTest : public Bench {
- protected:
-  static LaunchPlugin pool() { return {PluginName("ec2"), {"FARGATE"}, {}, true}; }
-  static v1::Node zoned(const std::string& id, const std::string& zone, std::int64_t cpu = 1024) {
-    v1::Node out = node(id, cpu, 8192);
-    out.add_attributes()->set_name("ecs.availability-zone");
-    out.mutable_attributes(0)->set_value(zone);
-    return out;
-  }
-  void open(std::vector<v1::Node> nodes) {
-    core->plugin_up(pool());
-    snapshot(std::move(nodes));
-    settle();
-    answer(v1::METHOD_LAUNCH_LIST_OWNED, v1::ListOwnedResponse());
-    RegisterTaskDefinition command = definition();
-    command.compatibilities = {"EC2", "FARGATE"};
-    ask(command);
-  }
-  static RunTask on_pool(int count = 1) {
-    RunTask command = run_task(count);
-    command.request.set_launch_type("FARGATE");
-    return command;
-  }
-  RunTaskAnswer ran(RunTask command, std::int64_t cpu = 256) {
-    auto asked = ask(std::move(command));
-    while (!asked->done() && plugins.count(v1::METHOD_LAUNCH_PLAN) > 0) answer_plan(cpu, 512);
-    EXPECT_TRUE(*asked->answer) << asked->error().message;
-    return asked->as<RunTaskAnswer>();
-  }
-};
+using PoolTest = PoolBench;
 
 TEST_F(PoolTest, AreSpreadOverZonesAndPackedWithinEach) {
   open({zoned("a1", "a"), zoned("a2", "a"), zoned("b1", "b"), zoned("b2", "b"), zoned("c1", "c")});
@@ -150,6 +119,34 @@ TEST_F(PoolTest, OfAServiceTakeNoStrategyAtAnUpdateEither) {
   change.present = {"placementStrategy"};
   EXPECT_EQ(ask(change)->error().message,
             "Placement strategies are not supported with FARGATE launch type.");
+}
+
+TEST_F(PoolTest, ShowTheirOperatorWhatIsLeftOnEachHost) {
+  v1::Node other = zoned("b1", "b", 2048);
+  auto& name = *other.add_attributes();
+  name.set_name("berth.pool");
+  name.set_value("fast");
+  v1::Node away = zoned("a2", "a");
+  away.set_connected(false);
+  open({zoned("a1", "a"), away, other});
+  ran(on_pool(2));
+  const auto all = ask(ListPools{})->as<PoolsAnswer>().pools;
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].name(), "default");
+  EXPECT_EQ(all[0].plugin(), "ec2");
+  EXPECT_EQ(all[0].cluster(), "default");
+  EXPECT_EQ(all[0].availability_zone(), "a");
+  ASSERT_EQ(all[0].hosts_size(), 2);
+  EXPECT_EQ(all[0].hosts(0).id(), "a1");
+  EXPECT_EQ(all[0].hosts(0).cpu(), 1024);
+  EXPECT_EQ(all[0].hosts(0).remaining_cpu(), 1024 - 256);
+  EXPECT_EQ(all[0].hosts(0).remaining_memory(), 8192 - 512);
+  EXPECT_EQ(all[0].hosts(0).tasks(), 1);
+  EXPECT_FALSE(all[0].hosts(1).connected());
+  EXPECT_EQ(all[0].hosts(1).remaining_cpu(), 0) << "nothing is placed there";
+  EXPECT_EQ(all[1].name(), "fast");
+  EXPECT_EQ(all[1].hosts(0).tasks(), 1);
+  EXPECT_THAT(ask(ListPools{ClusterName("other")})->as<PoolsAnswer>().pools, IsEmpty());
 }
 
 }  // namespace

@@ -50,6 +50,11 @@ TEST_F(FargatePlan, TellsThatItsNodesAreNobodysToSee) {
   ASSERT_EQ((*told)->interfaces_size(), 1);
   EXPECT_TRUE((*told)->interfaces(0).hidden_nodes());
   EXPECT_EQ((*told)->interfaces(0).launch_types(0), "FARGATE");
+  const auto& providers = (*told)->interfaces(0).capacity_providers();
+  EXPECT_EQ(std::set<std::string>(providers.begin(), providers.end()),
+            (std::set<std::string>{"FARGATE", "FARGATE_SPOT"}));
+  ASSERT_EQ((*told)->interfaces(0).reclaimable_capacity_providers_size(), 1);
+  EXPECT_EQ((*told)->interfaces(0).reclaimable_capacity_providers(0), "FARGATE_SPOT");
 }
 
 TEST_F(FargatePlan, NeedsTheTasksSizeAnInterfaceAndTheArchitectureThatEcsTakes) {
@@ -190,6 +195,12 @@ const std::map<std::string, Change> kForbidden = {
      })},
     {"containerDefinitions[].logConfiguration.logDriver",
      in_container([](Container& c) { c.mutable_log_configuration()->set_log_driver("syslog"); })},
+    {"containerDefinitions[].firelensConfiguration.options.config-file-type",
+     in_container([](Container& c) {
+       auto& router = *c.mutable_firelens_configuration();
+       router.set_type("fluentbit");
+       (*router.mutable_options())["config-file-type"] = "s3";
+     })},
     {"containerDefinitions[].startTimeout",
      in_container([](Container& c) { c.set_start_timeout(1); })},
     {"containerDefinitions[].stopTimeout",
