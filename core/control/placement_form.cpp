@@ -19,6 +19,11 @@ void add_reserved(const v1::ExclusiveSet& set, Port::Protocol protocol, std::vec
   }
 }
 
+std::string place_of(const v1::Device& device, const char* what) {
+  const auto at = device.topology().find(what);
+  return at == device.topology().end() ? std::string() : at->second;
+}
+
 void add_device(const v1::Device& device, std::vector<placement::Device>& devices) {
   devices.push_back({.id = device.id(),
                      .type = device.type(),
@@ -26,7 +31,9 @@ void add_device(const v1::Device& device, std::vector<placement::Device>& device
                      .memory_mib = device.memory_mib(),
                      .share_milli = device.share_milli(),
                      .parent = device.parent(),
-                     .healthy = device.healthy()});
+                     .healthy = device.healthy(),
+                     .numa = place_of(device, "numa"),
+                     .link = place_of(device, "link_group")});
 }
 
 void add_resource(const v1::Resource& resource, placement::NodeSpec& spec) {

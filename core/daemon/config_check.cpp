@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "core/api/server.hpp"
-#include "core/plugins/loader.hpp"
+#include "sdk/loading/loader.hpp"
 
 namespace berth::daemon {
 namespace {
@@ -44,7 +44,7 @@ Result<void> check_plugins(const Config& config) {
     if (section != config.plugins.end() && !section->second.path.empty()) {
       return readable("plugins." + name + ".path", section->second.path);
     }
-    const auto found = plugins::Loader::find(name, plugin_directories(config));
+    const auto found = loading::Loader::find(name, plugin_directories(config));
     if (found) return {};
     return fail(Errc::NotFound, key + ": " + found.error().message, Subject::None, key);
   };

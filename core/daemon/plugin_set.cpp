@@ -8,6 +8,7 @@
 #include "core/daemon/checkpoint.hpp"
 #include "core/daemon/config_check.hpp"
 #include "core/daemon/node_notice.hpp"
+#include "core/plugins/launch_events.hpp"
 #include "core/plugins/manifest.hpp"
 
 namespace berth::daemon {
@@ -47,14 +48,15 @@ void PluginSet::start(std::function<void()> settled) {
   const auto places = plugin_directories(config_);
   std::set<std::filesystem::path> named;
   for (const auto& [name, section] : config_.plugins) {
-    if (section.path.empty() && section.enabled && !plugins::Loader::find(name, places)) {
-      leave_out(PluginName(name), "", plugins::Loader::find(name, places).error());
+    if (section.path.empty() && section.enabled) {
+      const auto found = loading::Loader::find(name, places);
+      if (!found) leave_out(PluginName(name), "", plugins::error_of(found.error(), name));
     }
     if (section.path.empty()) continue;
     named.insert(section.path);
     if (section.enabled) load(PluginName(name), section.path, section);
   }
-  const auto files = plugins::Loader::search(places);
+  const auto files = loading::Loader::search(places);
   for (const auto& file : files) {
     if (!named.contains(file)) load(name_of(file), file, PluginSection{});
   }
@@ -68,14 +70,14 @@ void PluginSet::start(std::function<void()> settled) {
 
 void PluginSet::load(const PluginName& expected, const std::filesystem::path& file, const PluginSection& section) {
   auto library = loader_.load(file);
-  if (!library) return leave_out(expected, file.string(), library.error());
-  const auto configured = config_.plugins.find((*library)->name().str());
+  if (!library) return leave_out(expected, file.string(), plugins::error_of(library.error(), file.string()));
+  const auto configured = config_.plugins.find((*library)->name());
   if (configured == config_.plugins.end()) return use(*library, section);
   if (configured->second.enabled) use(*library, configured->second);
 }
 
 void PluginSet::use(const plugins::LibraryPtr& library, const PluginSection& section) {
-  const PluginName name = library->name();
+  const PluginName name(library->name());
   plugins::Instance::Options options;
   auto& config = options.config;
   config.mutable_settings()->insert(section.settings.begin(), section.settings.end());

@@ -17,7 +17,7 @@
 #include "core/daemon/config.hpp"
 #include "core/plugins/broker.hpp"
 #include "core/plugins/instance.hpp"
-#include "core/plugins/loader.hpp"
+#include "sdk/loading/loader.hpp"
 
 namespace berth::daemon {
 
@@ -63,7 +63,7 @@ class PluginSet final : public control::PluginCalls {
 
   const Config& config_;
   Ports ports_;
-  plugins::Loader loader_;
+  loading::Loader loader_;
   plugins::Broker broker_;
   std::map<PluginName, std::shared_ptr<plugins::Instance>> instances_;
   std::size_t unsettled_ = 0;

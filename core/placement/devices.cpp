@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/placement/closeness.hpp"
+
 namespace berth::placement {
 
 DeviceBook::DeviceBook(std::vector<Device> devices)
     : devices_(std::move(devices)), parents_(devices_.size(), -1), uses_(devices_.size()) {
   for (std::size_t i = 0; i < devices_.size(); ++i) {
+    has_places_ = has_places_ || !devices_[i].numa.empty() || !devices_[i].link.empty();
     if (devices_[i].parent.empty()) continue;
     if (const auto parent = find(devices_[i].parent))
       parents_[i] = static_cast<std::int32_t>(*parent);
@@ -136,54 +139,81 @@ struct DeviceBook::Search {
   DeviceBook book;
   std::span<const DeviceNeed> needs;
   std::vector<DeviceGrant> grants{};
+  std::vector<std::size_t> chosen{};  // the devices of `grants`
   std::size_t tries = 0;
 
-  // `from`: whole devices of one need are taken in ascending order, so that each set is tried once.
-  bool next(std::size_t need, std::int64_t taken, std::size_t from) {
+  bool begin(std::size_t need) {
     if (need == needs.size()) return true;
+    return next(need, 0, candidates(need), 0);
+  }
+
+  // `from`: devices of one need are taken in the order of `options`, so that each set is tried once.
+  bool next(std::size_t need, std::int64_t taken, const std::vector<std::size_t>& options,
+            std::size_t from) {
     const DeviceNeed& want = needs[need];
-    if (taken == std::max<std::int64_t>(want.count, 1)) return next(need + 1, 0, 0);
-    const std::vector<std::size_t> options = candidates(want, from);
-    for (std::size_t i = 0; i < options.size(); ++i) {
-      if (++tries > kMaxTries) return false;
+    if (taken == std::max<std::int64_t>(want.count, 1)) return begin(need + 1);
+    std::vector<std::size_t> tried;
+    for (std::size_t i = from; i < options.size(); ++i) {
       const std::size_t device = options[i];
-      const bool repeats =
-          std::any_of(options.begin(), options.begin() + static_cast<std::ptrdiff_t>(i),
-                      [&](std::size_t other) { return book.alike(other, device); });
+      if (!book.serves(device, want)) continue;
+      if (++tries > kMaxTries) return false;
+      const bool repeats = std::any_of(tried.begin(), tried.end(), [&](std::size_t other) {
+        return book.alike(other, device);
+      });
+      tried.push_back(device);
       if (repeats) continue;
       grants.push_back(book.grant_of(want, static_cast<std::uint32_t>(need), device));
+      chosen.push_back(device);
       book.take(grants.back());
-      if (next(need, taken + 1, device + 1)) return true;
+      if (next(need, taken + 1, options, i + 1)) return true;
       book.give_back(grants.back());
+      chosen.pop_back();
       grants.pop_back();
     }
     return false;
   }
 
-  [[nodiscard]] std::vector<std::size_t> candidates(const DeviceNeed& want,
-                                                    std::size_t from) const {
+  [[nodiscard]] std::vector<std::size_t> candidates(std::size_t need) const {
+    const DeviceNeed& want = needs[need];
     std::vector<std::size_t> out;
-    for (std::size_t i = want.count > 0 ? from : 0; i < book.devices_.size(); ++i) {
+    for (std::size_t i = 0; i < book.devices_.size(); ++i) {
       if (book.serves(i, want)) out.push_back(i);
     }
-    if (want.count > 0) return out;
-    std::stable_sort(out.begin(), out.end(),
-                     [this](std::size_t a, std::size_t b) { return book.tighter(a, b); });
+    if (want.count == 0) {
+      std::stable_sort(out.begin(), out.end(),
+                       [this](std::size_t a, std::size_t b) { return book.tighter(a, b); });
+    } else if (book.has_places_) {
+      std::int64_t total = 0;  // of this need and those after it
+      for (const DeviceNeed& one : needs.subspan(need)) {
+        total += one.type == want.type ? one.count : 0;
+      }
+      return order_by_closeness(book.devices_, std::move(out), chosen, total);
+    }
     return out;
   }
 };
 
+std::optional<std::vector<DeviceGrant>> DeviceBook::search(
+    std::span<const DeviceNeed> needs) const {
+  Search search{.book = *this, .needs = needs};
+  if (!search.begin(0)) return std::nullopt;
+  if (has_places_) {
+    std::stable_sort(search.grants.begin(), search.grants.end(),
+                     [this](const DeviceGrant& a, const DeviceGrant& b) {
+                       return std::pair(a.need, find(a.device_id)) <
+                              std::pair(b.need, find(b.device_id));
+                     });
+  }
+  return std::move(search.grants);
+}
+
 // One need, no search and no copy: the first that serve, or the part with the least left. A
 // partition and its parent both serve while idle, and taking one ends that: then the search
-// decides.
+// decides, as where devices say where they are.
 std::optional<std::vector<DeviceGrant>> DeviceBook::choose_one(const DeviceNeed& need) const {
   std::vector<DeviceGrant> out;
   if (need.count > 0) {
-    if (need.count > 1 && has_relatives_) {
-      Search search{.book = *this, .needs = std::span(&need, 1)};
-      if (!search.next(0, 0, 0)) return std::nullopt;
-      return std::move(search.grants);
-    }
+    if (has_places_ || (need.count > 1 && has_relatives_)) return search(std::span(&need, 1));
     for (std::size_t i = 0; i < devices_.size() && std::cmp_less(out.size(), need.count); ++i) {
       if (serves(i, need)) out.push_back(grant_of(need, 0, i));
     }
@@ -203,9 +233,7 @@ std::optional<std::vector<DeviceGrant>> DeviceBook::choose(
     std::span<const DeviceNeed> needs) const {
   if (needs.empty()) return std::vector<DeviceGrant>{};
   if (needs.size() == 1) return choose_one(needs.front());
-  Search search{.book = *this, .needs = needs};
-  if (!search.next(0, 0, 0)) return std::nullopt;
-  return std::move(search.grants);
+  return search(needs);
 }
 
 bool DeviceBook::suffices(std::span<const DeviceNeed> needs) const {

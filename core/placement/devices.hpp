@@ -44,8 +44,9 @@ class DeviceBook {
   [[nodiscard]] DeviceGrant grant_of(const DeviceNeed& need, std::uint32_t index,
                                      std::size_t device) const;
 
-  // Needs in their order; a whole device is the first that serves, a part comes from the device
-  // with the least left that serves; where that leads nowhere the next one is tried.
+  // Needs in their order; whole devices are those that lie closest together (closeness.hpp), of
+  // equal ones the first that serve; a part comes from the device with the least left that serves;
+  // where that leads nowhere the next one is tried.
   [[nodiscard]] std::optional<std::vector<DeviceGrant>> choose(
       std::span<const DeviceNeed> needs) const;
 
@@ -74,12 +75,15 @@ class DeviceBook {
   [[nodiscard]] bool serves_parts(std::size_t device) const;
   [[nodiscard]] bool tighter(std::size_t a, std::size_t b) const;
   [[nodiscard]] std::optional<std::vector<DeviceGrant>> choose_one(const DeviceNeed& need) const;
+  [[nodiscard]] std::optional<std::vector<DeviceGrant>> search(
+      std::span<const DeviceNeed> needs) const;
   [[nodiscard]] bool alike(std::size_t a, std::size_t b) const;
 
   std::vector<Device> devices_;
   std::vector<std::int32_t> parents_;  // index, or -1
   std::vector<Use> uses_;
   bool has_relatives_ = false;
+  bool has_places_ = false;  // any device says where it is
 };
 
 }  // namespace berth::placement

@@ -57,6 +57,8 @@ struct Device {
   std::int64_t share_milli = 0;  // thousandths that may be given away; 0: whole only
   std::string parent{};  // id of the device it is a partition of: only one of the two is ever given
   bool healthy = true;   // an unhealthy device keeps its tasks and gets no new ones
+  std::string numa{};    // its NUMA node; devices of one are close
+  std::string link{};    // devices with the same are linked directly; empty: with none
 };
 
 // A place where tasks run, whole: what it offers in all, not what is left.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host's side of one plugin instance in this process.
 //
+// What a HostSide (sdk/loading) holds for any plugin, with the core's messages and errors on top.
+//
 // Invariants: 1. Each call() is answered exactly once, whatever the plugin does. 2. What the plugin
 // sends is held in bounded memory: beyond the limits events are dropped, counted, and mended by
 // list-owned; nothing that it sends twice, late, too large or unasked reaches the core. 3. The
@@ -17,36 +19,15 @@
 #include <string_view>
 
 #include "berth/v1/plugin.pb.h"
-#include "core/plugins/library.hpp"
 #include "core/plugins/peer.hpp"
+#include "sdk/loading/host_side.hpp"
+#include "sdk/loading/library.hpp"
 
 namespace berth::plugins {
 
-class HostSide;
-
-struct Limits {
-  std::size_t events = 16 * 1024;  // queued, not yet given to the core, EVENT_STREAM aside
-  std::size_t event_bytes = 64 * 1024 * 1024;
-  std::size_t stream_bytes = 64 * 1024 * 1024;     // of EVENT_STREAM alone, 128 more for each
-  std::size_t snapshot_bytes = 256 * 1024 * 1024;  // of one inventory in parts
-  std::size_t open_calls =
-      64 * 1024;  // not yet completed by the plugin, also those past their deadline
-  std::size_t events_per_turn = 256;  // given to the core before the loop does something else
-  std::size_t log_lines_per_second = 1000;
-  milliseconds resync_interval{1000};  // between two list-owned after drops
-};
-
-// What a plugin did wrong, in numbers; for metrics and `berth plugin list`.
-struct Faults {
-  std::uint64_t unknown_completions = 0;   // of no open operation, or the second of one
-  std::uint64_t unfinished_calls = 0;      // left open by destroy
-  std::uint64_t late_completions = 0;      // after the deadline
-  std::uint64_t oversized = 0;             // payloads beyond BERTH_PAYLOAD_MAX
-  std::uint64_t early_or_late_events = 0;  // before activate, or after destroy
-  std::uint64_t dropped_events = 0;
-  std::uint64_t dropped_log_lines = 0;
-  std::uint64_t unreadable = 0;  // a manifest, question or inventory that is no such message
-};
+using loading::Faults;
+using loading::LibraryPtr;
+using loading::Limits;
 
 class Instance final : public Peer, public std::enable_shared_from_this<Instance> {
  public:
@@ -72,7 +53,7 @@ class Instance final : public Peer, public std::enable_shared_from_this<Instance
   ~Instance() override;
 
   [[nodiscard]] const PluginName& name() const override;
-  [[nodiscard]] const Library& library() const;
+  [[nodiscard]] const loading::Library& library() const;
 
   std::uint64_t call(std::uint32_t method, std::string request, CallOptions options,
                      Done done) override;
@@ -93,11 +74,11 @@ class Instance final : public Peer, public std::enable_shared_from_this<Instance
       const;  // past their deadline and not completed by the plugin
 
  private:
-  Instance(LibraryPtr library, std::shared_ptr<HostSide> host);
+  Instance(LibraryPtr library, std::shared_ptr<loading::HostSide> host);
 
   LibraryPtr library_;
   PluginName name_;
-  std::shared_ptr<HostSide> host_;
+  std::shared_ptr<loading::HostSide> host_;
 };
 
 }  // namespace berth::plugins

@@ -9,9 +9,9 @@
 namespace berth::plugins {
 namespace {
 
-tl::unexpected<Error> refuse(const Library& library, const std::string& words) {
+tl::unexpected<Error> refuse(const loading::Library& library, const std::string& words) {
   return fail(Errc::Invalid, library.path().string() + ": its manifest " + words, Subject::Plugin,
-              library.name().str());
+              library.name());
 }
 
 std::vector<v1::Method> demanded(std::string_view interface) {
@@ -47,10 +47,10 @@ std::string fault_of(const v1::Interface& interface) {
 
 }  // namespace
 
-Result<void> check_manifest(const v1::Manifest& manifest, const Library& library) {
-  if (manifest.name() != library.name().str()) {
+Result<void> check_manifest(const v1::Manifest& manifest, const loading::Library& library) {
+  if (manifest.name() != library.name()) {
     return refuse(library,
-                  "says name '" + manifest.name() + "', its table '" + library.name().str() + "'");
+                  "says name '" + manifest.name() + "', its table '" + library.name() + "'");
   }
   if (manifest.version() != library.version()) {
     return refuse(library, "says version '" + manifest.version() + "', its table '" +

@@ -9,15 +9,12 @@
 #include "core/model/error.hpp"
 #include "core/model/ids.hpp"
 #include "core/model/instant.hpp"
+#include "sdk/loading/host_side.hpp"
 
 namespace berth::plugins {
 
-// Runs work later on the core's loop thread. Callable from any thread, also from within such work.
-using Post = std::function<void(std::function<void()>)>;
-
-struct CallOptions {
-  milliseconds timeout{0};  // 0: none
-};
+using loading::CallOptions;
+using loading::Post;
 
 // Threads: loop.
 class Peer {

@@ -38,6 +38,10 @@ class Planner {
     rest.mutable_overrides()->clear_ephemeral_storage();
     v1::PlanResponse by_agents = hosts::plan_for_agents(rest, kLaunchType);
     *plan_.mutable_refusals() = std::move(*by_agents.mutable_refusals());
+    if (by_agents.requirement().devices_size() > 0) {  // by an override
+      refuse("overrides.containerOverrides.resourceRequirements",
+             "Tasks using the Fargate launch type do not support GPU resource requirements.");
+    }
     if (plan_.refusals_size() > 0) return std::move(plan_);
     *plan_.mutable_requirement() = std::move(*by_agents.mutable_requirement());
     require_architecture();

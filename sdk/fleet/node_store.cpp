@@ -64,6 +64,12 @@ sdk::Result<void> check_resource(const berth::v1::Resource& resource) {
     }
   }
   if (resource.has_device_set() && resource.device_set().devices_size() > 1024) return bad("has too many devices");
+  std::set<std::string> ids;
+  for (const auto& device : resource.device_set().devices()) {
+    if (!is_name(device.id(), 128) || !ids.insert(device.id()).second) return bad("has a device without an id of its own");
+    const bool sane = is_amount(device.memory_mib()) && device.share_milli() >= 0 && device.share_milli() <= 1000;
+    if (!sane || device.type() != resource.name()) return bad("has a device of impossible amounts, or of another type");
+  }
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "sdk/hosts/agent_devices.hpp"
 #include "sdk/hosts/agent_refusals.hpp"
 #include "sdk/runtime/options/quantity.hpp"
 
@@ -28,6 +29,11 @@ class Planner {
     check_call();
     add_amounts();
     add_ports();
+    if (auto added =
+            add_devices(definition_, request_.overrides(), *response_.mutable_requirement());
+        !added) {
+      refuse(added.error().field, added.error().message);
+    }
     add_attributes();
     if (response_.refusals_size() > 0) response_.clear_requirement();
     return std::move(response_);
@@ -262,6 +268,22 @@ void refuse(v1::PlanResponse& plan, v1::Refusal::Error error, const std::string&
 
 v1::PlanResponse plan_for_agents(const v1::PlanRequest& request, const std::string& launch_type) {
   return Planner(request, launch_type).plan();
+}
+
+v1::PlanResponse plan_for_instances(const v1::PlanRequest& request,
+                                    const std::string& launch_type) {
+  v1::PlanResponse plan = plan_for_agents(request, launch_type);
+  // There is no way from outside to a task's own interface on hosts of one's own.
+  if (request.network_configuration().awsvpc_configuration().assign_public_ip() == "ENABLED") {
+    refuse(plan, v1::Refusal::ERROR_INVALID_PARAMETER,
+           "networkConfiguration.awsvpcConfiguration.assignPublicIp",
+           "Assign public IP is not supported for this launch type.");
+  }
+  if (!request.platform_version().empty()) {
+    refuse(plan, v1::Refusal::ERROR_INVALID_PARAMETER, "platformVersion",
+           "The platform version must be null when specifying an " + launch_type + " launch type.");
+  }
+  return plan;
 }
 
 }  // namespace berth::hosts

@@ -14,6 +14,10 @@ namespace berth::hosts {
 [[nodiscard]] v1::PlanResponse plan_for_agents(const v1::PlanRequest& request,
                                                const std::string& launch_type);
 
+// The same for container instances: what only pools have is refused in ECS's words.
+[[nodiscard]] v1::PlanResponse plan_for_instances(const v1::PlanRequest& request,
+                                                  const std::string& launch_type);
+
 // One more refusal: what cannot be run needs nothing.
 void refuse(v1::PlanResponse& plan, v1::Refusal::Error error, const std::string& member,
             const std::string& message);

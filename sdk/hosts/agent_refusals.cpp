@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/hosts/agent_refusals.hpp"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -43,9 +44,15 @@ constexpr Member<TaskDefinition> kTaskMembers[] = {
     {"enableFaultInjection", [](const TaskDefinition& d) { return d.enable_fault_injection(); }},
 };
 
+// Devices of type GPU are acted on (agent_devices.hpp).
+bool asks_for_other_things(const auto& requirements) {
+  return std::any_of(requirements.begin(), requirements.end(),
+                     [](const auto& one) { return one.type() != "GPU"; });
+}
+
 constexpr Member<ContainerDefinition> kContainerMembers[] = {
     {"resourceRequirements",
-     [](const ContainerDefinition& c) { return c.resource_requirements_size() > 0; }},
+     [](const ContainerDefinition& c) { return asks_for_other_things(c.resource_requirements()); }},
     {"credentialSpecs", [](const ContainerDefinition& c) { return c.credential_specs_size() > 0; }},
 };
 
@@ -56,7 +63,7 @@ constexpr Member<TaskOverride> kOverrideMembers[] = {
 };
 constexpr Member<ContainerOverride> kContainerOverrideMembers[] = {
     {"resourceRequirements",
-     [](const ContainerOverride& o) { return o.resource_requirements_size() > 0; }},
+     [](const ContainerOverride& o) { return asks_for_other_things(o.resource_requirements()); }},
 };
 
 std::string at(const std::string& list, int index) {

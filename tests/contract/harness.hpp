@@ -20,7 +20,7 @@
 #include "berth/v1/host.pb.h"
 #include "berth/v1/launch.pb.h"
 #include "core/plugins/instance.hpp"
-#include "core/plugins/loader.hpp"
+#include "sdk/loading/loader.hpp"
 
 namespace berth::test {
 
@@ -128,8 +128,8 @@ class Harness {
   std::vector<std::string> asks;
 
  private:
-  static plugins::LibraryPtr load(const std::string& path) {
-    auto library = plugins::Loader().load(path);
+  static loading::LibraryPtr load(const std::string& path) {
+    auto library = loading::Loader().load(path);
     EXPECT_TRUE(library) << library.error().message;
     return library.value();
   }
@@ -172,7 +172,7 @@ class Harness {
   std::condition_variable posted_;
   std::deque<std::function<void()>> queue_;
   std::string log_;
-  plugins::LibraryPtr library_;
+  loading::LibraryPtr library_;
   std::shared_ptr<plugins::Instance> instance_;
 };
 

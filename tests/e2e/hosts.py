@@ -47,7 +47,7 @@ def own_network():
 class Host:
     """One host, of a plugin's fleet. Its data directory outlives power_cut(); start() is its boot."""
 
-    PORTS = {"ec2": 5081, "fargate": 5082}
+    PORTS = {"ec2": 5081, "fargate": 5082, "gpu": 5083}
 
     def __init__(self, directory, number, plane, fleet="ec2", **settings):
         self.number, self.plane = number, plane

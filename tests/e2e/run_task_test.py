@@ -227,9 +227,14 @@ secret_access_key = "secret"
         self.stack.aws("stop-task", "--task", arn)
         self.stack.await_status(arn, "STOPPED")
 
-    def test_refuses_by_name_what_it_does_not_act_on(self):
+    def test_a_host_without_gpus_is_no_place_for_a_task_that_asks_for_one(self):
         self.stack.register("gpus", [self.sh("true", resourceRequirements=[{"type": "GPU", "value": "1"}])])
-        self.assertIn("resourceRequirements", self.stack.refused("run-task", "--task-definition", "gpus"))
+        answer = self.stack.aws("run-task", "--task-definition", "gpus")
+        self.assertEqual((answer["tasks"], [failure["reason"] for failure in answer["failures"]]), ([], ["RESOURCE:GPU"]))
+
+    def test_refuses_by_name_what_it_does_not_act_on(self):
+        self.stack.register("labels", [self.sh("true", dockerSecurityOptions=["label:disable"])])
+        self.assertIn("dockerSecurityOptions", self.stack.refused("run-task", "--task-definition", "labels"))
         for operation in ("describe-capacity-providers", "list-account-settings"):
             error = self.stack.refused(operation)
             self.assertIn("".join(word.title() for word in operation.split("-")), error)

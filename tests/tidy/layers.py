@@ -42,6 +42,7 @@ THIRD_PARTY = {
     "nftables": ("nftables/",),
     "seccomp": ("seccomp.h",),
     "capability": ("sys/capability.h",),
+    "yaml": ("yaml.h",),
     "intrinsics": ("immintrin.h",),
 }
 
@@ -72,8 +73,8 @@ LAYERS = {
     "core/placement": layer(third=("intrinsics",), posix=False),
     "core/model": layer(own=("sdk/proto",), third=("protobuf", "expected"), posix=False),
     "core/store": layer(own=("core/model", "sdk/proto"), third=("protobuf", "expected", "sqlite", "openssl", "curl")),
-    "core/plugins": layer(own=("core/model", "sdk/proto"), headers=("berth/plugin_abi.h",),
-                          third=("protobuf", "expected", "dll", "spdlog", "asio")),
+    "core/plugins": layer(own=("core/model", "sdk/proto", "sdk/loading"), headers=("berth/plugin_abi.h", "berth/result.hpp"),
+                          third=("protobuf", "expected", "spdlog", "asio")),
     "core/control": layer(own=("core/model", "core/placement", "sdk/proto"), headers=("core/store/store.hpp", "openssl/sha.h"),
                           third=("protobuf", "expected"), posix=False),
     "core/net": layer(third=("asio", "beast", "openssl")),
@@ -81,29 +82,30 @@ LAYERS = {
                       third=("protobuf", "expected", "asio", "beast", "json", "openssl", "spdlog", "prometheus")),
     "core/cli": layer(own=("core/model", "core/net", "sdk/proto"),
                       third=("protobuf", "expected", "asio", "beast", "json", "openssl", "curl", "cli11", "toml", "process")),
-    "core/daemon": layer(own=("core/model", "core/placement", "core/store", "core/plugins", "core/control", "core/api", "sdk/proto"),
+    "core/daemon": layer(own=("core/model", "core/placement", "core/store", "core/plugins", "core/control", "core/api", "sdk/proto", "sdk/loading"),
                          third=("protobuf", "expected", "asio", "beast", "json", "openssl", "curl", "cli11", "toml", "spdlog",
-                                "prometheus", "sqlite", "dll", "process")),
+                                "prometheus", "sqlite", "process")),
     # The contract, and the toolkit beside it.
     "sdk/include": layer(own=("sdk/proto",), third=("protobuf",)),
     "sdk/proto": layer(third=("protobuf",)),
     "sdk/hosts": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/runtime"), third=("protobuf",)),
     "sdk/isolation": layer(headers=("berth/plugin_abi.h",)),
+    "sdk/loading": layer(headers=("berth/plugin_abi.h", "berth/result.hpp"), third=("dll",)),
     "sdk/check": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     "sdk/example": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     "sdk/fleet": layer(own=("sdk/include", "sdk/proto", "sdk/runtime"), third=_RUNTIME),
-    "sdk/runtime": layer(own=("sdk/include", "sdk/proto", "sdk/fleet"), third=_RUNTIME),
+    "sdk/runtime": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/loading"), third=_RUNTIME),
     "sdk": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     # Plugins: the SDK, and never each other.
     "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/hosts", "sdk/runtime"),
-                      third=("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "toml", "sqlite")),
+                      third=("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "toml", "sqlite", "yaml")),
 }
 
 # Folders whose answers are functions of what they are given.
 PURE = ("core/model", "core/placement", "core/control")
 
-# sdk/isolation moves bytes: its programs link no Protobuf at all.
-NO_PROTOBUF = ("sdk/isolation",)
+# These move bytes: sdk/isolation's programs link no Protobuf at all, and sdk/loading is linked by those of either flavour.
+NO_PROTOBUF = ("sdk/isolation", "sdk/loading")
 
 
 def folder_of(path):

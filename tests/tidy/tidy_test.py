@@ -18,7 +18,7 @@ CLEAN = {
     "core/control/a.cpp": '#include "core/placement/engine.hpp"\n#include "core/store/store.hpp"\n'
                           '// steady_clock::now() and rand() in words\nconst char* s = "sleep_for(1)";\nint sometime(int); int x = sometime(0);\n'
                           "void f(Task& t) { t.time(0); auto big = 1'000'000; }\n",
-    "core/daemon/main.cpp": '#include "core/api/server.hpp"\n#include "core/plugins/loader.hpp"\n#include <CLI/CLI.hpp>\n#include <unistd.h>\n'
+    "core/daemon/main.cpp": '#include "core/api/server.hpp"\n#include "sdk/loading/loader.hpp"\n#include <CLI/CLI.hpp>\n#include <unistd.h>\n'
                             "auto now = std::chrono::steady_clock::now();\n",
     "sdk/include/berth/plugin_abi.h": "#include <stddef.h>\n#include <stdint.h>\n",
     "plugins/ec2/ec2.cpp": '#include "plugins/ec2/plan.hpp"\n#include "sdk/fleet/server.hpp"\n#include "berth/fleet/v1/fleet.pb.h"\n#include <poll.h>\n',
@@ -35,9 +35,10 @@ PLANTED = {
     "control includes a store": ("core/control/a.cpp", '#include "core/store/sqlite_store.hpp"\n', "layers", "sqlite_store"),
     "control includes the C++ of the SDK": ("core/control/a.cpp", '#include "berth/result.hpp"\n', "layers", "sdk/include"),
     "api includes a store": ("core/api/ecs/a.cpp", '#include "core/store/store.hpp"\n', "layers", "core/store"),
-    "api includes plugins": ("core/api/a.cpp", '#include "core/plugins/loader.hpp"\n', "layers", "core/plugins"),
+    "api includes plugins": ("core/api/a.cpp", '#include "core/plugins/instance.hpp"\n', "layers", "core/plugins"),
     "cli includes control": ("core/cli/a.cpp", '#include "core/control/commands.hpp"\n', "layers", "core/control"),
     "sdk includes the core": ("sdk/runtime/task/a.cpp", '#include "core/model/ids.hpp"\n', "layers", "core/model"),
+    "the loading of plugins includes a message": ("sdk/loading/a.cpp", '#include "berth/v1/plugin.pb.h"\n', "layers", "sdk/proto"),
     "sdk includes a record": ("sdk/fleet/a.cpp", '#include "berth/model/stored.pb.h"\n', "layers", "core/model"),
     "a plugin includes another": ("plugins/gpu/a.cpp", '#include "plugins/ec2/plan.hpp"\n', "layers", "plugins/ec2"),
     "a plugin includes the core": ("plugins/ec2/a.cpp", '#include "core/model/arn.hpp"\n', "layers", "core/model"),
@@ -100,6 +101,8 @@ PLANTED_LINKS = {
     "a library that the folder's line has not": (program("lib/x.so", "plugins/ec2", f"{LIB}libprometheus-cpp-core.so.1.0.1", "MODULE_LIBRARY"), "lib/x.so",
                                                 "third-party", "plugins/ec2 links"),
     "a library in no list": (program("bin/berth", "core/cli", f"{LIB}libcurl.so -lgpgme"), "bin/berth", "third-party", "-lgpgme, which is in no list"),
+    "the loading of plugins with Protobuf": (static("sdk/loading/libberth_loading.a", "sdk/loading", "sdk/libberth_proto_lite.a"),
+                                             "sdk/loading/libberth_loading.a", "flavours", "moves bytes"),
     "the isolating host with Protobuf": (program("bin/berth-plugin-host", "sdk/isolation", f"{LIB}libprotobuf-lite.so"), "bin/berth-plugin-host", "flavours",
                                          "moves bytes"),
 }

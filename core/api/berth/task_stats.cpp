@@ -50,6 +50,14 @@ model::ContainerUsage show(const v1::ContainerStats& stats, const Task& task, co
   if (stats.has_io_write_bytes()) shown.set_io_write_bytes(count(stats.io_write_bytes()));
   if (stats.has_net_rx_bytes()) shown.set_network_received_bytes(count(stats.net_rx_bytes()));
   if (stats.has_net_tx_bytes()) shown.set_network_sent_bytes(count(stats.net_tx_bytes()));
+  for (const v1::DeviceStats& device : stats.devices()) {
+    constexpr std::int64_t kMiB = 1024 * 1024;
+    model::DeviceUsage& usage = *shown.add_devices();
+    usage.set_device_id(device.device_id());
+    usage.set_utilization_percent(100 * device.utilization());
+    usage.set_memory_used_bytes(device.memory_used_mib() * kMiB);
+    usage.set_memory_total_bytes(device.memory_total_mib() * kMiB);
+  }
   return shown;
 }
 

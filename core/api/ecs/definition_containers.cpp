@@ -86,6 +86,59 @@ Result<void> check_mounts(const Place& place) {
   return {};
 }
 
+// A whole number of GPUs, or a part of one: at most three decimals.
+bool is_number_of_gpus(const std::string& value) {
+  int count = 0;
+  const char* end = value.data() + value.size();
+  const auto read = std::from_chars(value.data(), end, count);
+  if (read.ec != std::errc()) return false;
+  if (read.ptr == end) return count >= 1;
+  const std::string decimals = value.substr(value.find('.') + 1);
+  return value.starts_with("0.") && !decimals.empty() && decimals.size() <= 3 &&
+         decimals.find_first_not_of("0123456789") == std::string::npos &&
+         decimals.find_first_not_of('0') != std::string::npos;
+}
+
+Result<void> check_sharing(const Place& place, const ecs::ResourceRequirement& requirement) {
+  const std::string member = "resourceRequirements.sharingStrategy";
+  if (requirement.type() != "GPU") {
+    return place.refuse("Only a GPU can be shared by a sharingStrategy.", member);
+  }
+  if (requirement.has_value()) {
+    return place.refuse("Give a value or a sharingStrategy, not both.", member);
+  }
+  const auto& sharing = requirement.sharing_strategy();
+  if (!sharing.has_nvidia_mps()) {
+    return place.refuse("A sharingStrategy must say nvidiaMps.", member);
+  }
+  const auto& share = sharing.nvidia_mps();
+  const int percent = share.max_compute_percent();
+  if (share.has_max_compute_percent() && (percent < 1 || percent > 100)) {
+    return place.refuse("maxComputePercent is a number from 1 to 100.", member);
+  }
+  if (share.has_memory() && share.memory() < 1) {
+    return place.refuse("The memory of a share is at least 1 MiB.", member);
+  }
+  if (!share.has_memory() && !share.has_max_compute_percent()) {
+    return place.refuse("A share must say memory, maxComputePercent, or both.", member);
+  }
+  return {};
+}
+
+Result<void> check_resources(const Place& place) {
+  for (const auto& requirement : place.container.resource_requirements()) {
+    if (requirement.has_sharing_strategy()) {
+      if (auto good = check_sharing(place, requirement); !good) return good;
+    } else if (requirement.type() == "GPU" && !is_number_of_gpus(requirement.value())) {
+      return place.refuse("'" + requirement.value() + "' is no number of GPUs.",
+                          "resourceRequirements");
+    } else if (requirement.value().empty()) {
+      return place.refuse("A resource requirement needs a value.", "resourceRequirements");
+    }
+  }
+  return {};
+}
+
 Result<void> check_process(const Place& place) {
   const Container& container = place.container;
   std::set<std::string> limits;
@@ -109,16 +162,7 @@ Result<void> check_process(const Place& place) {
       return place.refuse("A health check's command must say what to run.", "healthCheck.command");
     }
   }
-  for (const auto& requirement : container.resource_requirements()) {
-    if (requirement.type() != "GPU") continue;
-    int count = 0;
-    const std::string& value = requirement.value();
-    const auto read = std::from_chars(value.data(), value.data() + value.size(), count);
-    if (read.ec != std::errc() || read.ptr != value.data() + value.size() || count < 1) {
-      return place.refuse("'" + value + "' is no number of GPUs.", "resourceRequirements");
-    }
-  }
-  return {};
+  return check_resources(place);
 }
 
 Result<void> check_network(const Place& place) {

@@ -283,7 +283,6 @@ const std::map<std::string_view, Rule>& rules() {
       {"ProxyConfiguration.containerName", required()},
       {"ProxyConfiguration.type", one_of("APPMESH")},
       {"RepositoryCredentials.credentialsParameter", required()},
-      {"ResourceRequirement.value", required()},
       {"ResourceRequirement.type", must_be("GPU,InferenceAccelerator")},
       {"RuntimePlatform.cpuArchitecture", one_of("X86_64,ARM64")},
       {"RuntimePlatform.operatingSystemFamily",

@@ -6,7 +6,7 @@
 // BERTH_UNIMPLEMENTED. Messages and their rules are in berth/v1/host.proto. A change of devices is
 // told by host().report(DeviceReport) with the whole list.
 //
-// Threads, life, errors: as Role. prepare, release and sandbox_remove are idempotent.
+// Threads, life, errors: as Role. prepare, release, sandbox and sandbox_remove are idempotent.
 #pragma once
 
 #include "berth/role.hpp"

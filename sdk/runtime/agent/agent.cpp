@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -49,6 +50,42 @@ sdk::Result<std::unique_ptr<Agent>> Agent::open(const AgentConfig& config, std::
   return agent;
 }
 
+sdk::Result<void> Agent::open_plugins(const AgentConfig& config) {
+  const bool any = std::any_of(config.plugins.begin(), config.plugins.end(), [](const auto& one) { return one.second.enabled; });
+  if (!any) return {};
+  HostPlugins::Config settings{.directories = {config.plugin_dirs.begin(), config.plugin_dirs.end()},
+                               .plugins = config.plugins,
+                               .data_dir = config.tasks.data_dir / "plugins",
+                               .cluster = config.cluster,
+                               .changed = [this] {
+                                 const std::lock_guard lock(mutex_);
+                                 devices_changed_ = true;
+                                 changed_.notify_one();
+                               }};
+  if (settings.directories.empty()) {
+    std::error_code error;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+    settings.directories.push_back(program.parent_path().parent_path() / "lib/berth/plugins");
+  }
+  auto opened = HostPlugins::open(std::move(settings));
+  if (!opened) return opened.error();
+  plugins_ = std::move(*opened);
+  return {};
+}
+
+fleet::v1::Registration Agent::offer() const {
+  fleet::v1::Registration out = registration_;
+  if (!plugins_) return out;
+  for (auto& resource : plugins_->resources()) *out.mutable_node()->add_resources() = std::move(resource);
+  return out;
+}
+
+// The control plane first, so that it gives nobody else what a task has just lost.
+void Agent::offer_devices() {
+  client_->update(offer());
+  tasks_->stop_without_devices([this](const std::string& id) { return plugins_->loss(id); });
+}
+
 sdk::Result<void> Agent::begin(const AgentConfig& config) {
   const auto& data = config.tasks.data_dir;
   if (auto made = fleet::make_private_directory(data); !made) return made;
@@ -56,6 +93,8 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
   if (!runtime) return runtime.error();
   const auto version = program_version(*runtime);
   if (!version) return version.error();
+  if (auto opened = open_plugins(config); !opened) return opened;
+  registration_ = make_registration(config, HostFacts::detect(), *version);
   const auto identity = data / "identity";
   auto token = read_token(config, std::filesystem::exists(identity));
   if (!token) return token.error();
@@ -64,7 +103,7 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                            .join_token = *token,
                            .identity_file = identity,
                            .host_address = config.address},
-                          make_registration(config, HostFacts::detect(), *version), events());
+                          offer(), events());
   if (!client) return client.error();
   const auto claimed = claim_names(config.tasks);
   if (!claimed) return claimed.error();
@@ -77,7 +116,8 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
                            {.report = [this](const v1::TaskReport& report) { reported(report); },
                             .registry = registry_,
                             .credentials = ask_for_roles(*client_, kRegistryPatience),
-                            .interfaces = interface_listener(*client_)});
+                            .interfaces = interface_listener(*client_),
+                            .plugins = plugins_.get()});
   if (!tasks) {
     take_back(*claimed);
     return tasks.error();
@@ -91,6 +131,10 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
     return written;
   }
   pid_file_ = config.pid_file;
+  {
+    const std::lock_guard lock(mutex_);
+    devices_changed_ = plugins_ != nullptr;  // what was lost while no agent looked
+  }
   worker_ = std::thread([this] { work(); });
   client_->start();
   return {};
@@ -115,6 +159,7 @@ Agent::~Agent() {
   // While the directory's lock is still ours: afterwards the file may be the next agent's.
   if (!pid_file_.empty()) ::unlink(pid_file_.c_str());
   tasks_.reset();
+  plugins_.reset();
 }
 
 fleet::ClientEvents Agent::events() {
@@ -158,8 +203,14 @@ void Agent::call(fleet::AgentCall call) {
 void Agent::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return ending_ || !queue_.empty() || look_again_; });
+    changed_.wait(lock, [this] { return ending_ || !queue_.empty() || look_again_ || devices_changed_; });
     if (ending_) return;
+    if (std::exchange(devices_changed_, false)) {
+      lock.unlock();
+      offer_devices();
+      lock.lock();
+      continue;
+    }
     if (std::exchange(look_again_, false)) {
       lock.unlock();
       end_tasks();

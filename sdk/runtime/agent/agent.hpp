@@ -20,6 +20,7 @@
 #include "sdk/fleet/client.hpp"
 #include "sdk/runtime/agent/config.hpp"
 #include "sdk/runtime/agent/registry_link.hpp"
+#include "sdk/runtime/devices/host_plugins.hpp"
 #include "sdk/runtime/task/tasks.hpp"
 
 namespace berth::runtime {
@@ -38,6 +39,10 @@ class Agent {
  private:
   Agent();
   sdk::Result<void> begin(const AgentConfig& config);
+  sdk::Result<void> open_plugins(const AgentConfig& config);
+  // What this host offers now, devices included.
+  [[nodiscard]] fleet::v1::Registration offer() const;
+  void offer_devices();
   [[nodiscard]] fleet::ClientEvents events();
   void call(fleet::AgentCall call);
   void carry_out(const fleet::AgentCall& call);
@@ -59,13 +64,16 @@ class Agent {
   };
 
   std::filesystem::path pid_file_;  // once it is written
+  fleet::v1::Registration registration_;  // without devices
   RegistryLink registry_;
+  std::unique_ptr<HostPlugins> plugins_;  // nothing where the configuration names none
   std::unique_ptr<fleet::Client> client_;
   std::unique_ptr<Tasks> tasks_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<fleet::AgentCall> queue_;
   bool ending_ = false;
+  bool devices_changed_ = false;
   // Of a host that was removed: to be looked at again, since something may have stopped.
   bool removed_ = false;
   bool look_again_ = false;

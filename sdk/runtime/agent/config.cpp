@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "sdk/fleet/durable_file.hpp"
+#include "sdk/runtime/agent/plugin_tables.hpp"
 #include "sdk/runtime/oci/runtime_program.hpp"
 
 namespace berth::runtime {
@@ -243,6 +244,8 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"ec2_instance_id", text(c.ec2_instance_id)},
       {"capacity_provider", text(c.capacity_provider)},
       {"eni_slots", number({.min = 0, .max = 16'384}, [&c](std::int64_t n) { c.eni_slots = n; })},
+      {"plugins", [&c](const toml::node& node) { return read_plugin_tables(node, c.plugins); }},
+      {"plugin_dirs", directories(c.plugin_dirs)},
       {"reserved_ports", ports(c.reserved_ports)},
       {"reserved_ports_udp", ports(c.reserved_ports_udp)},
       {"data_dir", path(t.data_dir)},

@@ -13,6 +13,7 @@
 
 #include "berth/result.hpp"
 #include "sdk/fleet/transport.hpp"
+#include "sdk/runtime/devices/plugin_settings.hpp"
 #include "sdk/runtime/task/tasks.hpp"
 
 namespace berth::runtime {
@@ -40,6 +41,11 @@ struct AgentConfig {
       512;  // tasks with an interface of their own (network mode awsvpc) at a time
   std::vector<std::uint16_t> reserved_ports;      // besides 22, 2375, 2376, 51678, 51679
   std::vector<std::uint16_t> reserved_ports_udp;
+
+  // Libraries with roles for this host, and where those are that are named without a path; none: beside
+  // the program, ../lib/berth/plugins.
+  HostPluginTables plugins;  // [plugins.NAME]
+  std::vector<std::string> plugin_dirs;
 
   TasksConfig tasks;  // data_dir, runtime, bridge, subnet, cgroup_parent, ...
 };

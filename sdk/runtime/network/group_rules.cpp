@@ -86,6 +86,10 @@ std::string task_chain_rules(const TaskInterface& interface, Direction direction
     text += "    ip daddr 169.254.0.0/16 drop\n";
   }
   text += "    ct state established,related accept\n";
+  const bool in = direction == Direction::Ingress;
+  for (const std::string& rule : in ? interface.ingress_rules : interface.egress_rules) {
+    text += "    " + rule + "\n";
+  }
   std::set<std::string> chains;
   for (const SecurityGroup& group : interface.groups) chains.insert(group_chain(group, direction));
   for (const std::string& chain : chains) text += "    jump " + chain + "\n";

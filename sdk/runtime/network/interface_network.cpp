@@ -68,6 +68,7 @@ class InterfaceNetwork::Impl {
   [[nodiscard]] std::string path(const std::string& id) const {
     return config_.netns_dir + "/" + config_.bridge + ".eni_" + id;
   }
+  [[nodiscard]] std::string link_of(const TaskInterface& interface) const;
 
  private:
   using Entry = InterfaceTable::Entry;
@@ -80,7 +81,6 @@ class InterfaceNetwork::Impl {
   void route(std::vector<std::string>& complaints);
   [[nodiscard]] std::vector<Entry> entries() const;
   [[nodiscard]] InterfaceTable::Members members() const;
-  [[nodiscard]] std::string link_of(const TaskInterface& interface) const;
   [[nodiscard]] std::map<std::uint32_t, std::uint32_t> wanted_routes() const;
 
   const InterfaceNetworkConfig config_;
@@ -421,6 +421,15 @@ sdk::Result<std::unique_ptr<InterfaceNetwork>> InterfaceNetwork::open(
 InterfaceNetwork::InterfaceNetwork(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 InterfaceNetwork::~InterfaceNetwork() = default;
 
+sdk::Result<void> InterfaceNetwork::check_rules(const TaskInterface& interface) const {
+  if (auto checked = check_interface(interface); !checked) return networking(checked.error());
+  if (interface.ingress_rules.empty() && interface.egress_rules.empty()) return {};
+  if (auto taken = InterfaceTable::check_rules(interface); !taken) return networking(taken.error());
+  return {};
+}
+std::string InterfaceNetwork::link_name(const TaskInterface& interface) const {
+  return impl_->link_of(interface);
+}
 sdk::Result<std::string> InterfaceNetwork::attach(const TaskInterface& interface) {
   return impl_->attach(interface);
 }

@@ -42,6 +42,12 @@ class InterfaceNetwork {
   InterfaceNetwork(const InterfaceNetwork&) = delete;
   InterfaceNetwork& operator=(const InterfaceNetwork&) = delete;
 
+  // Whether nftables takes the rules that plugins give to this interface. Errors: INVALID, with its
+  // words.
+  [[nodiscard]] sdk::Result<void> check_rules(const TaskInterface& interface) const;
+  // The end of its link on the host.
+  [[nodiscard]] std::string link_name(const TaskInterface& interface) const;
+
   // The path of the namespace, made where it is not there. Idempotent by id.
   [[nodiscard]] sdk::Result<std::string> attach(const TaskInterface& interface);
   // Its processes have ended. Unknown is fine. The kernel takes the link away a little later.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <sstream>
 #include <utility>
 
@@ -237,6 +238,27 @@ sdk::Result<void> InterfaceTable::close(const std::string& address, std::uint16_
   if (!exists()) return {};
   return apply("flush set ip " + table_ + " closed\nadd element ip " + table_ + " closed { " +
                element + " }\n");
+}
+
+sdk::Result<void> InterfaceTable::check_rules(const TaskInterface& interface) {
+  std::string text = "table ip berth_check {\n";
+  for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
+    const bool in = direction == Direction::Ingress;
+    std::string rules;
+    for (const std::string& rule : in ? interface.ingress_rules : interface.egress_rules) {
+      rules += "    " + rule + "\n";
+    }
+    text += block(in ? "task_in" : "task_out", rules);
+  }
+  const std::unique_ptr<nft_ctx, decltype(&::nft_ctx_free)> nft(::nft_ctx_new(NFT_CTX_DEFAULT),
+                                                                &::nft_ctx_free);
+  ::nft_ctx_buffer_output(nft.get());
+  ::nft_ctx_buffer_error(nft.get());
+  ::nft_ctx_set_dry_run(nft.get(), true);
+  if (::nft_run_cmd_from_buffer(nft.get(), (text + "}\n").c_str()) == 0) return {};
+  const std::string error = ::nft_ctx_get_error_buffer(nft.get());
+  return sdk::fail(BERTH_INVALID,
+                   "a rule of a plugin is none: nftables: " + error.substr(0, error.find('\n')));
 }
 
 bool InterfaceTable::exists() {

@@ -46,6 +46,8 @@ class InterfaceTable {
   // No interface reaches this address and port: the control plane's own door. Replaces the one
   // before.
   [[nodiscard]] sdk::Result<void> close(const std::string& address, std::uint16_t port);
+  // Whether nftables takes the rules of plugins; changes nothing. Errors: INVALID.
+  [[nodiscard]] static sdk::Result<void> check_rules(const TaskInterface& interface);
   [[nodiscard]] bool exists();
   // Removes the table and the accepting rules in iptables' FORWARD chain.
   [[nodiscard]] sdk::Result<void> remove_all();

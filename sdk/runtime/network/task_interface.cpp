@@ -40,6 +40,19 @@ bool is_rule(const SecurityRule& rule) {
   return known && other_side && rule.from_port <= rule.to_port;
 }
 
+// One line that stays within its chain; whether nftables takes it is for nftables to say.
+bool is_rule_body(const std::string& rule) {
+  constexpr std::size_t kMost = 512;
+  int depth = 0;
+  for (const char c : rule) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) return false;
+    if (c == ';' || c == '#' || c == '\\') return false;
+    depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+    if (depth < 0) return false;
+  }
+  return !rule.empty() && rule.size() <= kMost && depth == 0;
+}
+
 }  // namespace
 
 std::optional<MacAddress> parse_mac(const std::string& text) {
@@ -81,6 +94,13 @@ sdk::Result<void> check_interface(const TaskInterface& interface) {
         if (!is_rule(rule))
           return bad("groups." + group.id, rule.protocol + " " + rule.cidr + rule.group);
       }
+    }
+  }
+  constexpr std::size_t kMostRules = 64;
+  for (const auto* rules : {&interface.ingress_rules, &interface.egress_rules}) {
+    if (rules->size() > kMostRules) return bad("rules", std::to_string(rules->size()) + " rules");
+    for (const std::string& rule : *rules) {
+      if (!is_rule_body(rule)) return bad("rules", rule);
     }
   }
   return {};

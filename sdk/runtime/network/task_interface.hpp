@@ -39,6 +39,9 @@ struct TaskInterface {
   std::string mac;  // "02:be:0a:00:00:04"
   std::vector<SecurityGroup> groups;
   std::vector<std::string> network_cidrs;  // of all subnets
+  // Bodies of nftables rules of the host's plugins, which come before the groups'.
+  std::vector<std::string> ingress_rules{};
+  std::vector<std::string> egress_rules{};
 };
 
 [[nodiscard]] std::optional<MacAddress> parse_mac(const std::string& text);

@@ -114,6 +114,13 @@ std::vector<v1::TaskReport> TaskEngine::Loop::list() const {
   return out;
 }
 
+std::vector<TaskSpecPtr> TaskEngine::Loop::with_devices() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<TaskSpecPtr> out;
+  for (const auto& [id, spec] : with_devices_) out.push_back(spec);
+  return out;
+}
+
 std::optional<v1::TaskReport> TaskEngine::Loop::find(const std::string& task_id) const {
   const std::lock_guard lock(mutex_);
   const auto found = published_.find(task_id);
@@ -202,7 +209,7 @@ void TaskEngine::Loop::take(StopMessage message) {
                                        : sdk::fail(BERTH_NOT_FOUND, "There is no task " + id));
     return;
   }
-  apply(id, found->second, StopRequested{message.request.reason(), message.request.force()});
+  apply(id, found->second, StopRequested{message.request.reason(), message.request.force(), message.code});
   found->second.answers.push_back(std::move(message.answer));
 }
 
@@ -347,6 +354,11 @@ void TaskEngine::Loop::publish(const std::string& task_id, Entry& entry) {
   const bool has_stopped = entry.state.stopped_ms() != 0;
   {
     const std::lock_guard lock(mutex_);
+    if (entry.state.stop_wanted() || has_stopped) {
+      with_devices_.erase(task_id);
+    } else if (entry.spec->request.allocation().devices_size() > 0) {
+      with_devices_[task_id] = entry.spec;
+    }
     const auto before = published_.find(task_id);
     const bool had_stopped = before != published_.end() && before->second.has_stopped_at();
     if (has_stopped && !had_stopped) {
@@ -399,9 +411,10 @@ sdk::Result<std::unique_ptr<TaskEngine>> TaskEngine::open(EngineOptions options,
 }
 
 sdk::Result<void> TaskEngine::start(const v1::StartTaskRequest& request) { return loop_->start(request); }
-sdk::Result<void> TaskEngine::stop(const v1::StopTaskRequest& request) {
-  return loop_->ask([&](Answer answer) { return StopMessage{request, std::move(answer)}; });
+sdk::Result<void> TaskEngine::stop(const v1::StopTaskRequest& request, v1::StopCode code) {
+  return loop_->ask([&](Answer answer) { return StopMessage{request, code, std::move(answer)}; });
 }
+std::vector<TaskSpecPtr> TaskEngine::with_devices() const { return loop_->with_devices(); }
 std::vector<v1::TaskReport> TaskEngine::list() const { return loop_->list(); }
 std::optional<v1::TaskReport> TaskEngine::find(const std::string& task_id) const { return loop_->find(task_id); }
 void TaskEngine::forget(const std::vector<std::string>& task_ids) {

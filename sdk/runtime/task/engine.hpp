@@ -44,13 +44,16 @@ class TaskEngine {
 
   // As those of Tasks.
   sdk::Result<void> start(const v1::StartTaskRequest& request);
-  sdk::Result<void> stop(const v1::StopTaskRequest& request);
+  sdk::Result<void> stop(const v1::StopTaskRequest& request, v1::StopCode code = v1::STOP_CODE_USER_INITIATED);
   [[nodiscard]] std::vector<v1::TaskReport> list() const;
   void forget(const std::vector<std::string>& task_ids);
   void shutdown();
 
   // The latest report of a task that is not forgotten.
   [[nodiscard]] std::optional<v1::TaskReport> find(const std::string& task_id) const;
+
+  // Those that have been given devices and are not being stopped.
+  [[nodiscard]] std::vector<TaskSpecPtr> with_devices() const;
 
  private:
   class Loop;

@@ -47,6 +47,7 @@ struct StartMessage {
 };
 struct StopMessage {
   v1::StopTaskRequest request;
+  v1::StopCode code = v1::STOP_CODE_USER_INITIATED;
   Answer answer;
 };
 struct ForgetMessage {
@@ -119,6 +120,7 @@ class TaskEngine::Loop {
   sdk::Result<void> ask(const std::function<Message(Answer)>& message);
   [[nodiscard]] std::vector<v1::TaskReport> list() const;
   [[nodiscard]] std::optional<v1::TaskReport> find(const std::string& task_id) const;
+  [[nodiscard]] std::vector<TaskSpecPtr> with_devices() const;
 
  private:
   bool post(Message message);
@@ -175,6 +177,7 @@ class TaskEngine::Loop {
   std::condition_variable wake_;
   std::deque<Message> inbox_;
   std::map<std::string, v1::TaskReport> published_;
+  std::map<std::string, TaskSpecPtr> with_devices_;  // of those that are not to be stopped already
   std::set<std::string> ended_;
   bool stopping_ = false;
 

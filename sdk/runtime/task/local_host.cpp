@@ -64,9 +64,10 @@ LocalHost::LocalHost(TasksConfig config, image::RegistryAccess& registry)
 Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
                                                    image::RegistryAccess& registry,
                                                    InterfaceListener interfaces,
-                                                   Roles::Source credentials) {
+                                                   Roles::Source credentials, HostPlugins* plugins) {
   std::unique_ptr<LocalHost> host(new LocalHost(config, registry));
   host->listener_ = std::move(interfaces);
+  host->plugins_ = plugins;
   const fs::path& data = config.data_dir;
   auto cgroups = Cgroups::open();
   if (!cgroups) return cgroups.error();
@@ -146,6 +147,7 @@ Result<void> LocalHost::check(const TaskSpec& task) {
   const auto disk = config_.allowance.disk_gib > 0 ? TaskDisk::Own : TaskDisk::Host;
   if (auto fine = check_supported(task.request, disk); !fine) return fine;
   if (auto fine = check_disk(task.request); !fine) return fine;
+  if (auto fine = check_devices(task.request); !fine) return fine;
   return options::check_isolation(
       task.request.definition(),
       {.sandboxed = runtime_->sandboxed(), .user_namespaces = id_ranges_ != nullptr});
@@ -283,6 +285,7 @@ bool LocalHost::cleanup(const TaskSpec& task) {
     const std::lock_guard lock(task_mutexes_[std::hash<std::string>{}(task_id) % task_mutexes_.size()]);
     if (!succeeded(cgroups_->remove(cgroup_of(task_id), kKillTimeout), "cgroup of " + task_id)) return false;
   }
+  if (!take_devices_back(task)) return false;
   if (!detach_interface(task)) return false;
   for (const auto& definition : task.request.definition().container_definitions()) {
     if (options::is_routed(definition)) forwarder_->give_up(log_path(config_.data_dir, task_id, definition.name()));
@@ -306,6 +309,7 @@ bool LocalHost::drop_logs(const std::string& task_id) {
 
 void LocalHost::begin_close() {
   closing_.request_stop();
+  if (plugins_) plugins_->begin_close();
   identity_->begin_close();
 }
 

@@ -13,6 +13,7 @@
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/cni/cni_network.hpp"
+#include "sdk/runtime/devices/host_plugins.hpp"
 #include "sdk/runtime/disk/task_disks.hpp"
 #include "sdk/runtime/image/cleaner.hpp"
 #include "sdk/runtime/image/image_store.hpp"
@@ -45,7 +46,8 @@ class LocalHost : public Host {
   static sdk::Result<std::unique_ptr<LocalHost>> open(const TasksConfig& config,
                                                       image::RegistryAccess& registry,
                                                       InterfaceListener interfaces = {},
-                                                      Roles::Source credentials = {});
+                                                      Roles::Source credentials = {},
+                                                      HostPlugins* plugins = nullptr);
   ~LocalHost() override { close(); }
 
   sdk::Result<void> check(const TaskSpec& task) override;
@@ -104,6 +106,16 @@ class LocalHost : public Host {
   [[nodiscard]] std::string rootfs_target(const std::string& container_id) const;
   sdk::Result<Made> make(const TaskSpec& task, std::size_t container, const ContainerState& state, const std::stop_token& cancel);
   sdk::Result<Endpoint> attach(const TaskSpec& task, std::size_t container);
+  // local_host_devices.cpp: what the host's plugins do for tasks.
+  [[nodiscard]] sdk::Result<void> check_devices(const v1::StartTaskRequest& request) const;
+  // Before its containers: another network namespace, edits for each.
+  sdk::Result<void> surround(const TaskSpec& task, Endpoint& endpoint, ContainerSpec& spec);
+  sdk::Result<void> give_devices(const TaskSpec& task, std::size_t container, ContainerSpec& spec);
+  bool take_devices_back(const TaskSpec& task);
+  // Tells plugins of a new process what runs with their devices.
+  void remember_devices(const std::vector<TaskSpecPtr>& tasks);
+  sdk::Result<void> add_interface_rules(const TaskSpec& task, TaskInterface& interface);
+  void find_interface_rules(const std::string& task_id, TaskInterface& interface) const;
   sdk::Result<Endpoint> attach_interface(const TaskSpec& task);
   bool detach_interface(const TaskSpec& task);
   void sweep_interfaces(const std::vector<TaskSpecPtr>& tasks);
@@ -135,6 +147,7 @@ class LocalHost : public Host {
   std::unique_ptr<CniNetwork> cni_;  // of mode bridge where the operator has a list
   std::unique_ptr<InterfaceNetwork> interfaces_;
   InterfaceListener listener_;
+  HostPlugins* plugins_ = nullptr;  // nothing where the host has none
   std::unique_ptr<Cgroups> cgroups_;
   std::unique_ptr<ContainerRuntime> runtime_;
   std::unique_ptr<volume::VolumeStore> volumes_;

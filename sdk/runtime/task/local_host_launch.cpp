@@ -230,6 +230,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   made.spec.run = state.restart_count();
   made.spec.bundle_dir = directory / "bundle";
   made.spec.rootfs = std::move(*rootfs);
+  if (auto around = surround(task, made.endpoint, made.spec); !around) return around.error();
   made.spec.netns_path = made.endpoint.netns_path;
   made.spec.hostname = hostname_of(task, container, !made.spec.netns_path.empty());
   if (auto filled = fill_spec(task, container, *image, made.spec); !filled) return filled.error();
@@ -250,6 +251,7 @@ Result<LocalHost::Made> LocalHost::make(const TaskSpec& task, std::size_t contai
   }
   if (auto filled = fill_log(task, container, *image, cancel, made.spec); !filled)
     return filled.error();
+  if (auto given = give_devices(task, container, made.spec); !given) return given.error();
   if (auto written = write_etc(task, container, made.endpoint, made.spec); !written)
     return written.error();
   return made;

@@ -166,6 +166,7 @@ std::string LocalHost::hostname_of(const TaskSpec& task, std::size_t container, 
 sdk::Result<Endpoint> LocalHost::attach_interface(const TaskSpec& task) {
   auto interface = interface_of(task.request);
   if (!interface) return interface.error();
+  if (auto added = add_interface_rules(task, *interface); !added) return added.error();
   if (listener_) listener_(interface->address, ids_of(interface->groups), true);
   auto netns = interfaces_->attach(*interface);
   if (!netns) return netns.error();
@@ -195,6 +196,7 @@ void LocalHost::sweep_interfaces(const std::vector<TaskSpecPtr>& tasks) {
     if (!task->request.has_task_interface()) continue;
     auto interface = interface_of(task->request);
     if (!interface) continue;  // checked when it was taken over
+    find_interface_rules(task->request.task_id(), *interface);
     live.push_back(std::move(*interface));
   }
   const auto swept = interfaces_->sweep(live);

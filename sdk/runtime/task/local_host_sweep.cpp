@@ -65,6 +65,7 @@ void LocalHost::sweep(const std::vector<TaskSpecPtr>& tasks, const std::set<std:
   disks_->sweep(task_ids);
   forwarder_->resume(config_.data_dir / "logs");
   find_again(tasks);
+  remember_devices(tasks);
 }
 
 // Containers that ran on without us go on being served.

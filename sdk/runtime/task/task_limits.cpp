@@ -79,14 +79,18 @@ Result<void> check_task_members(const v1::StartTaskRequest& task, TaskDisk disk)
                      {"runtimePlatform.operatingSystemFamily", other_os},
                      {"overrides.ephemeralStorage", on_host && task.overrides().has_ephemeral_storage()},
                      {"overrides.inferenceAcceleratorOverrides",
-                      task.overrides().inference_accelerator_overrides_size() > 0},
-                     {"allocation.devices", task.allocation().devices_size() > 0}},
+                      task.overrides().inference_accelerator_overrides_size() > 0}},
                     "");
+}
+
+// Of resourceRequirements those for devices are acted on: which devices they came to is in the allocation.
+bool asks_for_other_things(const auto& requirements) {
+  return std::any_of(requirements.begin(), requirements.end(), [](const auto& one) { return one.type() != "GPU"; });
 }
 
 Result<void> check_container_members(const v1::ecs::ContainerDefinition& container, std::size_t index) {
   return refuse_any(
-      {{"resourceRequirements", container.resource_requirements_size() > 0},
+      {{"resourceRequirements", asks_for_other_things(container.resource_requirements())},
        {"credentialSpecs", container.credential_specs_size() > 0}},
       member(index, ""));
 }
@@ -110,7 +114,7 @@ Result<void> check_overrides(const v1::StartTaskRequest& task) {
     if (!names.contains(changes.name())) {
       return wrong(field + "name", "There is no container '" + changes.name() + "'.");
     }
-    if (auto fine = refuse_any({{"resourceRequirements", changes.resource_requirements_size() > 0}}, field);
+    if (auto fine = refuse_any({{"resourceRequirements", asks_for_other_things(changes.resource_requirements())}}, field);
         !fine) {
       return fine;
     }

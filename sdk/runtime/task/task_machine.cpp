@@ -50,8 +50,7 @@ void end_container(ContainerState& container, Now now, const std::string& reason
 
 void fold(TaskState& state, const StopRequested& fact, Now now) {
   if (state.stopped_ms() != 0) return;
-  want_stop(state, v1::STOP_CODE_USER_INITIATED,
-            fact.reason.empty() ? "Task stopped by user" : fact.reason, now);
+  want_stop(state, fact.code, fact.reason.empty() ? "Task stopped by user" : fact.reason, now);
   if (fact.force) state.set_force(true);
 }
 

@@ -32,6 +32,7 @@ struct Now {
 struct StopRequested {
   std::string reason;
   bool force = false;
+  v1::StopCode code = v1::STOP_CODE_USER_INITIATED;
 };
 struct PullBegan {
   std::int64_t at_ms = 0;

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <utility>
+
+#include <spdlog/spdlog.h>
 
 #include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
@@ -31,8 +34,8 @@ sdk::Result<void> make_data_dir(const fs::path& directory) {
 
 class Tasks::Impl {
  public:
-  Impl(TasksConfig config, std::unique_ptr<TaskStore> store, std::unique_ptr<LocalHost> host)
-      : config_(std::move(config)), store_(std::move(store)), host_(std::move(host)), wakes_(config_.log_followers) {}
+  Impl(TasksConfig config, std::unique_ptr<TaskStore> store, std::unique_ptr<LocalHost> host, HostPlugins* plugins)
+      : config_(std::move(config)), store_(std::move(store)), host_(std::move(host)), plugins_(plugins), wakes_(config_.log_followers) {}
 
   sdk::Result<void> open(std::function<void(const v1::TaskReport&)> report) {
     auto engine = TaskEngine::open({.stop_timeout = config_.stop_timeout,
@@ -66,10 +69,12 @@ class Tasks::Impl {
 
  private:
   [[nodiscard]] std::vector<std::string> containers_of(const std::string& task_id) const;
+  void add_devices(std::vector<v1::ContainerStats>& stats) const;
 
   const TasksConfig config_;
   std::unique_ptr<TaskStore> store_;
   std::unique_ptr<LocalHost> host_;
+  HostPlugins* const plugins_;
   LogWakes wakes_;
   std::atomic<unsigned> execs_ = 0;
   std::unique_ptr<TaskEngine> engine_;
@@ -173,7 +178,32 @@ sdk::Result<std::vector<v1::ContainerStats>> Tasks::Impl::stats(const std::strin
       if (auto one = host_->stats(report.task_id(), container.name(), container.runtime_id())) all.push_back(std::move(*one));
     }
   }
+  if (plugins_) add_devices(all);
   return all;
+}
+
+// All devices in one question to each plugin.
+void Tasks::Impl::add_devices(std::vector<v1::ContainerStats>& stats) const {
+  std::multimap<std::pair<std::string, std::string>, std::string> devices;  // by task and container
+  std::vector<std::string> ids;
+  for (const TaskSpecPtr& task : engine_->with_devices()) {
+    for (const auto& grant : task->request.allocation().devices()) {
+      devices.emplace(std::pair(task->request.task_id(), grant.container()), grant.device_id());
+    }
+  }
+  for (const auto& one : stats) {
+    const auto [first, last] = devices.equal_range({one.task_id(), one.container()});
+    for (auto at = first; at != last; ++at) ids.push_back(at->second);
+  }
+  if (ids.empty()) return;
+  std::map<std::string, v1::DeviceStats> told;
+  for (auto& device : plugins_->stats(ids)) told[device.device_id()] = device;
+  for (auto& one : stats) {
+    const auto [first, last] = devices.equal_range({one.task_id(), one.container()});
+    for (auto at = first; at != last; ++at) {
+      if (const auto device = told.find(at->second); device != told.end()) *one.add_devices() = device->second;
+    }
+  }
 }
 
 Tasks::Tasks(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -188,9 +218,9 @@ sdk::Result<std::unique_ptr<Tasks>> Tasks::open(TasksConfig config, Outside outs
   auto store = TaskStore::open(task_store_file(config.data_dir));
   if (!store) return store.error();
   auto host = LocalHost::open(config, outside.registry, std::move(outside.interfaces),
-                              std::move(outside.credentials));
+                              std::move(outside.credentials), outside.plugins);
   if (!host) return host.error();
-  auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host));
+  auto impl = std::make_unique<Impl>(std::move(config), std::move(*store), std::move(*host), outside.plugins);
   if (auto opened = impl->open(std::move(outside.report)); !opened) return opened.error();
   return std::unique_ptr<Tasks>(new Tasks(std::move(impl)));
 }
@@ -202,6 +232,22 @@ sdk::Result<void> Tasks::start(const v1::StartTaskRequest& request) {
   return impl_->engine().start(request);
 }
 sdk::Result<void> Tasks::stop(const v1::StopTaskRequest& request) { return impl_->engine().stop(request); }
+void Tasks::stop_without_devices(const std::function<std::optional<std::string>(const std::string&)>& loss) {
+  for (const TaskSpecPtr& task : impl_->engine().with_devices()) {
+    for (const auto& grant : task->request.allocation().devices()) {
+      const auto why = loss(grant.device_id());
+      if (!why) continue;
+      v1::StopTaskRequest request;
+      request.set_task_id(task->request.task_id());
+      request.set_reason(*why);
+      spdlog::warn("tasks: task {} is stopped: {}", request.task_id(), *why);
+      if (auto stopped = impl_->engine().stop(request, v1::STOP_CODE_TERMINATION_NOTICE); !stopped) {
+        spdlog::error("task {} cannot be stopped: {}", request.task_id(), stopped.error().message);
+      }
+      break;
+    }
+  }
+}
 std::vector<v1::TaskReport> Tasks::list() const { return impl_->engine().list(); }
 void Tasks::forget(const std::vector<std::string>& task_ids) { impl_->engine().forget(task_ids); }
 sdk::Result<std::uint64_t> Tasks::logs(const v1::LogsRequest& request, const LogSink& sink, std::stop_token cancel) {

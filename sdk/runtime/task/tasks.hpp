@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ class RegistryAccess;  // sdk/runtime/image/registry_access.hpp
 namespace berth::runtime {
 
 class HostImages;  // sdk/runtime/task/host_images.hpp
+class HostPlugins;  // sdk/runtime/devices/host_plugins.hpp
 struct PeerNews;  // sdk/runtime/network/peers.hpp
 
 // ECS_IMAGE_PULL_BEHAVIOR.
@@ -109,6 +111,7 @@ class Tasks {
     // Called before an interface of a task (network mode awsvpc) is made, for each that is there in
     // open(), and after its removal, on any thread. Must not block.
     InterfaceListener interfaces{};
+    HostPlugins* plugins = nullptr;  // of this host; none: it has no devices
   };
   // Gets one record at a time; false ends the stream.
   using LogSink = std::function<bool(const v1::LogRecord&)>;
@@ -130,6 +133,9 @@ class Tasks {
   // Begins to stop a task; what follows is reported. Idempotent. With `force`, containers are killed at once.
   // Errors: NOT_FOUND where the id was never started here.
   sdk::Result<void> stop(const v1::StopTaskRequest& request);
+
+  // Stops every task of which a device is lost: `loss` says why, or nothing.
+  void stop_without_devices(const std::function<std::optional<std::string>(const std::string& device_id)>& loss);
 
   // The latest report of every task that is not forgotten, in order of task_id.
   [[nodiscard]] std::vector<v1::TaskReport> list() const;

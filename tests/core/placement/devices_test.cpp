@@ -94,5 +94,58 @@ TEST(DeviceBook, FindsManyAlikeAtOnce) {
   EXPECT_EQ(book.choose(std::vector{whole(200), whole(56)})->size(), 256U);
 }
 
+Device placed(std::string id, std::string numa, std::string link = "") {
+  Device out = gpu(std::move(id));
+  out.numa = std::move(numa);
+  out.link = std::move(link);
+  return out;
+}
+
+TEST(DeviceBook, GivesDevicesOfOneNumaNodeTogether) {
+  DeviceBook book({placed("g0", "0"), placed("g1", "1"), placed("g2", "0"), placed("g3", "1")});
+  take(book, {whole(1)});  // g0
+  EXPECT_THAT(ids(book.choose(std::vector{whole(2)})), ElementsAre("g1", "g3"));
+  EXPECT_THAT(ids(book.choose(std::vector{whole(3)})), ElementsAre("g1", "g2", "g3"))
+      << "where no node holds all, from the one with the most";
+}
+
+TEST(DeviceBook, TakesASingleDeviceFromTheGroupWithTheFewestLeft) {
+  DeviceBook book({placed("g0", "0"), placed("g1", "0"), placed("g2", "0"), placed("g3", "1"),
+                   placed("g4", "1")});
+  EXPECT_THAT(ids(book.choose(std::vector{whole(1)})), ElementsAre("g3"));
+  take(book, {whole(1)});
+  EXPECT_THAT(ids(book.choose(std::vector{whole(1)})), ElementsAre("g4"));
+  EXPECT_THAT(ids(book.choose(std::vector{whole(3)})), ElementsAre("g0", "g1", "g2"));
+}
+
+TEST(DeviceBook, PrefersLinkedDevicesWithinANumaNode) {
+  const DeviceBook book({placed("g0", "0"), placed("g1", "0", "a"), placed("g2", "0", "b"),
+                         placed("g3", "0", "a"), placed("g4", "0", "b")});
+  EXPECT_THAT(ids(book.choose(std::vector{whole(2)})), ElementsAre("g1", "g3"));
+  EXPECT_THAT(ids(book.choose(std::vector{whole(1)})), ElementsAre("g0")) << "linked with none";
+}
+
+TEST(DeviceBook, PrefersALinkAcrossNumaNodesToNone) {
+  const DeviceBook book(
+      {placed("g0", "0"), placed("g1", "1", "a"), placed("g2", "2", "a"), placed("g3", "3")});
+  EXPECT_THAT(ids(book.choose(std::vector{whole(2)})), ElementsAre("g1", "g2"));
+}
+
+TEST(DeviceBook, KeepsTheContainersOfOneTaskTogether) {
+  DeviceBook book({placed("g0", "0"), placed("g1", "1"), placed("g2", "1"), placed("g3", "2"),
+                   placed("g4", "2"), placed("g5", "2")});
+  EXPECT_THAT(ids(book.choose(std::vector{whole(1), whole(1)})), ElementsAre("g1", "g2"));
+  EXPECT_THAT(ids(book.choose(std::vector{whole(2), whole(1)})), ElementsAre("g3", "g4", "g5"));
+}
+
+TEST(DeviceBook, FindsAnAssignmentAlsoWhereTheCloseOneLeadsNowhere) {
+  Device other = placed("g2", "1", "");
+  other.model = "b";
+  const DeviceBook book({placed("g0", "0"), placed("g1", "1"), other});
+  // Node 1 would hold both, but the second need takes the only device of its model.
+  EXPECT_THAT(ids(book.choose(std::vector{whole(2), whole(1, "b")})),
+              ElementsAre("g0", "g1", "g2"));
+}
+
 }  // namespace
 }  // namespace berth::placement

@@ -87,7 +87,7 @@ struct FakePlugin {
 // The core's side: a loop that runs when it is told, a clock that stands.
 struct FakeCore {
   Result<std::shared_ptr<Instance>> create(FakePlugin& plugin, Limits limits = {}) {
-    library = std::make_shared<const Library>("/fake.so", plugin.table(), nullptr);
+    library = std::make_shared<const loading::Library>("/fake.so", plugin.table(), nullptr);
     return Instance::create(
         library,
         {.config = {},

@@ -56,6 +56,8 @@ const std::map<std::string, std::string> kRefusedValues = {
     {"runtimePlatform.cpuArchitecture", "MIPS"},
     {"containerDefinitions[].logConfiguration.logDriver", "gelf"},
     {"containerDefinitions[].dockerSecurityOptions", "label:disable"},
+    {"containerDefinitions[].resourceRequirements[].type", "InferenceAccelerator"},
+    {"overrides.containerOverrides[].resourceRequirements[].type", "InferenceAccelerator"},
     {"volumes[].dockerVolumeConfiguration.driver", "rexray"},
 };
 const std::map<std::string, std::string> kPlainValues = {
@@ -69,6 +71,8 @@ const std::map<std::string, std::string> kPlainValues = {
     {"containerDefinitions[].dependsOn[].containerName", "other"},
     {"containerDefinitions[].portMappings[].protocol", "udp"},
     {"overrides.containerOverrides[].name", "main"},
+    {"containerDefinitions[].resourceRequirements[].value", "2"},
+    {"overrides.containerOverrides[].resourceRequirements[].value", "0.5"},
     {"pidMode", "task"},
     {"ipcMode", "task"},
     {"volumes[].name", "data"},
@@ -106,6 +110,8 @@ const std::map<std::string, std::string> kAllowedValues = {
     {"containerDefinitions[].logConfiguration.logDriver", "json-file"},
     {"containerDefinitions[].dependsOn[].condition", "SUCCESS"},
     {"containerDefinitions[].dockerSecurityOptions", "no-new-privileges"},
+    {"containerDefinitions[].resourceRequirements[].type", "GPU"},
+    {"overrides.containerOverrides[].resourceRequirements[].type", "GPU"},
     {"volumes[].dockerVolumeConfiguration.driver", "local"},
 };
 
@@ -200,6 +206,10 @@ class Ec2Members : public Ec2Test {
       container.mutable_extra_hosts(0)->set_ip_address("10.0.0.3");
     }
   }
+  static void complete_resource(const Member& member, v1::ecs::ResourceRequirement& requirement) {
+    requirement.set_type("GPU");
+    if (member.path.find("sharingStrategy") == std::string::npos) requirement.set_value("1");
+  }
   static void complete_volumes(const Below& below, const Member& member, v1::ecs::TaskDefinition& definition) {
     const bool mounts = below("containerDefinitions[].mountPoints[]");
     if (!mounts && !below("volumes[]")) return;
@@ -271,11 +281,17 @@ class Ec2Members : public Ec2Test {
     if (below("containerDefinitions[].healthCheck")) {
       for (const char* word : {"CMD", "true"}) container.mutable_health_check()->add_command(word);
     }
+    if (below("containerDefinitions[].resourceRequirements[]")) {
+      complete_resource(member, *container.add_resource_requirements());
+    }
     if (below("containerDefinitions[].restartPolicy")) container.mutable_restart_policy()->set_enabled(true);
     if (below("overrides.containerOverrides")) {
       auto& changes = *request.mutable_overrides()->add_container_overrides();
       changes.set_name("main");
       if (below("overrides.containerOverrides[].environment[]")) changes.add_environment()->set_name("A");
+      if (below("overrides.containerOverrides[].resourceRequirements[]")) {
+        complete_resource(member, *changes.add_resource_requirements());
+      }
     }
     return request;
   }

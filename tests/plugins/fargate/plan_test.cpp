@@ -214,6 +214,16 @@ std::string without_numbers(std::string member) {
   return member;
 }
 
+TEST_F(FargatePlan, RefusesGpusThatAnOverrideAsksFor) {
+  auto& changes = *request.mutable_overrides()->add_container_overrides();
+  changes.set_name(definition().container_definitions(0).name());
+  auto& wanted = *changes.add_resource_requirements();
+  wanted.set_type("GPU");
+  wanted.set_value("1");
+  EXPECT_EQ(refusal().message(),
+            "Tasks using the Fargate launch type do not support GPU resource requirements.");
+}
+
 TEST_F(FargatePlan, RefusesWhatFargateForbidsByName) {
   const v1::ecs::TaskDefinition fine = definition();
   for (const auto& [row, change] : kForbidden) {

@@ -45,6 +45,38 @@ TEST(AgentConfig, NamesFileLineAndKeyOfAnError) {
   EXPECT_THAT(problem(kLeast + "join_token = \"a\"\njoin_token_file = \"/b\""), HasSubstr("give one of them"));
 }
 
+TEST(AgentConfig, NamesPluginsWithTheirOwnSettingsAsText) {
+  const auto config = parse_agent_config(kLeast + R"(
+plugin_dirs = ["/opt/berth/plugins"]
+[plugins.gpu]
+poll_ms = 500
+fast = true
+cdi_dirs = ["/etc/cdi", "/run/cdi"]
+nvml = { library = "/usr/lib/libnvidia-ml.so.1" }
+[plugins.fpga]
+path = "/opt/libfpga.so"
+enabled = false
+)",
+                                         "agent.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(config->plugin_dirs, ElementsAre("/opt/berth/plugins"));
+  ASSERT_EQ(config->plugins.size(), 2U);
+  const std::map<std::string, std::string> settings = {{"poll_ms", "500"},
+                                                       {"fast", "true"},
+                                                       {"cdi_dirs.0", "/etc/cdi"},
+                                                       {"cdi_dirs.1", "/run/cdi"},
+                                                       {"nvml.library", "/usr/lib/libnvidia-ml.so.1"}};
+  EXPECT_EQ(config->plugins.at("gpu").settings, settings);
+  EXPECT_TRUE(config->plugins.at("gpu").enabled);
+  EXPECT_EQ(config->plugins.at("fpga").path, "/opt/libfpga.so");
+  EXPECT_FALSE(config->plugins.at("fpga").enabled);
+  EXPECT_THAT(problem(kLeast + "plugins = 1"), HasSubstr("plugins must be tables"));
+  EXPECT_THAT(problem(kLeast + "[plugins]\nGPU = {}"), HasSubstr("'GPU', which is not a table by the name"));
+  EXPECT_THAT(problem(kLeast + "[plugins.gpu]\npath = \"x\""), HasSubstr("path, which must be an absolute path"));
+  EXPECT_THAT(problem(kLeast + "[plugins.gpu]\nenabled = 1"), HasSubstr("enabled, which must be true or false"));
+  EXPECT_THAT(problem(kLeast + "[plugins.gpu]\nwhen = 1979-05-27"), HasSubstr("has when, which must be"));
+}
+
 TEST(AgentConfig, SaysWhereSecretsComeFrom) {
   const auto config = parse_agent_config(kLeast + R"(
 [secrets]

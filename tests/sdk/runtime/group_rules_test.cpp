@@ -56,6 +56,32 @@ TEST(GroupRules, AGroupWithOtherRulesHasAnotherChain) {
   EXPECT_EQ(group_chain(web(), Direction::Egress), group_chain(other, Direction::Egress));
 }
 
+TEST(GroupRules, ThoseOfPluginsComeBeforeTheGroups) {
+  TaskInterface interface = interface_at("t", "10.64.0.5", {web()});
+  interface.ingress_rules = {"tcp dport { 80, 443 } accept"};
+  ASSERT_TRUE(check_interface(interface));
+  const auto in = task_chain_rules(interface, Direction::Ingress);
+  EXPECT_LT(in.find("    ct state established,related accept\n"),
+            in.find("    tcp dport { 80, 443 } accept\n"));
+  EXPECT_LT(in.find("tcp dport { 80, 443 }"),
+            in.find("jump " + group_chain(web(), Direction::Ingress)));
+  EXPECT_EQ(task_chain_rules(interface, Direction::Egress).find("443 }"), std::string::npos);
+}
+
+TEST(GroupRules, ThoseOfPluginsStayWithinTheirChain) {
+  TaskInterface interface = interface_at("t", "10.64.0.5");
+  for (const char* rule :
+       {"", "accept\naccept", "accept } chain x { accept", "accept; flush ruleset", "accept # all",
+        "accept \\", "tcp dport { 80 accept"}) {
+    interface.egress_rules = {rule};
+    EXPECT_FALSE(check_interface(interface)) << rule;
+  }
+  interface.egress_rules = {std::string(513, 'a')};
+  EXPECT_FALSE(check_interface(interface));
+  interface.egress_rules.assign(65, "accept");
+  EXPECT_FALSE(check_interface(interface));
+}
+
 TEST(GroupRules, ATaskSpeaksForItselfAloneAndNothingIsAllowedByOmission) {
   const auto out = task_chain_rules(interface_at("t", "10.64.0.5", {web()}), Direction::Egress);
   EXPECT_THAT(out, HasSubstr("ip saddr != 10.64.0.5 drop"));
@@ -113,7 +139,9 @@ TEST(Peers, FollowSnapshotsAndChanges) {
 
 TEST(Peers, ComeBackFromAFileAndTakeTheNextSnapshotForTheTruth) {
   Peers before;
-  before.take({.snapshot = true, .hosts = {host("1", {{"10.0.0.4", {"a", "b"}}}), host("2", {{"10.0.0.5", {}}})}, .silent = {}});
+  before.take({.snapshot = true,
+               .hosts = {host("1", {{"10.0.0.4", {"a", "b"}}}), host("2", {{"10.0.0.5", {}}})},
+               .silent = {}});
   Peers peers = Peers::read(before.print() + "interface\nrubbish 1 2\n");
   EXPECT_EQ(peers.print(), before.print());
   EXPECT_THAT(peers.interfaces().at("10.0.0.4").groups, ElementsAre("a", "b"));

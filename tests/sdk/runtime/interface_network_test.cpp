@@ -192,6 +192,30 @@ TEST_F(Interfaces, AGroupLetsInWhatItsRulesSayAndNothingElse) {
   EXPECT_FALSE(connects(c, kB, kPort, kNothing)) << "another source";
 }
 
+TEST_F(Interfaces, RulesOfPluginsAreInForceAlsoAfterASweepAndBadOnesAreToldBefore) {
+  const auto shut = group("sg-shut", {}, {any("0.0.0.0/0")});
+  TaskInterface served = interface_at("b", kB, {shut});
+  served.ingress_rules = {"ip saddr " + std::string(kA) + " tcp dport " + std::to_string(kPort) +
+                          " accept"};
+  EXPECT_TRUE(network_->check_rules(served));
+  const auto a = attach(interface_at("a", kA, {shut}));
+  const auto c = attach(interface_at("c", kC, {shut}));
+  const auto b = attach(served);
+  const auto server = listens(b, kPort);
+  EXPECT_TRUE(connects(a, kB, kPort));
+  EXPECT_FALSE(connects(c, kB, kPort, kNothing));
+  network_ = open();
+  ASSERT_TRUE(
+      network_->sweep({interface_at("a", kA, {shut}), interface_at("c", kC, {shut}), served}));
+  EXPECT_TRUE(connects(a, kB, kPort));
+  TaskInterface wrong = interface_at("d", kB, {shut});
+  wrong.ingress_rules = {"tcp dport eighty-ish accept"};
+  const auto told = network_->check_rules(wrong);
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error().status, BERTH_INVALID);
+  EXPECT_THAT(told.error().message, HasSubstr("a rule of a plugin is none: nftables: "));
+}
+
 TEST_F(Interfaces, AGroupLetsOutWhatItsRulesSayAndNothingElse) {
   const auto narrow = group("sg-narrow", {}, {tcp(kPort, kPort + 1, "10.98.0.5/32")});
   const auto a = attach(interface_at("a", kA, {narrow}));

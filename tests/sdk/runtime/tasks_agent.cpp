@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent in miniature for tests that kill it: Tasks, told what to do by lines on its standard input.
 //
-//   tasks_agent DATA_DIR MONITOR NAME REGISTRY_URL SUBNET
+//   tasks_agent DATA_DIR MONITOR NAME REGISTRY_URL SUBNET [PLUGIN]     the scripted plugin; its journal is DATA_DIR/journal
 //   start FILE | stop ID | forget ID | quit     answered "ok" or "error WHY"; "open" comes first
 //   report PHASE ID                             on each report, unasked
 #include <cstdio>
@@ -12,6 +12,7 @@
 #include <sstream>
 #include <string>
 
+#include "sdk/runtime/devices/host_plugins.hpp"
 #include "tests/sdk/runtime/task_host_support.hpp"
 
 namespace {
@@ -47,7 +48,7 @@ void stop(Tasks& tasks, const std::string& id) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
+  if (argc != 6 && argc != 7) return 2;
   TasksConfig config;
   config.data_dir = argv[1];
   config.monitor = argv[2];
@@ -55,11 +56,26 @@ int main(int argc, char** argv) {
   config.cgroup_parent = argv[3];
   config.subnet = argv[5];
   berth::runtime::testing::PlainAccess access(argv[4]);
+  std::unique_ptr<berth::runtime::HostPlugins> plugins;
+  if (argc == 7) {
+    auto opened = berth::runtime::HostPlugins::open(
+        {.directories = {},
+         .plugins = {{"scripted",
+                      {.path = argv[6],
+                       .settings = {{"journal", config.data_dir / "journal"}, {"surrounds", "true"}}}}},
+         .data_dir = config.data_dir / "plugins"});
+    if (!opened) {
+      say("error " + opened.error().message);
+      return 1;
+    }
+    plugins = std::move(*opened);
+  }
   auto tasks = Tasks::open(config, {.report =
                                         [](const v1::TaskReport& report) {
                                           say("report " + std::to_string(report.phase()) + " " + report.task_id());
                                         },
-                                    .registry = access});
+                                    .registry = access,
+                                    .plugins = plugins.get()});
   if (!tasks) {
     say("error " + tasks.error().message);
     return 1;

@@ -118,7 +118,7 @@ class StartMarks {
 // The agent, a process of its own.
 class Agent {
  public:
-  Agent(const Place& place, const Registry& registry, const std::string& failpoint) {
+  Agent(const Place& place, const Registry& registry, const std::string& failpoint, bool with_plugin = false) {
     int in[2];
     int out[2];
     if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) std::abort();
@@ -126,7 +126,7 @@ class Agent {
     const std::string url = registry.url();
     const std::string armed = "BERTH_FAILPOINT=" + failpoint;
     const char* const args[] = {BERTH_TEST_AGENT, data.c_str(), BERTH_TEST_MONITOR, place.name().c_str(), url.c_str(),
-                                kSubnet,          nullptr};
+                                kSubnet,          with_plugin ? BERTH_SCRIPTED_PLUGIN : nullptr, nullptr};
     std::vector<const char*> environment;
     for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
     if (!failpoint.empty()) environment.push_back(armed.c_str());
@@ -222,6 +222,7 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
       container.add_command("-c");
     }
     if (options_) add_options(request);
+    if (devices_) add_devices(request);
     const std::string where = std::string(bridge_ ? kGateway : "127.0.0.1") + " " + std::to_string(marks_.port());
     request.mutable_definition()->mutable_container_definitions(0)->add_command(
         "echo first | nc " + where);
@@ -254,12 +255,34 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
     }
   }
 
+  // One for each container.
+  static void add_devices(v1::StartTaskRequest& request) {
+    for (const auto& [container, device] : {std::pair("first", "dev-0"), std::pair("web", "dev-1")}) {
+      auto& grant = *request.mutable_allocation()->add_devices();
+      grant.set_container(container);
+      grant.set_device_id(device);
+      grant.set_share_milli(1000);
+    }
+  }
+  // What the plugin was asked last is to take everything back.
+  void expect_released() const {
+    std::ifstream journal(place_.data_dir() / "journal");
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(journal, line);) lines.push_back(line.substr(0, line.find(' ')));
+    ASSERT_GE(lines.size(), 2U);
+    EXPECT_EQ(lines[lines.size() - 2], "release");
+    EXPECT_EQ(lines.back(), "sandbox_remove");
+  }
+
   static Registry* registry_;
+  static constexpr std::string_view kDevices = "devices ";
   static constexpr std::string_view kBridge = "bridge ";
   static constexpr std::string_view kOptions = "options ";
   const bool bridge_ = std::string_view(GetParam()).starts_with(kBridge);
   const bool options_ = std::string_view(GetParam()).starts_with(kOptions);
-  const std::string point_ = GetParam() + (bridge_ ? kBridge.size() : options_ ? kOptions.size() : 0);
+  const bool devices_ = std::string_view(GetParam()).starts_with(kDevices);
+  const std::string point_ =
+      GetParam() + (bridge_ ? kBridge.size() : options_ ? kOptions.size() : devices_ ? kDevices.size() : 0);
   Place place_{"crash", BERTH_TEST_MONITOR};
   StartMarks marks_{bridge_ ? kGateway : "127.0.0.1"};
   fs::path file_;
@@ -270,7 +293,7 @@ Registry* TasksCrash::registry_ = nullptr;
 TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
   bool was_stopping = false;
   {
-    Agent agent(place_, *registry_, point_);
+    Agent agent(place_, *registry_, point_, devices_);
     agent.tell("start " + file_.string());
     if (agent.await_phase(v1::TASK_PHASE_RUNNING)) {
       was_stopping = true;
@@ -279,7 +302,7 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
     }
     ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
   }
-  Agent agent(place_, *registry_, "");
+  Agent agent(place_, *registry_, "", devices_);
   ASSERT_TRUE(agent.await("open")) << agent.transcript();
   agent.tell("start " + file_.string());  // as the control plane would, which has heard no answer
   ASSERT_TRUE(agent.await("ok")) << agent.transcript();
@@ -296,6 +319,7 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
   agent.tell("quit");
   EXPECT_FALSE(agent.was_killed());
   EXPECT_THAT(place_.leftovers(), IsEmpty());
+  if (devices_) expect_released();
 }
 
 using TasksRestartCrash = TasksCrash;
@@ -397,7 +421,10 @@ INSTANTIATE_TEST_SUITE_P(
                       "bridge task.before_cleanup", "options volume.while_filling", "options volume.after_hold",
                       "options volume.after_mount", "options task.after_namespaces", "options task.after_create",
                       "options task.after_launch:2", "options task.before_cleanup", "options task.before_volumes",
-                      "options volume.before_removal", "options task.after_cleanup"),
+                      "options volume.before_removal", "options task.after_cleanup", "devices task.after_surround",
+                      "devices task.before_prepare", "devices task.after_prepare", "devices task.after_create",
+                      "devices task.after_prepare:2", "devices task.after_launch:2", "devices task.before_release",
+                      "devices task.after_cleanup"),
     test_name);
 INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksRestartCrash,
                          ::testing::Values("task.before_commit:4", "task.after_commit:4", "task.before_commit:5",

@@ -49,7 +49,8 @@ class TasksOnHost : public ::testing::Test {
                                                  reports_[report.task_id()].push_back(report);
                                                  moved_.notify_all();
                                                },
-                                               .registry = *access_});
+                                               .registry = *access_,
+                                               .plugins = plugins_});
     ASSERT_TRUE(tasks) << tasks.error().message;
     tasks_ = std::move(*tasks);
   }
@@ -135,6 +136,7 @@ class TasksOnHost : public ::testing::Test {
   static inline Registry* registry_ = nullptr;
   Place place_{"tasks", BERTH_TEST_MONITOR};
   std::unique_ptr<PlainAccess> access_;
+  HostPlugins* plugins_ = nullptr;  // of the host, where a test has some
   std::mutex mutex_;
   std::condition_variable moved_;
   std::map<std::string, std::vector<v1::TaskReport>> reports_;

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/gpu/devices/cdi_match.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace berth::gpu::cdi {
+namespace {
+
+// A device's own nodes, as a container sees them, or as the host does.
+std::set<std::string> seen_nodes_of(const Entry& entry) {
+  std::set<std::string> out;
+  for (const v1::DeviceNode& node : entry.device->edits.oci.device_nodes()) out.insert(node.path());
+  return out;
+}
+
+std::set<std::string> host_nodes_of(const Entry& entry) {
+  std::set<std::string> out;
+  for (const v1::DeviceNode& node : entry.device->edits.oci.device_nodes()) {
+    out.insert(node.host_path().empty() ? node.path() : node.host_path());
+  }
+  return out;
+}
+
+// What the device is made of: equal for two names of one piece of hardware.
+std::set<std::string> parts_of(const Entry& entry) {
+  std::set<std::string> out;
+  for (const v1::DeviceNode& node : entry.device->edits.oci.device_nodes()) {
+    out.insert(node.SerializeAsString());
+  }
+  return out;
+}
+
+// /dev/nvidia0 and its like, /dev/dri/renderD128 and its like: one for each device.
+bool is_numbered_like(const std::string& path, const std::string& like) {
+  const auto stem = like.find_last_not_of("0123456789") + 1;
+  return path.size() > stem && path.compare(0, stem, like, 0, stem) == 0 &&
+         path.find_first_not_of("0123456789", stem) == std::string::npos;
+}
+
+// Whether the device has this node and none like it.
+bool is_only(const Entry& entry, const std::string& node) {
+  for (const auto& paths : {seen_nodes_of(entry), host_nodes_of(entry)}) {
+    const auto like = std::ranges::count_if(
+        paths, [&](const std::string& path) { return is_numbered_like(path, node); });
+    if (like == 1 && paths.contains(node)) return true;
+  }
+  return false;
+}
+
+bool has_none_like(const Entry& entry, const std::string& node) {
+  const auto paths = host_nodes_of(entry);
+  return std::ranges::none_of(
+      paths, [&](const std::string& path) { return is_numbered_like(path, node); });
+}
+
+}  // namespace
+
+std::string missing_support(const Entry& entry) {
+  std::string members;
+  for (const auto* edits : {&entry.device->edits, &entry.spec->edits}) {
+    for (const std::string& member : edits->unsupported) {
+      members += (members.empty() ? "" : ", ") + member;
+    }
+  }
+  return members.empty() ? "" : entry.file + " asks for what Berth cannot do: " + members;
+}
+
+std::optional<std::string> name_by_node(const Catalog& catalog, const std::string& kind,
+                                        const std::string& node) {
+  std::optional<std::string> found;
+  for (const Entry* entry : catalog.of_kind(kind)) {
+    if (entry->device->name == "all" || !is_only(*entry, node)) continue;
+    // Of several names of one device the last is the UUID: digits sort before letters.
+    found = entry->qualified_name();
+  }
+  return found;
+}
+
+sdk::Result<std::string> nvidia_name(const Catalog& catalog, const std::string& kind,
+                                     const std::string& uuid, unsigned index, unsigned minor) {
+  const std::string node = "/dev/nvidia" + std::to_string(minor);
+  std::optional<std::string> name;
+  const auto by_uuid = catalog.find(kind + "=" + uuid);
+  const auto by_index = catalog.find(kind + "=" + std::to_string(index));
+  if (by_uuid) {
+    name = (*by_uuid)->qualified_name();
+  } else if (by_uuid.error().status == BERTH_PRECONDITION) {
+    return by_uuid.error();
+  } else if (const auto by_node = name_by_node(catalog, kind, node)) {
+    name = by_node;
+  } else if (by_index && has_none_like(**by_index, node)) {
+    name = (*by_index)->qualified_name();
+  }
+  if (!name) {
+    return sdk::fail(BERTH_PRECONDITION,
+                     "no CDI file in " + catalog.places() + " describes it as a " + kind + " (by " +
+                         uuid + ", or by " + node +
+                         "): run nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml");
+  }
+  if (const auto entry = catalog.find(*name)) {
+    if (std::string missing = missing_support(**entry); !missing.empty()) {
+      return sdk::fail(BERTH_PRECONDITION, std::move(missing));
+    }
+  }
+  return *name;
+}
+
+std::vector<const Entry*> distinct(const std::vector<const Entry*>& entries) {
+  std::vector<const Entry*> out;
+  for (const Entry* entry : entries) {
+    if (entry->device->name == "all") continue;
+    const auto parts = parts_of(*entry);
+    const bool is_several = std::ranges::any_of(entries, [&](const Entry* other) {
+      const auto others = parts_of(*other);
+      return !others.empty() && others.size() < parts.size() &&
+             std::ranges::includes(parts, others);
+    });
+    if (is_several) continue;
+    // The last of several names: numbers, which may change, sort before UUIDs.
+    std::erase_if(out,
+                  [&](const Entry* other) { return !parts.empty() && parts_of(*other) == parts; });
+    out.push_back(entry);
+  }
+  return out;
+}
+
+}  // namespace berth::gpu::cdi
