@@ -23,8 +23,8 @@ NodeWriter::~NodeWriter() {
   }
   changed_.notify_all();
   thread_.join();
-  while (write_next()) {
-  }
+  // Each of them, also behind one that cannot be written: they take turns.
+  for (std::size_t left = waiting_.size(); left > 0; --left) (void)write_next();
 }
 
 sdk::Result<void> NodeWriter::write(const std::string& name, const std::string& content) {

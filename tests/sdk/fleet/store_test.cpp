@@ -5,6 +5,7 @@
 
 #include "sdk/fleet/credentials.hpp"
 #include "sdk/fleet/durable_file.hpp"
+#include "sdk/fleet/node_writer.hpp"
 #include "tests/sdk/fleet/fixture.hpp"
 
 namespace berth::fleet {
@@ -70,6 +71,22 @@ TEST_F(FleetTest, WhatCannotBeWrittenLaterIsToldAndTriedAgain) {
   std::filesystem::rename(dir_.path() / "away", path);
   *store = NodeStore();  // what waits is tried once more
   EXPECT_EQ(NodeStore::open(path, 1'000)->nodes().size(), 1U);
+}
+
+TEST_F(FleetTest, EachThatWaitsAtTheEndIsTriedAlsoBehindOneThatCannotBeWritten) {
+  const auto path = dir_.path() / "files";
+  // Directories in the place of two of them.
+  for (const char* name : {"a/x", "b/x"}) std::filesystem::create_directories(path / name);
+  Heard heard;
+  std::string told;
+  {
+    NodeWriter writer(path, [&](const std::string& name, const sdk::Error&) { heard.with([&] { told = name; }); });
+    writer.write_later("a", "1");
+    EXPECT_TRUE(heard.wait([&] { return told == "a"; }));
+    writer.write_later("b", "2");
+    writer.write_later("c", "3");
+  }
+  EXPECT_TRUE(std::filesystem::is_regular_file(path / "c"));
 }
 
 TEST_F(FleetTest, ARemovedNodeIsRememberedUntilAYearAfterItsCertificate) {

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -407,16 +409,34 @@ TEST_F(Containers, AreNotTakenForGoneWhereNoDescriptorIsLeft) {
 }
 
 // As a power cut leaves it: the directory has the file's name, the file lost its content.
+// A root of its own for the calling process, in which nothing is the host's but what the runtime works on.
+bool enter_jail(const fs::path& dir) {
+  const fs::path jail = dir / "jail";
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  for (const fs::path& place : {dir, fs::path("/proc"), fs::path("/sys")}) {
+    const fs::path inside = jail / place.relative_path();
+    std::error_code error;
+    fs::create_directories(inside, error);
+    if (::mount(place.c_str(), inside.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) return false;
+  }
+  return ::chroot(jail.c_str()) == 0 && ::chdir("/") == 0;
+}
+
 TEST_F(Containers, WithAnEmptyRecordAreRemovedAndNothingElseIs) {
-  const std::string others = "/config.json";
-  if (fs::exists(others)) GTEST_SKIP() << others << " is there";
-  std::ofstream(others) << "{}";
   fs::create_directories(dir_ / "state/containers/one");
   std::ofstream(dir_ / "state/containers/one/container").flush();
-  const auto removed = runtime_->remove("one");
-  EXPECT_TRUE(removed) << removed.error().message;
-  EXPECT_TRUE(fs::exists(others));
-  fs::remove(others);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // The empty bundle's configuration would be this file of the host's.
+    const fs::path others = "/config.json";
+    if (!enter_jail(dir_)) ::_exit(2);
+    std::ofstream(others) << "{}";
+    if (!runtime_->remove("one")) ::_exit(3);
+    ::_exit(fs::exists(others) ? 0 : 4);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << "exit code " << WEXITSTATUS(status);
   EXPECT_FALSE(fs::exists(dir_ / "state/containers/one"));
 }
 
@@ -449,6 +469,61 @@ TEST_F(Containers, RunWithRuncToo) {
   auto two = spec("two", "");
   two.args = {"/no/such/program"};
   EXPECT_NE(runtime_->create(two).error().message.find("/no/such/program"), std::string::npos);
+}
+
+TEST_F(Containers, RunWithRunscToo) {
+  runtime_ = open_runtime("runsc");
+  ASSERT_TRUE(runtime_);
+  EXPECT_TRUE(runtime_->sandboxed());
+  EXPECT_TRUE(runtime_->version().starts_with("runsc ")) << runtime_->version();
+  auto one = spec("one", "echo up; exit 4");
+  one.memory_limit = 256 << 20;
+  EXPECT_EQ(run(one).exit_code, 4);
+  EXPECT_NE(log("one").find("up"), std::string::npos);
+
+  auto two = spec("two", "");
+  two.args = {"/no/such/program"};
+  const auto created = runtime_->create(two);
+  const auto started = created ? runtime_->start("two") : sdk::Result<std::int64_t>(created.error());
+  ASSERT_FALSE(started);
+  EXPECT_NE(started.error().message.find("/no/such/program"), std::string::npos) << started.error().message;
+
+  ASSERT_TRUE(runtime_->create(spec("three", "trap 'exit 9' TERM; echo ready; while true; do sleep 0.1; done")));
+  ASSERT_TRUE(runtime_->start("three"));
+  ASSERT_TRUE(logged("three", "ready"));
+  const auto checked = runtime_->exec("three", {.args = {"/bin/sh", "-c", "echo well; exit 3"}, .timeout = 30s});
+  ASSERT_TRUE(checked) << checked.error().message;
+  EXPECT_EQ(checked->exit_code, 3);
+  EXPECT_EQ(checked->output, "well\n");
+  const auto slow = runtime_->exec("three", {.args = {"/bin/sleep", "4321"}, .timeout = 2s});
+  ASSERT_TRUE(slow) << slow.error().message;
+  EXPECT_TRUE(slow->timed_out);
+  const auto look = runtime_->exec("three", {.args = {"/bin/sh", "-c", "cat /proc/[0-9]*/cmdline"}, .timeout = 30s});
+  ASSERT_TRUE(look) << look.error().message;
+  EXPECT_EQ(look->output.find("4321"), std::string::npos) << "the check that took too long goes on";
+  EXPECT_TRUE(runtime_->signal("three", SIGTERM));
+  EXPECT_EQ(wait("three").exit_code, 9);
+
+  ASSERT_TRUE(runtime_->create(spec("four", "sleep 1000")));
+  ASSERT_TRUE(runtime_->start("four"));
+  EXPECT_TRUE(runtime_->remove("four"));
+  EXPECT_EQ(runtime_->inspect("four").error().status, BERTH_NOT_FOUND);
+}
+
+TEST_F(Containers, OfASandboxWhoseMonitorWasKilledAreRemovedWhole) {
+  runtime_ = open_runtime("runsc");
+  ASSERT_TRUE(runtime_);
+  const auto created = runtime_->create(spec("one", "sleep 1000"));
+  ASSERT_TRUE(created) << created.error().message;
+  ASSERT_TRUE(runtime_->start("one"));
+  berth::test::HostEvents ends;
+  ends.watch_end(created->monitor_pid);
+  ::kill(created->monitor_pid, SIGKILL);
+  ASSERT_TRUE(ends.until([&] { return !runtime_->inspect("one")->monitor_alive; }));
+  EXPECT_EQ(runtime_->inspect("one")->phase, ContainerPhase::Running);
+  const auto removed = runtime_->remove("one");
+  EXPECT_TRUE(removed) << removed.error().message;
+  EXPECT_FALSE(fs::exists(dir_ / "bundles/one"));
 }
 
 }  // namespace

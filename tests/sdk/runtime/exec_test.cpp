@@ -385,5 +385,39 @@ TEST_F(Exec, WorksTheSameUnderRunc) {
   EXPECT_EQ(runtime_->open_exec("one", {.args = {"/bin/nothing"}}).error().status, BERTH_INVALID);
 }
 
+TEST_F(Exec, WorksInASandboxOfRunsc) {
+  auto other = open_runtime("runsc");
+  ASSERT_TRUE(other);
+  runtime_ = std::move(other);
+  begin();
+  auto client = run("cat; echo err >&2; exit 4", true);
+  client->type("runsc");
+  client->end_input();
+  EXPECT_EQ(client->end().value(), 4);
+  EXPECT_EQ(client->output(), "runsc");
+  EXPECT_EQ(client->errors(), "err\n");
+  auto terminal = run("tty; exec sleep 1000", true, WindowSize{.rows = 12, .columns = 34});
+  ASSERT_TRUE(terminal->wrote("/dev/pts/"));
+  terminal->type("\x03");
+  EXPECT_EQ(terminal->end().value(), 130);
+  auto trapping = run("trap 'exit 9' TERM; echo ready; while true; do sleep 0.1; done");
+  ASSERT_TRUE(trapping->wrote("ready"));
+  trapping->signal("SIGTERM");
+  EXPECT_EQ(trapping->end().value(), 9);
+  auto cancelled = run("echo ready; exec sleep 4321");
+  ASSERT_TRUE(cancelled->wrote("ready"));
+  cancelled->cancel();
+  EXPECT_EQ(cancelled->end().error().status, BERTH_CANCELLED);
+  // The host sees none of its processes: the sandbox is asked.
+  bool left = true;
+  for (int tries = 0; left && tries < 50; ++tries) {
+    auto look = run("cat /proc/[0-9]*/cmdline");
+    EXPECT_TRUE(look->end());
+    left = look->output().find("4321") != std::string::npos;
+  }
+  EXPECT_FALSE(left);
+  EXPECT_TRUE(runtime_->open_exec("one", {.args = {"/bin/nothing"}}).error().status == BERTH_INVALID);
+}
+
 }  // namespace
 }  // namespace berth::runtime::test

@@ -2,7 +2,10 @@
 // Pulls ahead of tasks, and what the host tells of its images.
 #include "sdk/runtime/task/host_images.hpp"
 
+#include <future>
 #include <latch>
+#include <optional>
+#include <thread>
 
 #include "tests/sdk/runtime/image/pulling.hpp"
 
@@ -122,9 +125,17 @@ TEST_F(HostsImages, AreRefusedWhereTheNameOrTheIdIsNone) {
 TEST_F(HostsImages, EndWithTheHostInTheMiddleOfAPull) {
   hold_back();
   ASSERT_TRUE(images_->pull(request("one", 0), {}));
-  std::jthread closing([&] { images_->close(); });
+  std::optional<sdk::Result<v1::PullImageResponse>> waiting;
+  std::jthread caller([&] { waiting = images_->pull(request("one"), {}); });
+  // The registry answers nothing before the pull has ended.
+  auto closed = std::async(std::launch::async, [&] { images_->close(); });
+  const bool ended = closed.wait_for(std::chrono::minutes(1)) == std::future_status::ready;
+  EXPECT_TRUE(ended) << "it waits for the registry";
   let_go();
-  closing.join();
+  closed.wait();
+  caller.join();
+  EXPECT_TRUE(!*waiting || (*waiting)->state() != State::STATE_PULLED);
+  EXPECT_EQ(images_->list().images_size(), 0);
   const auto late = images_->pull(request("two"), {});
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().status, BERTH_UNAVAILABLE);

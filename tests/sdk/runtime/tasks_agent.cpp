@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent in miniature for tests that kill it: Tasks, told what to do by lines on its standard input.
 //
-//   tasks_agent DATA_DIR MONITOR NAME REGISTRY_URL SUBNET [PLUGIN]     the scripted plugin; its journal is DATA_DIR/journal
+//   tasks_agent DATA_DIR MONITOR NAME REGISTRY_URL SUBNET [PLUGIN | FIRST_ID ROOTFS_DIR]
+//   PLUGIN is the scripted one; its journal is DATA_DIR/journal. With FIRST_ID each of two tasks at a time has 2000 ids of its own
 //   start FILE | stop ID | forget ID | quit     answered "ok" or "error WHY"; "open" comes first
 //   report PHASE ID                             on each report, unasked
 #include <cstdio>
@@ -48,13 +49,18 @@ void stop(Tasks& tasks, const std::string& id) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6 && argc != 7) return 2;
+  if (argc < 6 || argc > 8) return 2;
   TasksConfig config;
   config.data_dir = argv[1];
   config.monitor = argv[2];
   config.bridge = argv[3];
   config.cgroup_parent = argv[3];
   config.subnet = argv[5];
+  if (argc == 8) {
+    const auto first = static_cast<std::uint32_t>(std::stoul(argv[6]));
+    config.user_namespaces = {.first = first, .last = first + 3'999, .per_task = 2'000};
+    config.rootfs_dir = argv[7];
+  }
   berth::runtime::testing::PlainAccess access(argv[4]);
   std::unique_ptr<berth::runtime::HostPlugins> plugins;
   if (argc == 7) {

@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -118,15 +120,17 @@ class StartMarks {
 // The agent, a process of its own.
 class Agent {
  public:
-  Agent(const Place& place, const Registry& registry, const std::string& failpoint, bool with_plugin = false) {
+  // `more` are words of the command line.
+  Agent(const Place& place, const Registry& registry, const std::string& failpoint, const std::vector<std::string>& more = {}) {
     int in[2];
     int out[2];
     if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) std::abort();
     const std::string data = place.data_dir();
     const std::string url = registry.url();
     const std::string armed = "BERTH_FAILPOINT=" + failpoint;
-    const char* const args[] = {BERTH_TEST_AGENT, data.c_str(), BERTH_TEST_MONITOR, place.name().c_str(), url.c_str(),
-                                kSubnet,          with_plugin ? BERTH_SCRIPTED_PLUGIN : nullptr, nullptr};
+    std::vector<const char*> args = {BERTH_TEST_AGENT, data.c_str(), BERTH_TEST_MONITOR, place.name().c_str(), url.c_str(), kSubnet};
+    for (const auto& word : more) args.push_back(word.c_str());
+    args.push_back(nullptr);
     std::vector<const char*> environment;
     for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
     if (!failpoint.empty()) environment.push_back(armed.c_str());
@@ -135,7 +139,7 @@ class Agent {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, in[0], 0);
     ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    if (::posix_spawn(&pid_, BERTH_TEST_AGENT, &actions, nullptr, const_cast<char**>(args),
+    if (::posix_spawn(&pid_, BERTH_TEST_AGENT, &actions, nullptr, const_cast<char**>(args.data()),
                       const_cast<char**>(environment.data())) != 0) {
       std::abort();
     }
@@ -278,9 +282,10 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
   static constexpr std::string_view kDevices = "devices ";
   static constexpr std::string_view kBridge = "bridge ";
   static constexpr std::string_view kOptions = "options ";
-  const bool bridge_ = std::string_view(GetParam()).starts_with(kBridge);
+  const bool bridge_ = std::string_view(GetParam()).starts_with(kBridge);  // the host's network otherwise
   const bool options_ = std::string_view(GetParam()).starts_with(kOptions);
   const bool devices_ = std::string_view(GetParam()).starts_with(kDevices);
+  const std::vector<std::string> plugin_ = devices_ ? std::vector<std::string>{BERTH_SCRIPTED_PLUGIN} : std::vector<std::string>();
   const std::string point_ =
       GetParam() + (bridge_ ? kBridge.size() : options_ ? kOptions.size() : devices_ ? kDevices.size() : 0);
   Place place_{"crash", BERTH_TEST_MONITOR};
@@ -293,7 +298,7 @@ Registry* TasksCrash::registry_ = nullptr;
 TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
   bool was_stopping = false;
   {
-    Agent agent(place_, *registry_, point_, devices_);
+    Agent agent(place_, *registry_, point_, plugin_);
     agent.tell("start " + file_.string());
     if (agent.await_phase(v1::TASK_PHASE_RUNNING)) {
       was_stopping = true;
@@ -302,7 +307,7 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
     }
     ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
   }
-  Agent agent(place_, *registry_, "", devices_);
+  Agent agent(place_, *registry_, "", plugin_);
   ASSERT_TRUE(agent.await("open")) << agent.transcript();
   agent.tell("start " + file_.string());  // as the control plane would, which has heard no answer
   ASSERT_TRUE(agent.await("ok")) << agent.transcript();
@@ -353,6 +358,93 @@ TEST_P(TasksRestartCrash, RestartsOnceAndRunsNothingTwice) {
   agent.tell("quit");
   EXPECT_FALSE(agent.was_killed());
   EXPECT_THAT(place_.leftovers(), IsEmpty());
+}
+
+// Tasks whose containers have ids of their own: the range, what is mounted for it and the namespaces are taken up again.
+class TasksIdsCrash : public TasksCrash {
+ protected:
+  void SetUp() override {
+    if (!kernel_makes_user_namespaces()) GTEST_SKIP() << "no user namespaces can be made here";
+    TasksCrash::SetUp();
+  }
+  // The kernel makes none for who lives in a chroot.
+  static bool kernel_makes_user_namespaces() {
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(::unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+    int status = 0;
+    return ::waitpid(pid, &status, 0) == pid && status == 0;
+  }
+  void TearDown() override {
+    std::error_code error;
+    fs::remove(roots_, error);
+  }
+  // The first of the host's ids that the program's root is; 0 where it is none of the range.
+  [[nodiscard]] std::uint32_t first_id() const {
+    for (const pid_t pid : programs()) {
+      std::ifstream map("/proc/" + std::to_string(pid) + "/uid_map");
+      std::uint32_t inside = 1;
+      std::uint32_t outside = 0;
+      if (map >> inside >> outside && inside == 0 && outside >= kFirstId) return outside;
+    }
+    return 0;
+  }
+  // In the task's cgroups: whatever hierarchy lists them.
+  [[nodiscard]] std::vector<pid_t> programs() const {
+    std::vector<pid_t> found;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "cgroup");
+      const std::string text{std::istreambuf_iterator<char>(file), {}};
+      if (text.find("/" + place_.name() + "/" + kTaskId) != std::string::npos) {
+        found.push_back(std::atoi(entry.path().filename().c_str()));
+      }
+    }
+    return found;
+  }
+  [[nodiscard]] bool is_mounted_below_roots() const {
+    std::ifstream table("/proc/self/mountinfo");
+    const std::string text{std::istreambuf_iterator<char>(table), {}};
+    return text.find(" " + roots_.string() + "/") != std::string::npos;
+  }
+
+  static constexpr std::uint32_t kFirstId = 900'000;
+  const fs::path roots_ = "/run/" + place_.name() + "-roots";
+  const std::vector<std::string> words_ = {std::to_string(kFirstId), roots_.string()};
+};
+
+TEST_P(TasksIdsCrash, KeepTheirIdsAndLeaveNothing) {
+  bool was_stopping = false;
+  {
+    Agent agent(place_, *registry_, point_, words_);
+    agent.tell("start " + file_.string());
+    if (agent.await_phase(v1::TASK_PHASE_RUNNING)) {
+      was_stopping = true;
+      ASSERT_TRUE(marks_.await_living(1));
+      EXPECT_EQ(first_id(), kFirstId);
+      agent.tell(std::string("stop ") + kTaskId);
+    }
+    ASSERT_TRUE(agent.was_killed()) << "the point was not passed:\n" << agent.transcript();
+  }
+  Agent agent(place_, *registry_, "", words_);
+  ASSERT_TRUE(agent.await("open")) << agent.transcript();
+  if (!was_stopping) {
+    agent.tell("start " + file_.string());
+    ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_RUNNING)) << agent.transcript();
+    ASSERT_TRUE(marks_.await_living(1));
+    EXPECT_EQ(first_id(), kFirstId) << "it has the range that it was given first";
+    EXPECT_TRUE(is_mounted_below_roots());
+  }
+  agent.tell(std::string("stop ") + kTaskId);
+  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
+  EXPECT_EQ(marks_.starts("first"), 1);
+  EXPECT_EQ(marks_.starts("web"), 1);
+  EXPECT_TRUE(marks_.await_living(0));
+  agent.tell(std::string("forget ") + kTaskId);
+  agent.tell("quit");
+  EXPECT_FALSE(agent.was_killed());
+  EXPECT_THAT(place_.leftovers(), IsEmpty());
+  EXPECT_FALSE(is_mounted_below_roots());
+  EXPECT_TRUE(fs::is_empty(roots_));
+  EXPECT_TRUE(fs::is_empty(place_.data_dir() / "ids"));
 }
 
 std::vector<pid_t> monitors_of(const Place& place) {
@@ -431,6 +523,13 @@ INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksRestartCrash,
                                            "task.after_commit:5", "task.before_launch:2", "task.before_attach:2",
                                            "task.after_attach:2", "task.before_create:2", "task.after_create:2",
                                            "task.after_launch:2"),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksIdsCrash,
+                         ::testing::Values("bridge task.after_attach", "bridge task.after_ids", "bridge task.before_create",
+                                           "bridge task.after_create", "bridge task.after_create:2",
+                                           "bridge task.after_launch:2", "bridge task.before_signal",
+                                           "bridge task.after_runtime_remove:2", "bridge task.after_remove:2",
+                                           "bridge task.before_volumes", "bridge task.after_cleanup"),
                          test_name);
 INSTANTIATE_TEST_SUITE_P(AtEachPoint, TasksMonitorCrash,
                          ::testing::Values("task.after_create", "bridge task.after_create:2"), test_name);
