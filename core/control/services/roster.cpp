@@ -52,6 +52,11 @@ void Roster::count(const TaskId& id, const Member& member, int sign) {
   }
   if (member.guarded && member.standing != Standing::Stopping) guarded_ += sign;
   if (member.guarded) squad.guarded[standing][side] += sign;
+  if (member.standing != Standing::Stopping) {
+    const auto provider = squad.providers.try_emplace(member.provider, 0).first;
+    provider->second += sign;
+    if (provider->second == 0) squad.providers.erase(provider);
+  }
   count_zone(squad, member, sign);
   if (squad.size == 0) squads_.erase(member.deployment);
 }
@@ -75,6 +80,12 @@ const std::map<std::string, Roster::InZone>& Roster::by_zone(
   static const std::map<std::string, InZone> kNone;
   const auto at = squads_.find(deployment);
   return at == squads_.end() ? kNone : at->second.zones;
+}
+
+const std::map<std::string, int>& Roster::by_provider(const DeploymentNumber& deployment) const {
+  static const std::map<std::string, int> kNone;
+  const auto at = squads_.find(deployment);
+  return at == squads_.end() ? kNone : at->second.providers;
 }
 
 Team Roster::team(const DeploymentNumber& deployment) const {

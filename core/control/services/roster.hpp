@@ -31,6 +31,7 @@ struct Member {
   bool guarded = false;   // protected from scale-in and deployments
   bool mover = false;     // made to replace one in a fuller zone
   std::string zone;       // of its node; empty where it says nothing
+  std::string provider;   // of capacity; empty where a launch type was asked for
   Instant created_at;
   // Where it stood before it began to stop; unknown after a restart, and then nobody's failure.
   Standing before_stopping = Standing::Healthy;
@@ -55,6 +56,9 @@ class Roster {
     int movable = 0;  // of these: healthy, and not guarded
   };
   [[nodiscard]] const std::map<std::string, InZone>& by_zone(
+      const DeploymentNumber& deployment) const;
+  // Of one deployment, that are not to stop, by capacity provider.
+  [[nodiscard]] const std::map<std::string, int>& by_provider(
       const DeploymentNumber& deployment) const;
   // Those with tasks.
   [[nodiscard]] std::vector<DeploymentNumber> deployments() const;
@@ -82,6 +86,7 @@ class Roster {
     std::array<std::array<Group, 2>, kStandings> groups;   // by standing and draining
     std::array<std::array<int, 2>, kStandings> guarded{};  // of these
     std::map<std::string, InZone> zones;
+    std::map<std::string, int> providers;
     int movers = 0;
     std::size_t size = 0;
   };

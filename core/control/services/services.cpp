@@ -136,6 +136,7 @@ void Services::place_member(const Task& task, Follow follow) {
     at.until = std::min(at.until.value_or(*task.protected_until), *task.protected_until);
   const ContainerInstancePtr instance = rooms_.desk.state().instance(task.node);
   member.mover = task.launch->placed_by == kRebalancing;
+  member.provider = task.launch->capacity_provider;
   if (instance) member.zone = zone_of(instance->node);
   member.draining = instance && instance->status == InstanceStatus::Draining;
   watch_until(task.id, at.until);

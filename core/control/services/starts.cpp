@@ -156,24 +156,16 @@ int Services::start_until_resolved(const Current& now, Entry& entry, const Launc
 std::vector<int> Services::counts_by_route(const Current& now, const Entry& entry,
                                            const std::vector<Route>& routes, int count) const {
   if (routes.size() == 1) return {count};
-  std::map<std::string, int> current;
+  const std::map<std::string, int>& current = entry.roster.by_provider(now.primary->number);
   int all = count;
-  for (const auto& [node, tasks] : entry.roster.by_node()) {
-    for (const TaskId& id : tasks) {
-      const TaskPtr task = rooms_.desk.state().task(id);
-      if (!task || task->launch->deployment != now.primary->number ||
-          task->desired_status == DesiredStatus::Stopped) {
-        continue;
-      }
-      ++current[task->launch->capacity_provider];
-      ++all;
-    }
-  }
+  for (const auto& [provider, tasks] : current) all += tasks;
   std::vector<Share> shares;
   for (const Route& route : routes) shares.push_back({route.base, route.weight});
   std::vector<int> counts = split(all, shares);
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    counts[i] = std::clamp(counts[i] - current[routes[i].capacity_provider], 0, count);
+    const auto there = current.find(routes[i].capacity_provider);
+    const int more = counts[i] - (there == current.end() ? 0 : there->second);
+    counts[i] = std::clamp(more, 0, count);
     count -= counts[i];
   }
   return counts;
