@@ -132,8 +132,8 @@ Result<ClusterPtr> Clusters::with_providers(
   const std::string used = used_beyond(request.capacity_providers(), *before);
   if (!used.empty()) {
     return fail(Errc::Precondition,
-                "The specified capacity provider is in use and cannot be removed.",
-                Subject::InUse, used);
+                "The specified capacity provider is in use and cannot be removed.", Subject::InUse,
+                used);
   }
   Cluster after = *before;
   if (auto set = set_providers(request.capacity_providers(),

@@ -58,7 +58,8 @@ class Control::Impl {
         starts({desk, plugins, routes, placer, networks, launches}),
         questions({desk, plugins, routes, placer, networks, unplaced}),
         rollouts(desk),
-        services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts, reclaims}),
+        services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts,
+                  reclaims}),
         service_commands({desk, routes, networks, tasks, nodes, rollouts, services, retention}),
         tagging(desk, tasks, rollouts) {
     tasks.on_stopped([this](const TaskId& id) {

@@ -294,7 +294,7 @@ Result<Placer::Survey> Placer::survey(const Demand& demand, const Task& task) {
   }
   survey.place_known = own.has_value();
   if (!own || survey.place_refuses) return survey;
-  Standing place{.node = *own};
+  PlaceInQuestion place{.node = *own};
   if (holds) {
     place.held_cpu = task.launch->requirement.cpu();
     place.held_memory_mib = task.launch->requirement.memory_mib();

@@ -58,19 +58,14 @@ Placer::Outcome no_room(int missing) {
 
 Result<Placer::Outcome> Reclaims::place(const Wish& wish) {
   if (gives_way(wish.demand, wish.provider)) return place_what_gives_way(wish);
-  const auto look = [&](int count) {
-    return rooms_.placer.place(wish.demand, count, rooms_.desk.rng().next(), wish.explain);
-  };
-  auto outcome = look(wish.count);
+  auto outcome =
+      rooms_.placer.place(wish.demand, wish.count, rooms_.desk.rng().next(), wish.explain);
   if (!outcome) return outcome;
-  // A task that had not begun has ended by now.
-  if (outcome->missing > 0 && make_room(wish.demand, outcome->missing)) {
-    auto more = look(outcome->missing);
-    if (!more) return outcome;
-    more->places.insert(more->places.begin(), outcome->places.begin(), outcome->places.end());
-    outcome = std::move(more);
+  if (outcome->missing > 0) {
+    make_room(wish.demand, outcome->missing);
+  } else if (!promises_.empty()) {
+    promises_.erase(key_of(wish.demand));
   }
-  if (outcome->missing == 0 && !promises_.empty()) promises_.erase(key_of(wish.demand));
   return outcome;
 }
 
@@ -105,22 +100,20 @@ std::optional<std::vector<std::string>> Reclaims::open_zones(const Demand& deman
   return zones;
 }
 
-bool Reclaims::make_room(const Demand& demand, int missing) {
+void Reclaims::make_room(const Demand& demand, int missing) {
   for (const auto& [plugin, needs] : demand.needs) {
     const Plugins::Plugin* known = rooms_.plugins.find(plugin);
     if (known == nullptr || known->about.reclaimable_providers.empty()) continue;
-    const Freed freed = free_for(demand, plugin, needs, missing);
-    if (!freed.any) continue;
+    if (!free_for(demand, plugin, needs, missing)) continue;
     promises_[key_of(demand)] = {demand.cluster, plugin, demand.zones, rooms_.desk.now() + kKept};
-    return freed.at_once;
+    return;
   }
-  return false;
 }
 
-Reclaims::Freed Reclaims::free_for(const Demand& demand, const PluginName& plugin,
-                                   const v1::Requirement& needs, int missing) {
+bool Reclaims::free_for(const Demand& demand, const PluginName& plugin,
+                        const v1::Requirement& needs, int missing) {
   auto nodes = yields(demand, plugin, needs);
-  Freed freed;
+  bool any = false;
   for (; missing > 0; --missing) {
     // The node where fewest have to go; the first of equals.
     std::optional<Choice> best;
@@ -131,17 +124,16 @@ Reclaims::Freed Reclaims::free_for(const Demand& demand, const PluginName& plugi
       }
     }
     if (!best) break;
-    freed.any = true;
+    any = true;
     Yield& yield = nodes.at(best->node);
-    freed.at_once |= interrupt(yield, best->victims);
+    interrupt(yield, best->victims);
     yield.cpu -= needs.cpu();
     yield.memory_mib -= needs.memory_mib();
   }
-  return freed;
+  return any;
 }
 
-bool Reclaims::interrupt(Yield& yield, const std::vector<std::size_t>& victims) {
-  bool ended = false;
+void Reclaims::interrupt(Yield& yield, const std::vector<std::size_t>& victims) {
   for (auto at = victims.rbegin(); at != victims.rend(); ++at) {
     const TaskPtr victim = yield.victims[*at];
     yield.victims.erase(yield.victims.begin() + static_cast<std::ptrdiff_t>(*at));
@@ -149,10 +141,7 @@ bool Reclaims::interrupt(Yield& yield, const std::vector<std::size_t>& victims) 
     yield.memory_mib += victim->launch->requirement.memory_mib();
     rooms_.tasks.request_stop(victim->id, {StopCode::SpotInterruption, kReason});
     rooms_.delivery.pursue(victim->id);
-    const TaskPtr now = rooms_.desk.state().task(victim->id);
-    ended |= !now || now->last_status == TaskStatus::Stopped;
   }
-  return ended;
 }
 
 std::map<NodeId, Reclaims::Yield> Reclaims::yields(const Demand& demand, const PluginName& plugin,

@@ -63,20 +63,15 @@ class Reclaims {
   [[nodiscard]] Result<Placer::Outcome> place_what_gives_way(const Wish& wish);
   // The zones that are left to tasks that give way; nothing where none is.
   [[nodiscard]] std::optional<std::vector<std::string>> open_zones(const Demand& demand);
-  struct Freed {
-    bool any = false;      // there was room to free, or some is on its way
-    bool at_once = false;  // some is there already
-  };
-  // Whether some of the room is there already.
-  [[nodiscard]] bool make_room(const Demand& demand, int missing);
-  [[nodiscard]] Freed free_for(const Demand& demand, const PluginName& plugin,
-                               const v1::Requirement& needs, int missing);
+  void make_room(const Demand& demand, int missing);
+  // Whether there was anything to free, or on its way.
+  [[nodiscard]] bool free_for(const Demand& demand, const PluginName& plugin,
+                              const v1::Requirement& needs, int missing);
   [[nodiscard]] std::map<NodeId, Yield> yields(const Demand& demand, const PluginName& plugin,
                                                const v1::Requirement& needs);
   [[nodiscard]] bool would_take_if_empty(const Demand& demand, const PluginName& plugin,
                                          v1::Requirement needs, const NodeId& node);
-  // Whether one of them has ended already.
-  [[nodiscard]] bool interrupt(Yield& yield, const std::vector<std::size_t>& victims);
+  void interrupt(Yield& yield, const std::vector<std::size_t>& victims);
 
   Rooms rooms_;
   std::map<std::string, Promise> promises_;  // by what was asked for

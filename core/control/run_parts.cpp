@@ -99,9 +99,9 @@ Error error_of(const v1::Refusal& refusal) {
   const Mapped as = mapped(refusal.error());
   std::string message = refusal.message().empty() ? "It cannot be run." : refusal.message();
   // What is wrong with the call itself is said in ECS's own words, which scripts match as a whole.
-  const bool ecs_words = !refusal.message().empty() &&
-                         (refusal.error() == v1::Refusal::ERROR_INVALID_PARAMETER ||
-                          refusal.error() == v1::Refusal::ERROR_PLATFORM_UNKNOWN);
+  const bool ecs_words =
+      !refusal.message().empty() && (refusal.error() == v1::Refusal::ERROR_INVALID_PARAMETER ||
+                                     refusal.error() == v1::Refusal::ERROR_PLATFORM_UNKNOWN);
   if (!ecs_words && message.find(refusal.member()) == std::string::npos) {
     message = refusal.member() + ": " + message;
   }

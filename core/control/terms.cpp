@@ -25,7 +25,7 @@ Value attribute_of(const placement::Engine& engine, NodeIndex node, const std::s
 
 class Scale {
  public:
-  Scale(const placement::Engine& engine, std::string group, const Standing& place)
+  Scale(const placement::Engine& engine, std::string group, const PlaceInQuestion& place)
       : engine_(engine), group_(std::move(group)), place_(place) {}
 
   [[nodiscard]] std::vector<std::int64_t> measure(const Strategy& strategy,
@@ -75,7 +75,7 @@ class Scale {
 
   const placement::Engine& engine_;
   std::string group_;
-  Standing place_;
+  PlaceInQuestion place_;
 };
 
 bool measures(const Strategy& strategy) {
@@ -89,7 +89,8 @@ bool measures(const Strategy& strategy) {
 
 std::vector<StrategyTerm> weigh(const placement::Engine& engine, const std::string& group,
                                 const std::vector<Strategy>& strategies,
-                                const std::vector<NodeIndex>& fitting, const Standing& place) {
+                                const std::vector<NodeIndex>& fitting,
+                                const PlaceInQuestion& place) {
   const Scale scale(engine, group, place);
   std::vector<NodeIndex> left{place.node};
   for (const NodeIndex node : fitting) {

@@ -15,7 +15,7 @@ namespace berth::control {
 
 // The place in question. The task that is there already is taken for absent: its resources for
 // free, and itself for not counted.
-struct Standing {
+struct PlaceInQuestion {
   placement::NodeIndex node{};
   std::int64_t held_cpu = 0;
   std::int64_t held_memory_mib = 0;
@@ -28,6 +28,6 @@ struct Standing {
                                               const std::string& group,
                                               const std::vector<placement::Strategy>& strategies,
                                               const std::vector<placement::NodeIndex>& fitting,
-                                              const Standing& place);
+                                              const PlaceInQuestion& place);
 
 }  // namespace berth::control

@@ -108,10 +108,9 @@ void describe_capacity_providers(const Call& call) {
     if (!cluster) return call.refuse(cluster.error());
     command.cluster = *std::move(cluster);
   }
-  call.submit(std::move(command),
-              [request](const Call& answered, const control::Answer& answer) {
-                describe(answered, request, std::get<control::ProvidersAnswer>(answer).names);
-              });
+  call.submit(std::move(command), [request](const Call& answered, const control::Answer& answer) {
+    describe(answered, request, std::get<control::ProvidersAnswer>(answer).names);
+  });
 }
 
 void create_capacity_provider(const Call& call) {

@@ -11,34 +11,35 @@ class CapacityProviders : public ServerTest {
  protected:
   void SetUp() override { start(); }
   Reply put(const std::string& names, const std::string& strategy = "[]") {
-    return ecs("PutClusterCapacityProviders",
-               R"({"cluster":"default","capacityProviders":)" + names +
-                   R"(,"defaultCapacityProviderStrategy":)" + strategy + "}");
+    return ecs("PutClusterCapacityProviders", R"({"cluster":"default","capacityProviders":)" +
+                                                  names + R"(,"defaultCapacityProviderStrategy":)" +
+                                                  strategy + "}");
   }
 };
 
 TEST_F(CapacityProviders, AreDescribedByNameAndByArn) {
   const Reply all = ecs("DescribeCapacityProviders", "{}");
-  EXPECT_EQ(all.at("capacityProviders.0"),
-            R"({"capacityProviderArn":"arn:aws:ecs:us-east-1:000000000000:capacity-provider/FARGATE",)"
-            R"("name":"FARGATE","status":"ACTIVE","tags":[]})");
+  EXPECT_EQ(
+      all.at("capacityProviders.0"),
+      R"({"capacityProviderArn":"arn:aws:ecs:us-east-1:000000000000:capacity-provider/FARGATE",)"
+      R"("name":"FARGATE","status":"ACTIVE","tags":[]})");
   EXPECT_EQ(all.at("capacityProviders.1.name"), "FARGATE_SPOT");
   EXPECT_EQ(all.at("failures"), "[]");
   const Reply some = ecs(
       "DescribeCapacityProviders",
       R"({"capacityProviders":["arn:aws:ecs:us-east-1:000000000000:capacity-provider/FARGATE","x"]})");
   EXPECT_EQ(some.at("capacityProviders.0.name"), "FARGATE");
-  EXPECT_EQ(some.at("failures.0"),
-            R"({"arn":"arn:aws:ecs:us-east-1:000000000000:capacity-provider/x","reason":"MISSING"})");
+  EXPECT_EQ(
+      some.at("failures.0"),
+      R"({"arn":"arn:aws:ecs:us-east-1:000000000000:capacity-provider/x","reason":"MISSING"})");
 }
 
 TEST_F(CapacityProviders, AreDescribedByPages) {
   const Reply first = ecs("DescribeCapacityProviders", R"({"maxResults":1})");
   EXPECT_EQ(first.at("capacityProviders.0.name"), "FARGATE");
   EXPECT_EQ(first.at("capacityProviders.1"), "(absent)");
-  const Reply second =
-      ecs("DescribeCapacityProviders",
-          R"({"maxResults":1,"nextToken":")" + first.at("nextToken") + R"("})");
+  const Reply second = ecs("DescribeCapacityProviders",
+                           R"({"maxResults":1,"nextToken":")" + first.at("nextToken") + R"("})");
   EXPECT_EQ(second.at("capacityProviders.0.name"), "FARGATE_SPOT");
   EXPECT_EQ(second.at("nextToken"), "(absent)");
 }
@@ -57,8 +58,8 @@ TEST_F(CapacityProviders, OfAClusterAreReplacedAsAWhole) {
 }
 
 TEST_F(CapacityProviders, OfAClusterAreNotTakenAwayByLeavingThemOut) {
-  const Reply reply =
-      ecs("PutClusterCapacityProviders", R"({"cluster":"default","capacityProviders":["FARGATE"]})");
+  const Reply reply = ecs("PutClusterCapacityProviders",
+                          R"({"cluster":"default","capacityProviders":["FARGATE"]})");
   EXPECT_EQ(reply.at("__type"), "InvalidParameterException");
   EXPECT_THAT(reply.at("message"), HasSubstr("defaultCapacityProviderStrategy"));
 }
@@ -72,22 +73,24 @@ TEST_F(CapacityProviders, AreNeitherMadeNorDeletedByCallers) {
   const auto remove = [&](const std::string& name) {
     return ecs("DeleteCapacityProvider", R"({"capacityProvider":")" + name + R"("})").at("message");
   };
-  EXPECT_EQ(remove("FARGATE"), "The specified capacity provider is reserved and cannot be deleted.");
+  EXPECT_EQ(remove("FARGATE"),
+            "The specified capacity provider is reserved and cannot be deleted.");
   EXPECT_EQ(remove("mine"), "The specified capacity provider was not found.");
 }
 
 TEST_F(CapacityProviders, StandInAServiceInPlaceOfItsLaunchType) {
   register_web();
-  const Reply made = ecs("CreateService",
-                         R"({"serviceName":"web","taskDefinition":"web","desiredCount":1,)"
-                         R"("capacityProviderStrategy":[{"capacityProvider":"FARGATE","weight":1}]})");
+  const Reply made =
+      ecs("CreateService",
+          R"({"serviceName":"web","taskDefinition":"web","desiredCount":1,)"
+          R"("capacityProviderStrategy":[{"capacityProvider":"FARGATE","weight":1}]})");
   EXPECT_EQ(made.at("service.capacityProviderStrategy"),
             R"([{"capacityProvider":"FARGATE","weight":1}])");
   EXPECT_EQ(made.at("service.launchType"), "(absent)");
   EXPECT_EQ(ecs("ListServices", R"({"launchType":"EC2"})").at("serviceArns"), "[]");
-  const Reply daemon = ecs("CreateService",
-                           R"({"serviceName":"d","taskDefinition":"web","schedulingStrategy":"DAEMON",)"
-                           R"("capacityProviderStrategy":[{"capacityProvider":"FARGATE"}]})");
+  const Reply daemon = ecs(
+      "CreateService", R"({"serviceName":"d","taskDefinition":"web","schedulingStrategy":"DAEMON",)"
+                       R"("capacityProviderStrategy":[{"capacityProvider":"FARGATE"}]})");
   EXPECT_THAT(daemon.at("message"), HasSubstr("capacityProviderStrategy"));
 }
 

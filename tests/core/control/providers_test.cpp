@@ -211,16 +211,19 @@ TEST_F(ProvidersTest, AServiceOnDemandTakesTheRoomAsSoonAsItIsThere) {
             (std::map<std::string, int>{{"FARGATE", 2}, {"FARGATE_SPOT", 2}}));
 }
 
-TEST_F(ProvidersTest, TasksThatHaveNotBegunGiveWayAtOnce) {
+TEST_F(ProvidersTest, TasksThatHaveNotBegunGiveWayWithoutAWord) {
   open_with_providers({zoned("a1", "a")});
   ran(by_strategy(1, {{"FARGATE_SPOT", 1, 0}}));  // plans are known from now on
   ran(on_pool());
   advance(std::chrono::seconds(1));
+  const int starts = plugins.count(v1::METHOD_LAUNCH_START);
   const auto spot = submit(by_strategy(2, {{"FARGATE_SPOT", 1, 0}}));
   const auto other = submit(on_pool(2));
   settle();
   EXPECT_EQ(spot->as<RunTaskAnswer>().tasks.size(), 2u);
-  EXPECT_EQ(other->as<RunTaskAnswer>().tasks.size(), 2u);
+  EXPECT_EQ(other->as<RunTaskAnswer>().failures.size(), 2u);
+  EXPECT_EQ(plugins.count(v1::METHOD_LAUNCH_START), starts) << "nobody heard of them";
+  EXPECT_EQ(ran(on_pool(2)).tasks.size(), 2u);
   EXPECT_EQ(running_by_provider(), (std::map<std::string, int>{{"", 3}, {"FARGATE_SPOT", 1}}));
 }
 
@@ -261,7 +264,8 @@ TEST_F(ProvidersTest, OfAServiceChangeWithANewDeploymentOnly) {
   change.request.set_service("web");
   by(change.request, {{"FARGATE_SPOT", 1, 0}});
   change.present = {"capacityProviderStrategy"};
-  EXPECT_THAT(ask(change)->error().message, ::testing::EndsWith("you must force a new deployment."));
+  EXPECT_THAT(ask(change)->error().message,
+              ::testing::EndsWith("you must force a new deployment."));
   change.request.set_force_new_deployment(true);
   auto asked = ask(change);
   while (plugins.count(v1::METHOD_LAUNCH_PLAN) > 0) answer_plan(256, 512);

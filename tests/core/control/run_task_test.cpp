@@ -336,7 +336,7 @@ TEST_F(RunTaskTest, RefusesAStrategyThatNamesNoShare) {
     return ask(command)->error().message;
   };
   EXPECT_THAT(refused(0, 0), HasSubstr("weight above 0"));
-  EXPECT_THAT(refused(1, 1), HasSubstr("may have a base"));
+  EXPECT_THAT(refused(1, 1), HasSubstr("more than once"));
 }
 
 TEST_F(RunTaskTest, GoesToTheCapacityProviderThatIsAskedFor) {
