@@ -121,11 +121,12 @@ std::string InterfaceTable::chains_for(const Entry& entry, const Members& member
   return text;
 }
 
-std::string InterfaceTable::elements_for(const Entry& entry) const {
+std::string InterfaceTable::elements_for(const Entry& entry, std::set<std::string>& ranges) const {
   const std::string add = "add element ip " + table_ + " ";
   const std::string key = "{ \"" + entry.link + "\" : goto ";
   std::string text = add + "own { " + entry.interface.address + " }\n";
   for (const std::string& range : entry.interface.network_cidrs) {
+    if (!ranges.insert(range).second) continue;
     text += add + "local { " + range + " }\n";
   }
   text += add + "from_task " + key + task_chain(entry.interface.id, Direction::Egress) + " }\n";
@@ -144,9 +145,10 @@ sdk::Result<void> InterfaceTable::install(const std::vector<Entry>& entries,
   forget_all();
   std::string chains;
   std::string elements;
+  std::set<std::string> ranges;
   for (const Entry& entry : entries) {
     chains += chains_for(entry, members);
-    elements += elements_for(entry);
+    elements += elements_for(entry, ranges);
   }
   if (!closed_.empty()) elements += "add element ip " + table_ + " closed { " + closed_ + " }\n";
   const std::string table = "table ip " + table_;
@@ -163,8 +165,9 @@ sdk::Result<void> InterfaceTable::add(const Entry& entry, const Members& members
   const auto chains = chains_;
   const auto named = named_;
   const auto sets = members_;
-  std::string text =
-      "table ip " + table_ + " {\n" + chains_for(entry, members) + "}\n" + elements_for(entry);
+  std::set<std::string> ranges;
+  std::string text = "table ip " + table_ + " {\n" + chains_for(entry, members) + "}\n" +
+                     elements_for(entry, ranges);
   auto done = apply(text);
   if (done) return update(members);
   chains_ = chains;

@@ -60,7 +60,8 @@ class InterfaceTable {
   [[nodiscard]] std::string base() const;
   // What `entry` needs and is not counted yet; counts it.
   [[nodiscard]] std::string chains_for(const Entry& entry, const Members& members);
-  [[nodiscard]] std::string elements_for(const Entry& entry) const;
+  // `ranges`: those that this transaction adds already; nft 1.0.6 stumbles over the third time.
+  [[nodiscard]] std::string elements_for(const Entry& entry, std::set<std::string>& ranges) const;
   void forget_all();
 
   std::string comment_;

@@ -396,8 +396,8 @@ TEST_F(Exec, WorksInASandboxOfRunsc) {
   EXPECT_EQ(client->end().value(), 4);
   EXPECT_EQ(client->output(), "runsc");
   EXPECT_EQ(client->errors(), "err\n");
-  auto terminal = run("tty; exec sleep 1000", true, WindowSize{.rows = 12, .columns = 34});
-  ASSERT_TRUE(terminal->wrote("/dev/pts/"));
+  auto terminal = run("test -t 0 && test -t 1 && echo terminal; exec sleep 1000", true, WindowSize{.rows = 12, .columns = 34});
+  ASSERT_TRUE(terminal->wrote("terminal")) << terminal->output() << terminal->errors();
   terminal->type("\x03");
   EXPECT_EQ(terminal->end().value(), 130);
   auto trapping = run("trap 'exit 9' TERM; echo ready; while true; do sleep 0.1; done");

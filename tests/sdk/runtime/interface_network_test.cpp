@@ -205,8 +205,9 @@ TEST_F(Interfaces, RulesOfPluginsAreInForceAlsoAfterASweepAndBadOnesAreToldBefor
   EXPECT_TRUE(connects(a, kB, kPort));
   EXPECT_FALSE(connects(c, kB, kPort, kNothing));
   network_ = open();
-  ASSERT_TRUE(
-      network_->sweep({interface_at("a", kA, {shut}), interface_at("c", kC, {shut}), served}));
+  const auto swept =
+      network_->sweep({interface_at("a", kA, {shut}), interface_at("c", kC, {shut}), served});
+  ASSERT_TRUE(swept) << swept.error().message;
   EXPECT_TRUE(connects(a, kB, kPort));
   TaskInterface wrong = interface_at("d", kB, {shut});
   wrong.ingress_rules = {"tcp dport eighty-ish accept"};

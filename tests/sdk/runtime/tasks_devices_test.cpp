@@ -57,7 +57,7 @@ class TasksDevices : public TasksOnHost {
   }
   v1::StartTaskRequest with_devices(const std::vector<std::string>& ids,
                                     const std::string& script) {
-    auto out = request({{.name = "main"}});
+    auto out = request({{.name = "main", .stop_timeout = 1}});
     auto& wanted = *container(out, 0).add_resource_requirements();
     wanted.set_type("GPU");
     wanted.set_value(std::to_string(ids.size()));
