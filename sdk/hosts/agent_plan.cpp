@@ -233,8 +233,11 @@ class Planner {
         require("ecs.capability.env-files.s3");
       }
       if (container.has_log_configuration()) {
-        require("com.amazonaws.ecs.capability.logging-driver." +
-                container.log_configuration().log_driver());
+        // FireLens is the agent's own doing, the others are the runtime's, in ECS's names.
+        const std::string& driver = container.log_configuration().log_driver();
+        require((driver == "awsfirelens" ? "ecs.capability.logging-driver."
+                                         : "com.amazonaws.ecs.capability.logging-driver.") +
+                driver);
       }
       if (container.depends_on_size() > 0) require("ecs.capability.container-ordering");
       if (container.has_health_check()) require("ecs.capability.container-health-check");

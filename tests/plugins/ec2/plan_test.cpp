@@ -139,6 +139,15 @@ TEST_F(Ec2Plan, RequiresTheCapabilitiesThatTheTaskUses) {
                                    "com.amazonaws.ecs.capability.logging-driver.json-file"));
 }
 
+TEST_F(Ec2Plan, RequiresTheLogDriversByTheNamesThatAgentsRegister) {
+  container("a", 0, 64).mutable_log_configuration()->set_log_driver("awsfirelens");
+  auto& router = container("router", 0, 64);
+  router.mutable_firelens_configuration()->set_type("fluentbit");
+  router.mutable_log_configuration()->set_log_driver("json-file");
+  EXPECT_THAT(attributes(), ::testing::IsSupersetOf({"ecs.capability.logging-driver.awsfirelens",
+                                                     "com.amazonaws.ecs.capability.logging-driver.json-file"}));
+}
+
 TEST_F(Ec2Plan, RequiresTheCapabilitiesOfRolesAndSecrets) {
   auto& a = container("a", 0, 64);
   definition().set_task_role_arn("arn:aws:iam::000000000000:role/t");
