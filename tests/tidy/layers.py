@@ -51,7 +51,7 @@ THIRD_PARTY_LIBRARIES = {
     "archive": "archive", "boost_container": "json", "boost_json": "json", "boost_regex": "regex", "cap": "capability", "crypto": "openssl",
     "curl": "curl", "deflate": "compress", "fmt": "spdlog", "isal": "compress", "nftables": "nftables", "nl-3": "netlink", "nl-route-3": "netlink",
     "prometheus-cpp-core": "prometheus", "protobuf": "protobuf", "protobuf-lite": "protobuf", "seccomp": "seccomp", "spdlog": "spdlog",
-    "sqlite3": "sqlite", "ssl": "openssl", "tomlplusplus": "toml", "z": "compress", "zstd": "compress",
+    "sqlite3": "sqlite", "ssl": "openssl", "tomlplusplus": "toml", "yaml": "yaml", "z": "compress", "zstd": "compress",
 }
 # Parts of the C library.
 SYSTEM_LIBRARIES = ("dl", "m", "pthread", "rt")

@@ -49,7 +49,8 @@ bool is_only(const Entry& entry, const std::string& node) {
 }
 
 bool has_none_like(const Entry& entry, const std::string& node) {
-  const auto paths = host_nodes_of(entry);
+  auto paths = host_nodes_of(entry);
+  paths.merge(seen_nodes_of(entry));
   return std::ranges::none_of(
       paths, [&](const std::string& path) { return is_numbered_like(path, node); });
 }

@@ -54,7 +54,7 @@ TEST_F(CdiCatalog, HidesNoFileBehindABadOne) {
   EXPECT_TRUE(catalog_.refresh());
   EXPECT_EQ(node_of("b"), "/dev/null");
   EXPECT_THAT(catalog_.problems(),
-              ElementsAre(HasSubstr("a.json: is no JSON"), HasSubstr("c.yaml: line 1"),
+              ElementsAre(HasSubstr("a.json: is no JSON"), HasSubstr("c.yaml: line 2"),
                           HasSubstr("e.json: is no regular file")));
   EXPECT_FALSE(catalog_.refresh());
 }

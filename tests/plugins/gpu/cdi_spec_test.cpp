@@ -173,7 +173,7 @@ TEST(CdiYaml, RefusesWhatNoSpecificationNeeds) {
   EXPECT_THAT(refused("a: 1\na: 2"), HasSubstr("line 2: has the key 'a' twice"));
   EXPECT_THAT(refused("a: 1\n---\nb: 2"), HasSubstr("has a second document"));
   EXPECT_THAT(refused("[a, b]: 1"), HasSubstr("has a key that is a list or a map"));
-  EXPECT_THAT(refused("a: [1"), HasSubstr("line 1"));
+  EXPECT_THAT(refused("a: [1"), HasSubstr("line 2: did not find"));
   EXPECT_THAT(refused("\tx"), HasSubstr("line 1"));
   EXPECT_THAT(refused(std::string(40, '[') + std::string(40, ']')), HasSubstr("is nested deeper"));
   EXPECT_THAT(refused("a: \xff"), HasSubstr("line 1"));

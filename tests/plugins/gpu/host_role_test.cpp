@@ -139,7 +139,7 @@ TEST_F(GpuHost, TellsOfADeviceThatIsGone) {
 
 TEST_F(GpuHost, TellsOfAnXid) {
   plugin_.activate(config());
-  room_.nvml(std::string(kTwo) + "xid GPU-a 79 host-1\n");
+  room_.nvml(kTwo + room_.xid("GPU-a", 79));
   ASSERT_TRUE(until_reason("GPU-a", "the error XID 79"));
   EXPECT_TRUE(told("GPU-b")->healthy());
 }

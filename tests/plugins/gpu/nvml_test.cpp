@@ -113,14 +113,14 @@ TEST_F(NvmlTest, HoldsADeviceBackForATimeAfterAnXid) {
   const std::string both = gpu("GPU-a") + gpu("GPU-b");
   room_.nvml(both);
   EXPECT_EQ(fault("GPU-a"), "");
-  room_.nvml(both + "xid GPU-a 79 1\n");
+  room_.nvml(both + room_.xid("GPU-a", 79, 1));
   EXPECT_EQ(fault("GPU-a"),
             "its driver reported the error XID 79; it is held back until none has come for 300 "
             "seconds");
   EXPECT_EQ(fault("GPU-b"), "");
   now_ += seconds(299);
   EXPECT_THAT(fault("GPU-a"), HasSubstr("XID 79"));
-  room_.nvml(both + "xid GPU-a 48 2\n");
+  room_.nvml(both + room_.xid("GPU-a", 48, 2));
   EXPECT_THAT(fault("GPU-a"), HasSubstr("XID 48")) << "each one begins anew";
   now_ += seconds(299);
   EXPECT_THAT(fault("GPU-a"), HasSubstr("XID 48"));
@@ -131,7 +131,8 @@ TEST_F(NvmlTest, HoldsADeviceBackForATimeAfterAnXid) {
 TEST_F(NvmlTest, HoldsNothingAgainstADeviceThatIsItsProgramsFault) {
   room_.nvml(gpu("GPU-a"));
   EXPECT_EQ(fault("GPU-a"), "");
-  room_.nvml(gpu("GPU-a") + "xid GPU-a 31 10\nxid GPU-a 13 11\nxid GPU-a 43 12\n");
+  room_.nvml(gpu("GPU-a") + room_.xid("GPU-a", 31, 1) + room_.xid("GPU-a", 13, 2) +
+             room_.xid("GPU-a", 43, 3));
   EXPECT_EQ(fault("GPU-a"), "");
 }
 

@@ -33,10 +33,18 @@ class Room {
   }
   void nvml(const std::string& script) const { write("nvml", script); }
 
+  // A line for the script. The stand-in outlives the room, and tells each XID once.
+  [[nodiscard]] std::string xid(const std::string& uuid, int number, int serial = 0) const {
+    return "xid " + uuid + " " + std::to_string(number) + " " + path.string() + "-" +
+           std::to_string(serial) + "\n";
+  }
+
   // A FIFO for the stand-in to hang at, and the way to let it go on.
   [[nodiscard]] std::string fifo() const {
     const std::filesystem::path file = path / "fifo";
-    if (!std::filesystem::exists(file)) EXPECT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    if (!std::filesystem::exists(file)) {
+      EXPECT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    }
     return file;
   }
   void let_go() const { const std::ofstream open(fifo()); }
