@@ -178,8 +178,14 @@ Result<std::string> LocalStack::fleet() const {
       found.push_back(name);
     }
   }
-  if (found.empty()) {
-    std::string message = named.empty()
+  // Another that has agents is not what the configuration asks for.
+  const auto& configured = object_of(config_, "plugins");
+  const bool amiss = named.empty() && std::ranges::any_of(left_out, [&](const auto& one) {
+                       return configured.contains(one.first);
+                     });
+  if (found.empty() || amiss) {
+    std::string message = amiss ? "a plugin that the configuration names does not run"
+                          : named.empty()
                               ? "no plugin of this control plane has agents"
                               : "the plugin '" + named + "' ([agent] fleet) has no agents";
     for (const auto& [name, reason] : left_out) {
