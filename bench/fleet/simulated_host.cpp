@@ -48,8 +48,9 @@ fleet::v1::Registration registration_of(const HostPlan& plan) {
     attribute(capability, "");
   }
   for (const auto& [name, value] : plan.attributes) attribute(name.c_str(), value);
-  for (const auto& [name, total] :
-       {std::pair<const char*, std::int64_t>{"CPU", plan.cpu}, {"MEMORY", plan.memory_mib}}) {
+  for (const auto& [name, total] : {std::pair<const char*, std::int64_t>{"CPU", plan.cpu},
+                                    {"MEMORY", plan.memory_mib},
+                                    {"ENI", 1000}}) {
     v1::Resource& resource = *node.add_resources();
     resource.set_name(name);
     resource.mutable_counter()->set_total(total);

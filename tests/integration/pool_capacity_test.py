@@ -54,8 +54,11 @@ class PoolCapacity(unittest.TestCase):
         def port(name):
             def written():
                 self.assertIsNone(plane.poll(), self.said())
-                path = f"{data}/{name}.port"
-                return os.path.exists(path) and open(path, encoding="ascii").read().strip()
+                try:
+                    with open(f"{data}/{name}.port", encoding="ascii") as number:
+                        return number.read().strip()
+                except FileNotFoundError:
+                    return ""
             return until(f"{name} listens", written)
         fleet, self.api = port("fargate"), Api(int(port("api")))
         hosts = subprocess.Popen(
@@ -92,11 +95,12 @@ class PoolCapacity(unittest.TestCase):
         dice, left, zones = random.Random(6), list(SIZES), collections.Counter({zone: 0 for zone in ZONES})
         used, first_refusal, even = collections.Counter(), None, 0
         while left:
-            size, free = dice.choice(left), self.free()
-            fitting = [zone for zone in ZONES if any(cpu >= size[0] and memory >= size[1] for cpu, memory in free[zone])]
+            cpu = dice.choice(sorted({cpu for cpu, _ in left}))  # each as often, whatever memory there is to choose from
+            size, free = dice.choice([one for one in left if one[0] == cpu]), self.free()
+            fitting = [zone for zone in ZONES if any(there[0] >= size[0] and there[1] >= size[1] for there in free[zone])]
             answer = self.run_task(size)
             if not answer["tasks"]:
-                self.assertEqual(fitting, [], f"{size} is refused")
+                self.assertEqual(fitting, [], f"{size} is refused\n" + self.said())
                 self.assertEqual({failure["reason"][:36] for failure in answer["failures"]}, {"Capacity is unavailable at this time"})
                 first_refusal = first_refusal or (sum(zones.values()), dict(used))
                 left.remove(size)
