@@ -196,7 +196,7 @@ class Fargate(unittest.TestCase):
         self.assertNotIn("launchType", service)
         self.assertEqual([item["capacityProvider"] for item in service["capacityProviderStrategy"]], ["FARGATE", "FARGATE_SPOT"])
         self.api.call("DeleteService", service="mixed", force=True)
-        until("all have ended", lambda: not self.api.call("ListTasks", serviceName="mixed")["taskArns"])
+        until("all have ended", lambda: self.api.call("DescribeServices", services=["mixed"])["services"][0]["status"] == "INACTIVE", 60)
         self.plane.aws(*put, "[]", "--capacity-providers", "[]")
 
     def test_spot_tasks_give_way_to_others(self):

@@ -24,6 +24,12 @@ heartbeat_ms = 300
 dead_after_ms = 1500
 [plugins.registry-ecr.registries."{registry}"]
 plain_http = true
+[[subnet]]
+id = "subnet-default"
+cidr = "10.70.0.0/24"
+[[security_group]]
+id = "sg-shut"
+ingress = [{{ protocol = "tcp", from_port = 1, to_port = 1, group = "sg-shut" }}]
 """
 PLUGIN = BIN + "/../tests/plugins/libscripted-host.so"
 MINORS = (229, 200, 237, 242)  # of the plugin's devices
@@ -42,7 +48,8 @@ class Gpu(unittest.TestCase):
         os.mkfifo(cls.orders, 0o600)
         cls.plain = hosts.Host(cls.directory, 1, cls.plane)
         cls.host = hosts.Host(cls.directory, 2, cls.plane, fleet="gpu", **{"plugins.scripted": {
-            "path": os.path.realpath(PLUGIN), "orders": cls.orders, "journal": cls.journal}})
+            "path": os.path.realpath(PLUGIN), "orders": cls.orders, "journal": cls.journal,
+            "rules": ["tcp dport 8080 accept"]}})
         cls.addClassCleanup(lambda: hosts.stop_all(cls.api, [cls.plain, cls.host]))
         for host in (cls.plain, cls.host):
             host.start()
@@ -90,7 +97,7 @@ class Gpu(unittest.TestCase):
     def reach(self, arn, status):
         def there():
             task = self.describe(arn)
-            self.assertTrue(task["lastStatus"] in (status, "PENDING") or status == "STOPPED", task)
+            self.assertTrue(task["lastStatus"] in (status, "PROVISIONING", "PENDING") or status == "STOPPED", task)
             return task if task["lastStatus"] == status else None
         return until(f"{arn} is {status}\n" + self.plane.tail() + self.host.log(), there, 60)
 
@@ -196,6 +203,33 @@ class Gpu(unittest.TestCase):
         self.reach(beside, "RUNNING")
         self.assertFalse(set(ids) & set(self.gpus(beside)))
         self.stop(task, beside)
+
+    def test_rules_of_a_plugin_are_in_force_also_after_a_restart_of_its_agent(self):
+        serve = "mkdir /w; echo served > /w/index.html; httpd -f -p 8080 -h /w & exec httpd -f -p 8081 -h /w"
+        for family, script in (("server", serve), ("client", "exit 1")):
+            self.plane.register(family, [{"name": "main", "image": f"{self.registry.host}/tools:1", "memory": 32, "stopTimeout": 1,
+                                          "command": ["/bin/sh", "-c", script]}], networkMode="awsvpc")
+
+        def launch(family, group, **members):
+            return self.run_task(family, placementConstraints=[{"type": "memberOf", "expression": "attribute:host == h2"}], **members,
+                                 networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-default"], "securityGroups": [group]}})
+        server = launch("server", "sg-shut")
+        details = self.reach(server, "RUNNING")["attachments"][0]["details"]
+        address = next(one["value"] for one in details if one["name"] == "privateIPv4Address")
+        get = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address}"
+        ask = f"{get} 8080 | grep -q served || exit 2; {get} 8081 | grep -q served && exit 3; exit 7"
+
+        def asked():
+            task = launch("client", "sg-default", overrides={"containerOverrides": [{"name": "main", "command": ["/bin/sh", "-c", ask]}]})
+            return self.reach(task, "STOPPED")["containers"][0]["exitCode"]
+        self.assertEqual(asked(), 7, "its group lets nobody in, the plugin to one port")
+        self.host.kill_agent()
+        self.host.start_agent()
+        until("the host is back", lambda: self.free() == 4)
+        self.assertEqual(asked(), 7)
+        told = [call for call in self.calls() if call.startswith("rules " + server.rpartition("/")[2])]
+        self.assertEqual([call.split()[3] for call in told], [address], "asked once")
+        self.stop(server)
 
     def test_a_restarted_agent_watches_the_devices_of_tasks_that_run_on(self):
         task = self.run_task("one")

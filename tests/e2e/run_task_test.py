@@ -235,7 +235,7 @@ secret_access_key = "secret"
     def test_refuses_by_name_what_it_does_not_act_on(self):
         self.stack.register("labels", [self.sh("true", dockerSecurityOptions=["label:disable"])])
         self.assertIn("dockerSecurityOptions", self.stack.refused("run-task", "--task-definition", "labels"))
-        for operation in ("describe-capacity-providers", "list-account-settings"):
+        for operation in ("list-account-settings",):
             error = self.stack.refused(operation)
             self.assertIn("".join(word.title() for word in operation.split("-")), error)
 
@@ -302,7 +302,7 @@ secret_access_key = "secret"
         self.assertEqual(missing.returncode, 125)
         self.assertRegex(missing.stderr, r"CannotPull\w+Error")
         plugins = json.loads(self.stack.berth("--output", "json", "plugin", "list").stdout)["plugins"]
-        self.assertEqual({p["name"] for p in plugins}, {"ec2", "fargate", "registry-ecr", "roles"})
+        self.assertEqual({p["name"] for p in plugins}, {"ec2", "fargate", "gpu", "registry-ecr", "roles"})
         self.assertIn("0.1.0", self.stack.berth("version").stdout)
 
 
