@@ -30,6 +30,9 @@ class Quickstart(unittest.TestCase):
         self.scene = Scene()
         self.addCleanup(self.scene.check_closed)
         self.directory = self.scene.directory + "/quickstart"
+        doctor = run([BIN + "/berth", "doctor", "--data-dir", self.directory + "/berth"], check=False)
+        if doctor.returncode != 0:
+            self.skipTest("quickstart asks for a host on which nothing FAILs:\n" + doctor.stdout)
         self.env = {**{k: v for k, v in os.environ.items() if not k.startswith("AWS_")}, "BERTH_QUICKSTART_DIR": self.directory, "BERTH_API_PORT": "0",
                     "AWS_EC2_METADATA_DISABLED": "true"}
 
