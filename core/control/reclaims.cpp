@@ -84,8 +84,7 @@ bool Reclaims::gives_way(const Demand& demand, const std::string& provider) cons
 }
 
 std::optional<std::vector<std::string>> Reclaims::open_zones(const Demand& demand) {
-  const Instant now = rooms_.desk.now();
-  std::erase_if(promises_, [&](const auto& one) { return one.second.until <= now; });
+  drop_overdue();
   std::vector<std::string> zones = demand.zones;
   for (const auto& [key, promise] : promises_) {
     const bool concerns =
@@ -100,7 +99,13 @@ std::optional<std::vector<std::string>> Reclaims::open_zones(const Demand& deman
   return zones;
 }
 
+void Reclaims::drop_overdue() {
+  const Instant now = rooms_.desk.now();
+  std::erase_if(promises_, [&](const auto& one) { return one.second.until <= now; });
+}
+
 void Reclaims::make_room(const Demand& demand, int missing) {
+  drop_overdue();  // who never comes back must not leave one for good
   for (const auto& [plugin, needs] : demand.needs) {
     const Plugins::Plugin* known = rooms_.plugins.find(plugin);
     if (known == nullptr || known->about.reclaimable_providers.empty()) continue;

@@ -63,6 +63,7 @@ class Reclaims {
   [[nodiscard]] Result<Placer::Outcome> place_what_gives_way(const Wish& wish);
   // The zones that are left to tasks that give way; nothing where none is.
   [[nodiscard]] std::optional<std::vector<std::string>> open_zones(const Demand& demand);
+  void drop_overdue();
   void make_room(const Demand& demand, int missing);
   // Whether there was anything to free, or on its way.
   [[nodiscard]] bool free_for(const Demand& demand, const PluginName& plugin,

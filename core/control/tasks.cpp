@@ -2,6 +2,7 @@
 #include "core/control/tasks.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <utility>
 
@@ -38,9 +39,9 @@ void clean(v1::TaskReport& report, const TaskDefinition& definition) {
   }
   cut(*report.mutable_stopped_reason(), kMaxReason);
   if (report.handle().size() > kMaxHandle) report.clear_handle();
-  // The record says both. Given away, since a cleared string keeps its memory.
-  delete report.release_task_id();
-  delete report.release_node_id();
+  // The record says both. Released, since a cleared string keeps its memory.
+  const std::unique_ptr<std::string> task_id(report.release_task_id());
+  const std::unique_ptr<std::string> node_id(report.release_node_id());
 }
 
 // What of a report DescribeTasks shows.

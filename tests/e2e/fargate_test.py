@@ -6,7 +6,6 @@ hosts.own_network()  # before anything starts a thread
 
 import collections
 import json
-import subprocess
 import unittest
 
 from api import Api, Refused
@@ -41,9 +40,7 @@ SERVE = "mkdir -p /tmp/w; echo served > /tmp/w/index.html; exec httpd -f -p 8080
 class Fargate(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        for what, command in (("user namespaces", ["unshare", "--user", "true"]), ("loop devices", ["losetup", "--find"])):
-            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-                raise unittest.SkipTest(f"{what} cannot be had here")
+        hosts.demand_sandboxes()
         hosts.open_plane(cls, CONFIG)
         cls.api = Api(cls.plane.port())
         cls.hosts = [hosts.Host(cls.directory, 1, cls.plane)] + [

@@ -10,9 +10,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import unittest
 
 from stack import BIN, DockerRegistry, Stack, run, until
 
+# What hosts of sandboxes need of the kernel, and a command that ends with 0 where it is there.
+SANDBOX_NEEDS = (("user namespaces", ["unshare", "--user", "true"]), ("loop devices", ["losetup", "--find"]))
 UNDERLAY = "10.253.0"  # .1 is the control plane's host
 CLONE_NEWNET = 0x40000000
 
@@ -32,6 +35,13 @@ while True:
 
 # /run and /proc are the host's own.
 SETUP = "mount -t proc proc /proc; umount -l /run/netns 2>/dev/null; mount -t tmpfs tmpfs /run && mkdir /run/netns && exec python3 -c \"$1\""
+
+
+def demand_sandboxes():
+    """Skips the test class where this machine has not what tasks of a pool need."""
+    for what, command in SANDBOX_NEEDS:
+        if run(command, check=False).returncode != 0:
+            raise unittest.SkipTest(f"{what} cannot be had here")
 
 
 def own_network():

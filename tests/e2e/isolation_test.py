@@ -8,7 +8,6 @@ import hosts
 hosts.own_network()  # before anything starts a thread
 
 import shutil
-import subprocess
 import unittest
 
 from api import Api
@@ -45,9 +44,7 @@ SERVE = "mkdir -p /tmp/w; echo a secret of mine > /tmp/w/index.html; sleep 98765
 class Isolation(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        for what, command in (("user namespaces", ["unshare", "--user", "true"]), ("loop devices", ["losetup", "--find"])):
-            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-                raise unittest.SkipTest(f"{what} cannot be had here")
+        hosts.demand_sandboxes()
         hosts.open_plane(cls, CONFIG)
         cls.api = Api(cls.plane.port())
         cls.hosts = [

@@ -10,6 +10,7 @@
 
 #include "sdk/runtime/oci/runtime_program.hpp"
 #include "tests/sdk/runtime/probe_fixture.hpp"
+#include "tests/sdk/runtime/user_namespaces.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -27,15 +28,8 @@ constexpr std::uint32_t kPerTask = 2'000;
 class UserNamespaces : public testing::Probe {
  protected:
   void SetUp() override {
-    // The kernel makes none for who lives in a chroot.
-    if (!kernel_makes_them()) GTEST_SKIP() << "no user namespaces can be made here";
+    if (!testing::kernel_makes_user_namespaces()) GTEST_SKIP() << "no user namespaces can be made here";
     Probe::SetUp();
-  }
-  static bool kernel_makes_them() {
-    const pid_t pid = ::fork();
-    if (pid == 0) ::_exit(::unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
-    int status = 0;
-    return ::waitpid(pid, &status, 0) == pid && status == 0;
   }
   void configure(TasksConfig& config) override {
     config.user_namespaces = {

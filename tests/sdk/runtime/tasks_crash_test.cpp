@@ -18,6 +18,7 @@
 
 #include "tests/sdk/runtime/task_host_support.hpp"
 #include "tests/sdk/runtime/task_support.hpp"
+#include "tests/sdk/runtime/user_namespaces.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -259,6 +260,19 @@ class TasksCrash : public ::testing::TestWithParam<const char*> {
     }
   }
 
+  // Stops, forgets and ends: each program began once, and nothing is left.
+  void end_and_check(Agent& agent) {
+    agent.tell(std::string("stop ") + kTaskId);
+    ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
+    EXPECT_EQ(marks_.starts("first"), 1);
+    EXPECT_EQ(marks_.starts("web"), 1);
+    EXPECT_TRUE(marks_.await_living(0));
+    agent.tell(std::string("forget ") + kTaskId);
+    agent.tell("quit");
+    EXPECT_FALSE(agent.was_killed());
+    EXPECT_THAT(place_.leftovers(), IsEmpty());
+  }
+
   // One for each container.
   static void add_devices(v1::StartTaskRequest& request) {
     for (const auto& [container, device] : {std::pair("first", "dev-0"), std::pair("web", "dev-1")}) {
@@ -315,15 +329,7 @@ TEST_P(TasksCrash, LosesNothingAndRunsNothingTwice) {
     ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_RUNNING)) << agent.transcript();
     ASSERT_TRUE(marks_.await_living(1));
   }
-  agent.tell(std::string("stop ") + kTaskId);
-  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
-  EXPECT_EQ(marks_.starts("first"), 1);
-  EXPECT_EQ(marks_.starts("web"), 1);
-  EXPECT_TRUE(marks_.await_living(0));
-  agent.tell(std::string("forget ") + kTaskId);
-  agent.tell("quit");
-  EXPECT_FALSE(agent.was_killed());
-  EXPECT_THAT(place_.leftovers(), IsEmpty());
+  end_and_check(agent);
   if (devices_) expect_released();
 }
 
@@ -349,30 +355,15 @@ TEST_P(TasksRestartCrash, RestartsOnceAndRunsNothingTwice) {
   Agent agent(place_, *registry_, "");
   ASSERT_TRUE(agent.await("open")) << agent.transcript();
   ASSERT_TRUE(marks_.await_living(1));
-  agent.tell(std::string("stop ") + kTaskId);
-  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
-  EXPECT_EQ(marks_.starts("first"), 1);
-  EXPECT_EQ(marks_.starts("web"), 1);
-  EXPECT_TRUE(marks_.await_living(0));
-  agent.tell(std::string("forget ") + kTaskId);
-  agent.tell("quit");
-  EXPECT_FALSE(agent.was_killed());
-  EXPECT_THAT(place_.leftovers(), IsEmpty());
+  end_and_check(agent);
 }
 
 // Tasks whose containers have ids of their own: the range, what is mounted for it and the namespaces are taken up again.
 class TasksIdsCrash : public TasksCrash {
  protected:
   void SetUp() override {
-    if (!kernel_makes_user_namespaces()) GTEST_SKIP() << "no user namespaces can be made here";
+    if (!testing::kernel_makes_user_namespaces()) GTEST_SKIP() << "no user namespaces can be made here";
     TasksCrash::SetUp();
-  }
-  // The kernel makes none for who lives in a chroot.
-  static bool kernel_makes_user_namespaces() {
-    const pid_t pid = ::fork();
-    if (pid == 0) ::_exit(::unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
-    int status = 0;
-    return ::waitpid(pid, &status, 0) == pid && status == 0;
   }
   void TearDown() override {
     std::error_code error;
@@ -433,15 +424,7 @@ TEST_P(TasksIdsCrash, KeepTheirIdsAndLeaveNothing) {
     EXPECT_EQ(first_id(), kFirstId) << "it has the range that it was given first";
     EXPECT_TRUE(is_mounted_below_roots());
   }
-  agent.tell(std::string("stop ") + kTaskId);
-  ASSERT_TRUE(agent.await_phase(v1::TASK_PHASE_STOPPED)) << agent.transcript();
-  EXPECT_EQ(marks_.starts("first"), 1);
-  EXPECT_EQ(marks_.starts("web"), 1);
-  EXPECT_TRUE(marks_.await_living(0));
-  agent.tell(std::string("forget ") + kTaskId);
-  agent.tell("quit");
-  EXPECT_FALSE(agent.was_killed());
-  EXPECT_THAT(place_.leftovers(), IsEmpty());
+  end_and_check(agent);
   EXPECT_FALSE(is_mounted_below_roots());
   EXPECT_TRUE(fs::is_empty(roots_));
   EXPECT_TRUE(fs::is_empty(place_.data_dir() / "ids"));
