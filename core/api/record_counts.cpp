@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/api/record_counts.hpp"
 
-#include <utility>
-
 namespace berth::api {
 
 void RecordCounts::ask(Told told) {
   std::shared_ptr<const Families> known;
   {
     const std::lock_guard lock(mutex_);
-    if (last_ && Clock::now() < good_until_) {
+    if (last_ && now_() < good_until_) {
       known = last_;
     } else {
       waiting_.push_back(std::move(told));
@@ -23,9 +21,9 @@ void RecordCounts::ask(Told told) {
 void RecordCounts::count() {
   control_.query([this](const control::State& state) -> std::function<void()> {
     constexpr int kShare = 20;
-    const auto begun = Clock::now();
+    const auto begun = now_();
     auto counted = std::make_shared<const Families>(metrics_of(state));
-    const auto cost = Clock::now() - begun;
+    const auto cost = now_() - begun;
     {
       const std::lock_guard lock(mutex_);
       good_until_ = begun + kShare * cost;

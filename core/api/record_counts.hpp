@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/api/state_metrics.hpp"
@@ -20,18 +21,21 @@ namespace berth::api {
 class RecordCounts {
  public:
   using Told = std::function<void(std::shared_ptr<const Families>)>;
-  // `control` outlives this object; this object outlives its answers.
-  explicit RecordCounts(control::Frontend& control) : control_(control) {}
+  using Clock = std::chrono::steady_clock;
+  using Now = std::function<Clock::time_point()>;
+  // `control` outlives this object; this object outlives its answers. `now` is asked by any thread.
+  explicit RecordCounts(control::Frontend& control, Now now = Clock::now)
+      : control_(control), now_(std::move(now)) {}
 
   // `told` is called once: at once, or by the thread that runs the control's effects.
   void ask(Told told);
 
  private:
-  using Clock = std::chrono::steady_clock;
   void count();
   void tell(std::shared_ptr<const Families> counted);
 
   control::Frontend& control_;
+  Now now_;
   std::mutex mutex_;
   std::vector<Told> waiting_;  // not empty: it is being counted
   std::shared_ptr<const Families> last_;
