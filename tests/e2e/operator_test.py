@@ -99,13 +99,13 @@ class Operator(unittest.TestCase):
         one.up()
         other.up()
         self.assertNotEqual(one.port(), other.port())
-        one.aws("create-cluster", "--cluster-name", "mine")
-        self.assertEqual(len(one.aws("list-clusters")["clusterArns"]), 2)
-        self.assertEqual(len(other.aws("list-clusters")["clusterArns"]), 1)
-        self.assertNotEqual(one.aws("list-container-instances"), other.aws("list-container-instances"))
+        one.call("CreateCluster", clusterName="mine")
+        self.assertEqual(len(one.call("ListClusters")["clusterArns"]), 2)
+        self.assertEqual(len(other.call("ListClusters")["clusterArns"]), 1)
+        self.assertNotEqual(one.call("ListContainerInstances"), other.call("ListContainerInstances"))
         done = run([BIN + "/berth", "--output", "json", "down", "--data-dir", one.data])
         self.assertEqual(json.loads(done.stdout), {"data_dir": one.data, "stopped_tasks": 0, "tasks_on_hosts_away": 0})
-        self.assertEqual(len(other.aws("list-container-instances")["containerInstanceArns"]), 1)
+        self.assertEqual(len(other.call("ListContainerInstances")["containerInstanceArns"]), 1)
 
     def test_down_does_not_wait_for_a_host_that_is_away(self):
         stack = self.stack("away")
