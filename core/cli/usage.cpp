@@ -38,6 +38,7 @@ std::vector<Usage> UsageMeter::add(const boost::json::object& answer) {
     usage.container = text_of(object, "container");
     usage.memory_bytes = number_of(object, "memoryBytes");
     usage.memory_limit_bytes = optional_number(object, "memoryLimitBytes");
+    usage.memory_limit_hits = number_of(object, "memoryLimitHits");
     usage.oom_kills = number_of(object, "oomKills");
     usage.pids = number_of(object, "pids");
     usage.received_bytes = optional_number(object, "networkReceivedBytes");
@@ -80,8 +81,8 @@ std::string bytes_text(double bytes) {
 }
 
 std::vector<std::string> usage_heads() {
-  return {"TASK",        "CONTAINER",       "CPU", "THROTTLED", "MEMORY / LIMIT", "OOM",
-          "NET RX / TX", "IO READ / WRITE", "PIDS"};
+  return {"TASK", "CONTAINER", "CPU",         "THROTTLED",       "MEMORY / LIMIT",
+          "HITS", "OOM",       "NET RX / TX", "IO READ / WRITE", "PIDS"};
 }
 
 std::vector<std::string> usage_cells(const Usage& usage) {
@@ -91,6 +92,7 @@ std::vector<std::string> usage_cells(const Usage& usage) {
           percent_text(usage.cpu_percent),
           percent_text(usage.throttled_percent),
           bytes_text(usage.memory_bytes) + " / " + limit,
+          std::to_string(static_cast<long long>(usage.memory_limit_hits)),
           std::to_string(static_cast<long long>(usage.oom_kills)),
           pair_text(usage.received_bytes, usage.sent_bytes),
           pair_text(usage.read_bytes, usage.written_bytes),

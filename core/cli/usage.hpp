@@ -22,6 +22,7 @@ struct Usage {
   std::optional<double> throttled_percent;  // of the periods of its quota; 0 where it has none
   double memory_bytes = 0;
   std::optional<double> memory_limit_bytes;
+  double memory_limit_hits = 0;
   double oom_kills = 0;
   double pids = 0;
   std::optional<double> received_bytes;  // network, since its start

@@ -4,6 +4,7 @@ import hosts
 
 hosts.own_network()  # before anything starts a thread
 
+import json
 import os
 import signal
 import subprocess
@@ -135,6 +136,19 @@ class Awsvpc(unittest.TestCase):
                                      'case "$(cat /etc/hosts)" in *10.70.0.*"$(hostname)"*) ;; *) exit 3 ;; esac; '
                                      'case "$(cat /etc/hosts)" in *127.0.0.1*main*) ;; *) exit 4 ;; esac')
         self.assertEqual(code, 0, task)
+
+    def test_2_tasks_read_of_their_interface_at_the_metadata_endpoint(self):
+        code, task = self.says("h1", "wget -qO- $ECS_CONTAINER_METADATA_URI_V4; echo; cat /etc/resolv.conf")
+        self.assertEqual(code, 0, task)
+        metadata, *resolv = self.plane.berth("logs", task["taskArn"]).stdout.splitlines()
+        shown = json.loads(metadata)["Networks"][0]
+        details = {detail["name"]: detail["value"] for detail in task["attachments"][0]["details"]}
+        names = [line.split() for line in resolv]
+        self.assertEqual(shown.pop("DomainNameServers", []), [words[1] for words in names if words[:1] == ["nameserver"]])
+        self.assertEqual(shown.pop("DomainNameSearchList", []), [one for words in names if words[:1] == ["search"] for one in words[1:]])
+        self.assertEqual(shown, {"NetworkMode": "awsvpc", "IPv4Addresses": [details["privateIPv4Address"]], "AttachmentIndex": 0,
+                                 "MACAddress": details["macAddress"], "IPv4SubnetCIDRBlock": "10.70.0.0/24",
+                                 "PrivateDNSName": details["privateDnsName"], "SubnetGatewayIpv4Address": "10.70.0.1/24"})
 
     def test_3_tasks_of_one_subnet_reach_each_other_across_hosts(self):
         servers = {host.name: self.server(host.name) for host in self.hosts}

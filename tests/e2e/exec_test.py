@@ -136,8 +136,8 @@ class Exec(unittest.TestCase):
         if pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 31, 97, 0, 0))
             os.execve(BIN + "/berth", self.argv("-it", self.task, "--", "sh", "-c",
-                                                "echo size $(stty size); "
-                                                "trap 'echo caught; exit 8' INT; echo ready; while :; do sleep 1; done"),
+                                                "echo size $(stty size); trap 'echo resized $(stty size)' WINCH; "
+                                                "trap 'echo caught; exit 8' INT; echo ready; while :; do read line; done"),
                       self.stack.env)
         self.addCleanup(os.close, master)
         seen = bytearray()
@@ -155,6 +155,9 @@ class Exec(unittest.TestCase):
         reader.start()
         until("the shell is ready", lambda: b"ready\r\n" in seen)
         self.assertIn(b"size 31 97", seen)
+        # The kernel tells the client, as a terminal that is drawn wider does.
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        until("the command sees the new size", lambda: b"resized 40 120\r\n" in seen)
         os.write(master, b"\x03")
         _, status = os.waitpid(pid, 0)
         reader.join(10)
@@ -215,6 +218,18 @@ class Exec(unittest.TestCase):
             until("exec works again", lambda: self.exec(self.task, "--", "true").returncode == 0, 60)
             self.assertEqual(self.stack.task(self.task)["lastStatus"], "RUNNING")
 
+    def test_top_shows_what_held_a_container_back(self):
+        script = "dd if=/dev/zero of=/dev/null bs=100M count=1; echo met; while :; do :; done"
+        self.stack.register("held", [{"name": "main", "image": self.image, "memory": 64, "stopTimeout": 2, "command": ["sh", "-c", script]}], cpu="128")
+        task = self.running("held")
+        until("it has met its limit", lambda: "met" in self.stack.berth("logs", task).stdout)
+        held = json.loads(self.stack.berth("top", "--output", "json", task).stdout)["containers"][0]
+        self.assertGreater(held["cpuThrottledPeriods"], 0)
+        self.assertGreater(held["cpuThrottledPercent"], 0)
+        self.assertGreater(held["memoryLimitHits"], 0)
+        self.assertEqual(held["oomKills"], 1)
+        self.stack.call("StopTask", task=task)
+
     def test_top_shows_what_containers_use(self):
         busy = self.spawn("-c", "left", self.pair, "--", "sh", "-c", "while :; do :; done")
         done = self.stack.berth("top", "--output", "json", self.pair)
@@ -231,7 +246,7 @@ class Exec(unittest.TestCase):
         busy.kill()
         busy.wait()
         table = self.stack.berth("top", "--once").stdout.splitlines()
-        self.assertRegex(table[0], r"^TASK +CONTAINER +CPU +THROTTLED +MEMORY / LIMIT +OOM +NET RX / TX +IO READ / WRITE +PIDS$")
+        self.assertRegex(table[0], r"^TASK +CONTAINER +CPU +THROTTLED +MEMORY / LIMIT +HITS +OOM +NET RX / TX +IO READ / WRITE +PIDS$")
         self.assertGreaterEqual(len(table), 4)
         self.assertTrue(any(line.startswith(self.task[:12]) and "main" in line and "64MiB" in line for line in table), table)
         unknown = self.stack.berth("top", "--once", "0" * 32, check=False)

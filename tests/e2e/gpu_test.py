@@ -115,6 +115,12 @@ class Gpu(unittest.TestCase):
         for task in tasks:
             self.reach(task, "STOPPED")
 
+    def test_a_call_overrides_how_many_devices_a_container_has(self):
+        arn = self.run_task("two", overrides={"containerOverrides": [{"name": "main", "resourceRequirements": [{"type": "GPU", "value": "1"}]}]})
+        self.reach(arn, "RUNNING")
+        self.assertEqual(len(self.gpus(arn)), 1)
+        self.stop(arn)
+
     def test_the_cli_runs_a_task_that_has_its_devices_and_no_others(self):
         self.register("look", LOOK + "exec sleep 1000", "2")
         started = self.plane.aws("run-task", "--task-definition", "look")

@@ -33,8 +33,14 @@ access_key_id = "AKIDTASK"
 secret_access_key = "secret"
 ''')
 
-    def sh(self, script, name="main", **members):
-        return {"name": name, "image": self.image, "memory": 32, "stopTimeout": 2, "command": ["/bin/sh", "-c", script], **members}
+        # ECS's shortest period before a restart is a minute: it passes while the other tests run.
+        again = cls.sh("echo run; [ -e /tmp/ran ] && exec sleep 1000; touch /tmp/ran; sleep 61; exit 1")
+        cls.stack.register("again", [{**again, "restartPolicy": {"enabled": True, "restartAttemptPeriod": 60}}])
+        cls.again = cls.stack.run_task("again")[0]
+
+    @classmethod
+    def sh(cls, script, name="main", **members):
+        return {"name": name, "image": cls.image, "memory": 32, "stopTimeout": 2, "command": ["/bin/sh", "-c", script], **members}
 
     def run_one(self, family, containers, status="STOPPED", overrides=None, **members):
         self.stack.register(family, containers, **members)
@@ -217,6 +223,20 @@ secret_access_key = "secret"
         self.assertLess(len(lines), 20000)
         self.assertEqual(lines, [str(n) for n in range(int(lines[0]), 20001)])
         self.assertEqual(self.logs(task, "--tail", "3").split(), ["19998", "19999", "20000"])
+
+    def test_shows_the_logs_of_the_containers_that_are_named(self):
+        task = self.run_one("three", [self.sh("echo of a", "a", essential=False), self.sh("echo of b", "b", essential=False),
+                                      self.sh("echo of c", "c", dependsOn=[{"containerName": one, "condition": "SUCCESS"} for one in "ab"])])
+        self.assertEqual(sorted(self.logs(task).splitlines()), ["a | of a", "b | of b", "c | of c"])
+        self.assertEqual(self.logs(task, "--container", "b"), "of b\n")
+        self.assertEqual(sorted(self.logs(task, "--container", "a", "--container", "c").splitlines()), ["a | of a", "c | of c"])
+        unknown = self.stack.berth("logs", task["taskArn"], "--container", "d", check=False)
+        self.assertNotEqual(unknown.returncode, 0)
+        self.assertIn("d", unknown.stderr)
+
+    def test_shows_one_log_across_a_restart_of_its_container(self):
+        until("it has run twice", lambda: self.logs({"taskArn": self.again}) == "run\nrun\n", 120)
+        self.assertEqual(self.logs({"taskArn": self.again}, "--tail", "1"), "run\n")
 
     def test_shows_the_health_of_containers_and_of_the_task(self):
         check = {"command": ["CMD-SHELL", "test -e /tmp/ready"], "interval": 5, "timeout": 2, "retries": 10}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Roles, secrets and metadata, from the AWS CLI to what a container sees, and the search for a secret in all that was written."""
+import glob
 import http.server
 import json
 import os
@@ -148,6 +149,28 @@ secretsmanager_endpoint = "{cls.aws.url}"
         self.assertEqual((shown["RoleArn"], shown["AccessKeyId"], shown["SecretAccessKey"]), (ROLE, "AKIDROLE", VALUES["role"]))
         shown = json.loads(self.logs(self.run_one("assumed", ask, taskRoleArn=ASSUMED)))
         self.assertEqual((shown["AccessKeyId"], shown["Token"], shown["Expiration"]), ("ASIAASSUMED", "session", "2099-01-01T00:00:00.000Z"))
+
+    def test_a_call_overrides_roles_cpu_and_memory(self):
+        ask = "wget -qO- http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI; echo; echo $SSM; exec sleep 1000"
+        # The definition's own roles would give other keys, and none for SSM.
+        self.stack.register("overridden", [{"name": "main", "image": self.image, "memory": 32, "stopTimeout": 2, "command": ["/bin/sh", "-c", ask],
+                                            "secrets": [{"name": "SSM", "valueFrom": "/app/remote"}]}],
+                            taskRoleArn=ROLE, executionRoleArn=ROLE, cpu="1024", memory="512")
+        arn = self.stack.run_task("overridden", overrides={"taskRoleArn": ASSUMED, "executionRoleArn": EXECUTION, "cpu": "512", "memory": "256"})[0]
+        task = self.stack.await_status(arn, "RUNNING")
+        lines = until("it has told what it got", lambda: (told := self.logs(task).splitlines())[1:] and told)
+        self.assertEqual(json.loads(lines[0])["AccessKeyId"], "ASIAASSUMED")
+        self.assertEqual(json.loads(lines[0])["RoleArn"], ASSUMED)
+        self.assertEqual(lines[1], VALUES["ssm"])
+        limits = {}
+        for name in ("cpu.max", "memory.max", "cpu.cfs_quota_us", "memory.limit_in_bytes"):
+            for path in glob.glob(f"/sys/fs/cgroup/**/{arn.rsplit('/', 1)[1]}/{name}", recursive=True):
+                with open(path, encoding="ascii") as limit:
+                    limits[name] = limit.read().split()[0]
+        self.assertIn(limits, ({"cpu.max": "50000", "memory.max": str(256 << 20)},
+                               {"cpu.cfs_quota_us": "50000", "memory.limit_in_bytes": str(256 << 20)}))
+        self.stack.call("StopTask", task=arn)
+        self.assertEqual((task["cpu"], task["memory"]), ("512", "256"))
 
     def test_a_role_that_nobody_knows_keeps_a_task_from_starting(self):
         task = self.run_one("unknown", "true", taskRoleArn="arn:aws:iam::000000000000:role/unknown")

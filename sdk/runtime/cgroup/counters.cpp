@@ -25,6 +25,16 @@ std::uint64_t number_of(std::string_view text) {
 
 }  // namespace
 
+MemoryStat parse_memory_stat(std::string_view text) {
+  MemoryStat out;
+  while (!text.empty()) {
+    std::string_view line = next(text, '\n');
+    const std::string_view name = next(line, ' ');
+    if (!name.empty() && !line.empty()) out.emplace_back(name, number_of(line));
+  }
+  return out;
+}
+
 IoBytes parse_io_stat(std::string_view text) {
   IoBytes sum;
   while (!text.empty()) {

@@ -278,15 +278,12 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
   const bool v2 = mode_ == CgroupMode::Unified;
   CgroupUsage out;
   if (file(path, "cgroup.procs").empty()) return sdk::fail(BERTH_NOT_FOUND, "no cgroup " + path);
-  const auto cpu_stat = state::read_file(file(path, "cpu.stat")).value_or("");
   const auto memory_stat = state::read_file(file(path, "memory.stat")).value_or("");
-  out.cpu_throttled_periods = keyed(cpu_stat, "nr_throttled");
-  out.cpu_periods = keyed(cpu_stat, "nr_periods");
   std::uint64_t used = 0;
   std::uint64_t inactive = 0;
   if (v2) {
+    const auto cpu_stat = state::read_file(file(path, "cpu.stat")).value_or("");
     out.cpu_usage_ns = keyed(cpu_stat, "usage_usec") * 1000;
-    out.cpu_throttled_ns = keyed(cpu_stat, "throttled_usec") * 1000;
     used = number(file(path, "memory.current"));
     inactive = keyed(memory_stat, "inactive_file");
     out.memory_limit_bytes = number(file(path, "memory.max"));  // "max" reads as 0
@@ -300,7 +297,6 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
     }
   } else {
     out.cpu_usage_ns = number(file(path, "cpuacct.usage"));
-    out.cpu_throttled_ns = keyed(cpu_stat, "throttled_time");
     used = number(file(path, "memory.usage_in_bytes"));
     inactive = keyed(memory_stat, "total_inactive_file");
     out.memory_limit_bytes = number(file(path, "memory.limit_in_bytes"));
@@ -318,6 +314,21 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
   out.memory_usage_bytes = used > inactive ? used - inactive : 0;
   out.pids = number(file(path, "pids.current"));
   return out;
+}
+
+CpuThrottling Cgroups::throttling(const std::string& path) const {
+  const auto text = state::read_file(file(path, "cpu.stat")).value_or("");
+  return {.periods = keyed(text, "nr_periods"),
+          .throttled_periods = keyed(text, "nr_throttled"),
+          .throttled_ns = mode_ == CgroupMode::Unified ? keyed(text, "throttled_usec") * 1000
+                                                       : keyed(text, "throttled_time")};
+}
+
+MemoryDetail Cgroups::memory(const std::string& path) const {
+  const char* usage =
+      mode_ == CgroupMode::Unified ? "memory.current" : "memory.usage_in_bytes";
+  return {.usage_bytes = number(file(path, usage)),
+          .stat = parse_memory_stat(state::read_file(file(path, "memory.stat")).value_or(""))};
 }
 
 std::vector<std::string> Cgroups::children(const std::string& path) const {

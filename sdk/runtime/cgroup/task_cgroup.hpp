@@ -36,19 +36,33 @@ struct TaskLimits {
   std::chrono::milliseconds cpu_period{100};
 };
 
+// How a CPU quota stood in the way of who is below it; all 0 where there is none.
+struct CpuThrottling {
+  std::uint64_t periods = 0;
+  std::uint64_t throttled_periods = 0;
+  std::uint64_t throttled_ns = 0;
+};
+
 // Counters of a cgroup as `stats` shows them; absent: the host does not tell.
 struct CgroupUsage {
   std::uint64_t cpu_usage_ns = 0;
-  std::uint64_t cpu_throttled_ns = 0;
-  std::uint64_t cpu_throttled_periods = 0;
   std::uint64_t memory_usage_bytes = 0;  // without inactive file cache
   std::uint64_t memory_limit_bytes = 0;  // 0: none
   std::uint64_t oom_kills = 0;           // of its own processes
   std::uint64_t pids = 0;
-  std::uint64_t cpu_periods = 0;         // of the quota
   std::uint64_t memory_limit_hits = 0;   // allocations that met the limit
   std::optional<std::uint64_t> io_read_bytes{};
   std::optional<std::uint64_t> io_write_bytes{};
+};
+
+// A memory.stat as the kernel writes it: bytes or counts by name, which differ between v1 and v2.
+using MemoryStat = std::vector<std::pair<std::string, std::uint64_t>>;
+[[nodiscard]] MemoryStat parse_memory_stat(std::string_view text);
+
+// The memory of a cgroup in detail; no names: the host does not tell.
+struct MemoryDetail {
+  std::uint64_t usage_bytes = 0;  // file cache and all
+  MemoryStat stat{};
 };
 
 // Sums over all devices of a v2 io.stat ("8:0 rbytes=1 wbytes=2 ...") or a v1 blkio.throttle.io_service_bytes ("8:0 Read 1").
@@ -89,6 +103,11 @@ class Cgroups {
 
   // Usage of a task or container. Errors: NOT_FOUND.
   [[nodiscard]] sdk::Result<CgroupUsage> usage(const std::string& path) const;
+
+  // Of the quota of this very cgroup, so of a task: its containers have none. Zeros where it is not there.
+  [[nodiscard]] CpuThrottling throttling(const std::string& path) const;
+  // Empty where the cgroup is not there.
+  [[nodiscard]] MemoryDetail memory(const std::string& path) const;
 
   // Names of the cgroups directly below `path` in any hierarchy, in order; none where it does not
   // exist.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/metadata/documents.hpp"
 
+#include <sys/timex.h>
 #include <time.h>
 
 #include <algorithm>
@@ -72,17 +73,50 @@ std::string known_of(const TaskFacts& task) {
   return kOrder[least];
 }
 
+json::array list_of(const std::vector<std::string>& texts) {
+  json::array out;
+  for (const auto& text : texts) out.emplace_back(text);
+  return out;
+}
+
 json::object network_document(const NetworkFacts& network, Version version) {
   json::object out{{"NetworkMode", network.mode}};
-  json::array addresses;
-  for (const auto& address : network.ipv4_addresses) addresses.emplace_back(address);
-  if (!addresses.empty()) out["IPv4Addresses"] = std::move(addresses);
+  if (!network.ipv4_addresses.empty()) out["IPv4Addresses"] = list_of(network.ipv4_addresses);
   if (version != Version::V4) return out;
   if (network.attachment_index) out["AttachmentIndex"] = *network.attachment_index;
   put_text(out, "MACAddress", network.mac_address);
   put_text(out, "IPv4SubnetCIDRBlock", network.ipv4_subnet_cidr);
   put_text(out, "PrivateDNSName", network.private_dns_name);
   put_text(out, "SubnetGatewayIpv4Address", network.subnet_gateway);
+  if (!network.dns_servers.empty()) out["DomainNameServers"] = list_of(network.dns_servers);
+  if (!network.dns_search.empty()) out["DomainNameSearchList"] = list_of(network.dns_search);
+  return out;
+}
+
+// Where a volume of the operator's is on the host is in the definition; where the agent keeps others is nobody's business.
+void add_volumes(const TaskFacts& task, const v1::ecs::ContainerDefinition& container,
+                 json::array& out) {
+  for (const auto& point : container.mount_points()) {
+    json::object shown;
+    for (const auto& volume : task.request.definition().volumes()) {
+      if (volume.name() != point.source_volume()) continue;
+      put_text(shown, "Source", volume.host().source_path());
+    }
+    if (shown.empty()) shown["DockerName"] = point.source_volume();
+    shown["Destination"] = point.container_path();
+    out.emplace_back(std::move(shown));
+  }
+}
+
+json::array volumes_document(const TaskFacts& task, std::size_t container) {
+  json::array out;
+  const auto& definition = definition_of(task, container);
+  add_volumes(task, definition, out);
+  for (const auto& from : definition.volumes_from()) {
+    for (const auto& other : task.request.definition().container_definitions()) {
+      if (other.name() == from.source_container()) add_volumes(task, other, out);
+    }
+  }
   return out;
 }
 
@@ -139,9 +173,22 @@ json::object limits_of_task(const TaskFacts& task) {
   return limits;
 }
 
-void put_health(json::object& out, const v1::ContainerReport& report) {
+void put_health(json::object& out, const v1::ContainerReport& report, const ContainerFacts& facts) {
   if (report.health_status().empty()) return;
-  out["Health"] = json::object{{"status", report.health_status()}};
+  json::object health{{"status", report.health_status()}};
+  put_time(health, "statusSince", facts.health_since_ms);
+  if (facts.last_check) {
+    if (facts.last_check->exit_code != 0) health["exitCode"] = facts.last_check->exit_code;
+    put_text(health, "output", facts.last_check->output);
+  }
+  out["Health"] = std::move(health);
+}
+
+json::object clock_document(const ClockFacts& clock) {
+  return {{"ClockErrorBound", clock.error_bound_ms},
+          {"ReferenceTimestamp", rfc3339(clock.at_ms)},
+          {"ClockSynchronizationStatus",
+           clock.is_synchronized ? "SYNCHRONIZED" : "NOT_SYNCHRONIZED"}};
 }
 
 }  // namespace
@@ -155,6 +202,16 @@ std::string rfc3339(std::int64_t ms) {
   char tail[8];
   std::snprintf(tail, sizeof tail, ".%03dZ", static_cast<int>(ms % 1000));
   return std::string(text, size) + tail;
+}
+
+ClockFacts read_clock() {
+  timex clock{};
+  const int state = ::adjtimex(&clock);
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return {.error_bound_ms = static_cast<double>(clock.maxerror) / 1000,
+          .is_synchronized = state >= 0 && state != TIME_ERROR && (clock.status & STA_UNSYNC) == 0,
+          .at_ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000};
 }
 
 json::object container_document(const TaskFacts& task, std::size_t container, Version version) {
@@ -179,7 +236,9 @@ json::object container_document(const TaskFacts& task, std::size_t container, Ve
   put_time(out, "StartedAt", facts.started_ms);
   put_time(out, "FinishedAt", facts.finished_ms);
   out["Type"] = "NORMAL";
-  put_health(out, report);
+  put_health(out, report, facts);
+  if (auto volumes = volumes_document(task, container); !volumes.empty())
+    out["Volumes"] = std::move(volumes);
   if (version == Version::V4) {
     const auto& log = definition.log_configuration();
     out["LogDriver"] = log.log_driver().empty() ? "json-file" : log.log_driver();
@@ -210,6 +269,7 @@ json::object task_document(const TaskFacts& task, Version version, bool with_tag
   put_time(out, "ExecutionStoppedAt", task.report.execution_stopped_at().ms());
   put_text(out, "AvailabilityZone", request.availability_zone());
   if (version == Version::V4) put_text(out, "LaunchType", request.launch_type());
+  if (version == Version::V4 && task.clock) out["ClockDrift"] = clock_document(*task.clock);
   json::array containers;
   for (std::size_t i = 0; i < task.containers.size(); ++i) {
     containers.emplace_back(container_document(task, i, version));

@@ -20,8 +20,15 @@ json::object cpu_document(const StatsSample& sample) {
                                            {"throttled_time", stats.cpu_throttled_ns()}}}};
 }
 
-json::object memory_document(const v1::ContainerStats& stats) {
-  json::object out{{"usage", stats.memory_usage_bytes()}, {"failcnt", stats.memory_limit_hits()}};
+// As Docker: usage is with all file cache, and readers take off what `stats` says of it.
+json::object memory_document(const StatsSample& sample) {
+  const v1::ContainerStats& stats = sample.stats;
+  json::object out{{"usage", sample.memory.stat.empty() ? stats.memory_usage_bytes()
+                                                        : sample.memory.usage_bytes},
+                   {"failcnt", stats.memory_limit_hits()}};
+  json::object detail;
+  for (const auto& [name, value] : sample.memory.stat) detail[name] = value;
+  if (!detail.empty()) out["stats"] = std::move(detail);
   if (stats.memory_limit_bytes() != 0) out["limit"] = stats.memory_limit_bytes();
   return out;
 }
@@ -53,13 +60,13 @@ json::object stats_document(const StatsSample& now, const StatsSample* before,
                    {"preread", before ? rfc3339(before->stats.at().ms()) : "0001-01-01T00:00:00Z"},
                    {"name", stats.container()},
                    {"id", runtime_id},
-                   {"num_procs", 0},
+                   {"num_procs", 0},  // Windows' processors: Docker says 0 elsewhere
                    {"pids_stats", json::object{{"current", stats.pids()}}},
                    {"blkio_stats", io_document(stats)},
                    {"storage_stats", json::object{}},
                    {"cpu_stats", cpu_document(now)},
                    {"precpu_stats", before ? cpu_document(*before) : json::object{}},
-                   {"memory_stats", memory_document(stats)}};
+                   {"memory_stats", memory_document(now)}};
   // The host's network is not the container's to count.
   if (!stats.has_net_rx_bytes()) return out;
   out["networks"] = json::object{{"eth0", json::object{{"rx_bytes", stats.net_rx_bytes()},

@@ -61,6 +61,18 @@ Answer credentials_answer(const sdk::Result<v1::RoleCredentials>& got) {
                                             {"Expiration", rfc3339(got->expires_at_ms())}})};
 }
 
+// What is news of the health in this report has been so since now.
+void note_health(const v1::TaskReport& report, TaskFacts& facts) {
+  for (int i = 0; i < report.containers_size(); ++i) {
+    if (static_cast<std::size_t>(i) >= facts.containers.size()) break;
+    const auto& before = i < facts.report.containers_size()
+                             ? facts.report.containers(i).health_status()
+                             : std::string();
+    if (report.containers(i).health_status() == before) continue;
+    facts.containers[static_cast<std::size_t>(i)].health_since_ms = wall_ms();
+  }
+}
+
 // Time that all CPUs of the machine have had, as Docker's system_cpu_usage.
 std::uint64_t system_cpu_ns() {
   std::ifstream file("/proc/stat");
@@ -85,6 +97,7 @@ class TaskEndpoints::Impl {
   sdk::Result<void> attach(const v1::StartTaskRequest& task, std::size_t container,
                            CreatedContainer created, const std::string& netns_path);
   void started(const std::string& task_id, std::size_t container, std::int64_t started_ms);
+  void checked(const std::string& task_id, std::size_t container, CheckFacts check);
   void learn(const v1::TaskReport& report);
   void detach(const std::string& task_id, std::size_t container);
   void forget(const std::string& task_id);
@@ -190,12 +203,14 @@ sdk::Result<void> TaskEndpoints::Impl::attach(const v1::StartTaskRequest& task,
       entry.facts.containers.resize(
           static_cast<std::size_t>(task.definition().container_definitions_size()));
       if (const auto report = reports_.find(id); report != reports_.end()) {
+        note_health(report->second, entry.facts);
         entry.facts.report = std::move(report->second);
         reports_.erase(report);
       }
       if (!task_role(task).empty()) by_credentials_[ids_.of_credentials(id)] = id;
     }
     entry.facts.containers[container].created = std::move(created);
+    entry.facts.containers[container].last_check.reset();
     entry.attached.insert(container);
     entry.scope_of[container] = scope;
     by_endpoint_[ids_.of_container(id, container)] = {id, container};
@@ -216,6 +231,13 @@ void TaskEndpoints::Impl::started(const std::string& task_id, std::size_t contai
   if (at != tasks_.end()) at->second.facts.containers[container].started_ms = started_ms;
 }
 
+void TaskEndpoints::Impl::checked(const std::string& task_id, std::size_t container,
+                                  CheckFacts check) {
+  const std::lock_guard lock(mutex_);
+  const auto at = tasks_.find(task_id);
+  if (at != tasks_.end()) at->second.facts.containers[container].last_check = std::move(check);
+}
+
 void TaskEndpoints::Impl::learn(const v1::TaskReport& report) {
   const std::lock_guard lock(mutex_);
   const auto at = tasks_.find(report.task_id());
@@ -228,6 +250,7 @@ void TaskEndpoints::Impl::learn(const v1::TaskReport& report) {
     return;
   }
   TaskFacts& facts = at->second.facts;
+  note_health(report, facts);
   facts.report = report;
   for (int i = 0; i < report.containers_size(); ++i) {
     if (static_cast<std::size_t>(i) >= facts.containers.size()) break;
@@ -333,7 +356,8 @@ json::value TaskEndpoints::Impl::stats_of(Task& task, std::size_t container) {
       task.facts.request.definition().container_definitions(static_cast<int>(container)).name();
   auto stats = outside_.stats(task.facts.request.task_id(), name, facts.created->runtime_id);
   if (!stats) return nullptr;
-  StatsSample now{std::move(*stats), system_cpu_ns()};
+  StatsSample now{std::move(*stats), system_cpu_ns(),
+                  outside_.memory(task.facts.request.task_id(), name)};
   const auto before = task.samples.find(container);
   json::object out = stats_document(now, before == task.samples.end() ? nullptr : &before->second,
                                     facts.created->runtime_id);
@@ -344,6 +368,7 @@ json::value TaskEndpoints::Impl::stats_of(Task& task, std::size_t container) {
 Answer TaskEndpoints::Impl::answer(const Found& found, const Route& route) {
   Task& task = tasks_.at(found.task_id);
   json::value out;
+  task.facts.clock = read_clock();
   switch (route.what) {
     case Route::What::Container:
       out = container_document(task.facts, found.container.value_or(0), route.version);
@@ -393,6 +418,9 @@ sdk::Result<void> TaskEndpoints::attach(const v1::StartTaskRequest& task, std::s
 void TaskEndpoints::started(const std::string& task_id, std::size_t container,
                             std::int64_t started_ms) {
   impl_->started(task_id, container, started_ms);
+}
+void TaskEndpoints::checked(const std::string& task_id, std::size_t container, CheckFacts check) {
+  impl_->checked(task_id, container, std::move(check));
 }
 void TaskEndpoints::learn(const v1::TaskReport& report) {
   impl_->learn(report);

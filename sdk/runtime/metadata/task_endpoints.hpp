@@ -37,6 +37,8 @@ class TaskEndpoints {
     std::function<sdk::Result<v1::ContainerStats>(
         const std::string& task_id, const std::string& container, const std::string& runtime_id)>
         stats;
+    // Of its cgroup; empty where that is gone.
+    std::function<MemoryDetail(const std::string& task_id, const std::string& container)> memory;
     Roles& roles;
   };
 
@@ -54,6 +56,8 @@ class TaskEndpoints {
   sdk::Result<void> attach(const v1::StartTaskRequest& task, std::size_t container,
                            CreatedContainer created, const std::string& netns_path);
   void started(const std::string& task_id, std::size_t container, std::int64_t started_ms);
+  // A health check of the container has ended.
+  void checked(const std::string& task_id, std::size_t container, CheckFacts check);
   // Where a task stands. Reports of tasks that are not attached are kept until forget().
   void learn(const v1::TaskReport& report);
   // The container has ended; with the last of its namespace the socket goes.

@@ -21,9 +21,11 @@ sdk::Result<v1::ContainerStats> LocalHost::stats(const std::string& task_id,
   out.set_container(container);
   out.mutable_at()->set_ms(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   out.set_cpu_usage_ns(usage->cpu_usage_ns);
-  out.set_cpu_throttled_ns(usage->cpu_throttled_ns);
-  out.set_cpu_throttled_periods(usage->cpu_throttled_periods);
-  out.set_cpu_periods(usage->cpu_periods);
+  // The quota is the task's, and holds all of its containers back.
+  const CpuThrottling throttling = cgroups_->throttling(cgroup_of(task_id));
+  out.set_cpu_throttled_ns(throttling.throttled_ns);
+  out.set_cpu_throttled_periods(throttling.throttled_periods);
+  out.set_cpu_periods(throttling.periods);
   out.set_memory_usage_bytes(usage->memory_usage_bytes);
   out.set_memory_limit_bytes(usage->memory_limit_bytes);
   out.set_memory_failures(usage->oom_kills);

@@ -17,6 +17,7 @@
 #include "sdk/runtime/task/host_files.hpp"
 #include "sdk/runtime/task/reasons.hpp"
 #include "sdk/runtime/task/task_limits.hpp"
+#include "sdk/runtime/task/text.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -117,6 +118,9 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
       {.directory = data / "endpoints", .instance_tags = config.instance_tags}, config.secret_settings, std::move(credentials),
       [raw = host.get()](const std::string& task_id, const std::string& container, const std::string& id) {
         return raw->stats(task_id, container, id);
+      },
+      [raw = host.get()](const std::string& task_id, const std::string& container) {
+        return raw->cgroups_->memory(raw->cgroup_of(task_id) + "/" + container);
       });
   if (!identity) return identity.error();
   host->identity_ = std::move(*identity);
@@ -203,16 +207,20 @@ HealthResult LocalHost::check_health(const TaskSpec& task, std::size_t container
                             {.args = plan.args,
                              .timeout = std::chrono::milliseconds(plan.timeout_ms),
                              .max_output = kMostHealthOutput,
-                             .cancel = std::move(cancel)});
-  if (!ran) {
+                             .cancel = cancel});
+  if (ran) {
+    out.exit_code = ran->exit_code;
+    out.output = std::move(ran->output);
+    if (ran->timed_out) {
+      out.output = "it took longer than its timeout of " + std::to_string(plan.timeout_ms / 1000) + " s" +
+                   (out.output.empty() ? "" : ": " + out.output);
+    }
+  } else {
     out.output = ran.error().message;
-    return out;
   }
-  out.exit_code = ran->exit_code;
-  out.output = std::move(ran->output);
-  if (ran->timed_out) {
-    out.output = "it took longer than its timeout of " + std::to_string(plan.timeout_ms / 1000) + " s" +
-                 (out.output.empty() ? "" : ": " + out.output);
+  if (!cancel.stop_requested()) {
+    identity_->checked(task.request.task_id(), container,
+                       {.exit_code = out.exit_code.value_or(-1), .output = clean_text(out.output, kMostHealthOutput)});
   }
   return out;
 }

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 #include <utility>
 
+#include "sdk/runtime/network/name_files.hpp"
 #include "sdk/runtime/options/firelens.hpp"
 #include "sdk/runtime/secrets/secret_place.hpp"
 #include "sdk/runtime/task/container_process.hpp"
@@ -37,7 +39,21 @@ std::vector<v1::ecs::Secret> secrets_of(const v1::StartTaskRequest& task, std::s
   return out;
 }
 
-metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoint& endpoint) {
+// Of a resolv.conf's lines that begin with the word.
+std::vector<std::string> words_after(const std::string& word, const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string one;
+    if (!(words >> one) || one != word) continue;
+    while (words >> one) out.push_back(one);
+  }
+  return out;
+}
+
+metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, std::size_t container,
+                                  const Endpoint& endpoint) {
   metadata::NetworkFacts facts;
   facts.mode = task.definition().network_mode();
   if (facts.mode.empty()) facts.mode = "bridge";
@@ -50,6 +66,13 @@ metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoi
   facts.ipv4_subnet_cidr = interface.subnet_cidr();
   facts.private_dns_name = interface.private_dns_name();
   facts.subnet_gateway = interface.gateway() + "/" + std::to_string(interface.prefix_length());
+  const auto& definition = task.definition().container_definitions(static_cast<int>(container));
+  const DnsOptions dns{
+      .servers = {definition.dns_servers().begin(), definition.dns_servers().end()},
+      .search = {definition.dns_search_domains().begin(), definition.dns_search_domains().end()}};
+  const std::string resolved = resolv_conf(read_host_resolv_conf(), dns, true);
+  facts.dns_servers = words_after("nameserver", resolved);
+  facts.dns_search = words_after("search", resolved);
   return facts;
 }
 
@@ -57,7 +80,7 @@ metadata::NetworkFacts network_of(const v1::StartTaskRequest& task, const Endpoi
 
 sdk::Result<std::unique_ptr<TaskIdentity>> TaskIdentity::open(
     metadata::TaskEndpoints::Options options, secrets::ResolverSettings secrets,
-    Roles::Source source, Stats stats) {
+    Roles::Source source, Stats stats, Memory memory) {
   std::error_code error;
   std::filesystem::create_directories(options.directory, error);
   if (error) {
@@ -66,7 +89,9 @@ sdk::Result<std::unique_ptr<TaskIdentity>> TaskIdentity::open(
   }
   std::unique_ptr<TaskIdentity> identity(new TaskIdentity(std::move(source), std::move(secrets)));
   auto endpoints = metadata::TaskEndpoints::start(
-      std::move(options), {.stats = std::move(stats), .roles = identity->roles_});
+      std::move(options), {.stats = std::move(stats),
+                           .memory = std::move(memory),
+                           .roles = identity->roles_});
   if (!endpoints) return endpoints.error();
   identity->endpoints_ = std::move(*endpoints);
   return identity;
@@ -91,7 +116,7 @@ sdk::Result<void> TaskIdentity::attach(const v1::StartTaskRequest& task, std::si
                             {.runtime_id = task.task_id() + "-" + std::to_string(container),
                              .image_id = image.id,
                              .labels = merge_labels(task, container, image.config),
-                             .network = network_of(task, endpoint),
+                             .network = network_of(task, container, endpoint),
                              .created_ms = created_ms},
                             endpoint.netns_path);
 }

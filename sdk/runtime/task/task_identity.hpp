@@ -28,10 +28,14 @@ class TaskIdentity {
   using Stats = std::function<sdk::Result<v1::ContainerStats>(
       const std::string& task_id, const std::string& container, const std::string& runtime_id)>;
 
+  using Memory =
+      std::function<MemoryDetail(const std::string& task_id, const std::string& container)>;
+
   // `directory` is made. The source may be empty: then no role can be had.
   static sdk::Result<std::unique_ptr<TaskIdentity>> open(metadata::TaskEndpoints::Options options,
                                                          secrets::ResolverSettings secrets,
-                                                         Roles::Source source, Stats stats);
+                                                         Roles::Source source, Stats stats,
+                                                         Memory memory);
 
   // Waits until the credentials of the task's role are here, where it has one.
   // Errors: ECS's words for a role that cannot be had.
@@ -57,6 +61,9 @@ class TaskIdentity {
                                          const std::stop_token& cancel);
   void started(const std::string& task_id, std::size_t container, std::int64_t started_ms) {
     endpoints_->started(task_id, container, started_ms);
+  }
+  void checked(const std::string& task_id, std::size_t container, metadata::CheckFacts check) {
+    endpoints_->checked(task_id, container, std::move(check));
   }
   void learn(const v1::TaskReport& report) { endpoints_->learn(report); }
   // Before its network namespace is removed.

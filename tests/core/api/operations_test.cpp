@@ -128,7 +128,9 @@ TEST_F(Operations, DeleteClustersThatAreEmpty) {
 TEST_F(Operations, RegisterAndDescribeDefinitionsWithMembersOfTomorrow) {
   const auto made = ecs("RegisterTaskDefinition",
                         R"({"family":"web","shinyNew":{"a":[1,2.50]},"containerDefinitions":
-                            [{"name":"a","image":"i","memory":128,"alsoNew":"x"}]})");
+                            [{"name":"a","image":"i","memory":128,"alsoNew":"x",
+                              "portMappings":[{"containerPort":80,"name":"web",
+                                               "appProtocol":"http2"}]}]})");
   ASSERT_EQ(made.status, 200) << made.body;
   for (const auto& reply : {made, ecs("DescribeTaskDefinition", R"({"taskDefinition":"web"})")}) {
     EXPECT_EQ(reply.at("taskDefinition.taskDefinitionArn"),
@@ -136,6 +138,9 @@ TEST_F(Operations, RegisterAndDescribeDefinitionsWithMembersOfTomorrow) {
     EXPECT_EQ(reply.at("taskDefinition.shinyNew"), R"({"a":[1,2.50]})");
     EXPECT_EQ(reply.at("taskDefinition.containerDefinitions.0.alsoNew"), "x");
     EXPECT_EQ(reply.at("taskDefinition.containerDefinitions.0.essential"), "true");
+    EXPECT_EQ(reply.at("taskDefinition.containerDefinitions.0.portMappings.0.name"), "web");
+    EXPECT_EQ(reply.at("taskDefinition.containerDefinitions.0.portMappings.0.appProtocol"),
+              "http2");
     EXPECT_EQ(reply.at("taskDefinition.volumes"), "[]");
     EXPECT_EQ(reply.at("taskDefinition.compatibilities"), R"(["EXTERNAL","EC2"])");
     EXPECT_EQ(reply.at("taskDefinition.requiresCompatibilities"), "(absent)");

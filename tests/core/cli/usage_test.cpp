@@ -48,15 +48,15 @@ TEST(Usage, ForgetsContainersThatAreGone) {
 TEST(Usage, IsShownWithDashesForWhatIsNotCounted) {
   UsageMeter meter;
   const auto bare = meter.add(
-      look(container(R"("at":1,"cpuSeconds":1,"memoryBytes":1536,"pids":3,"oomKills":1)")));
+      look(container(R"("at":1,"cpuSeconds":1,"memoryBytes":1536,"pids":3,"oomKills":1,"memoryLimitHits":7)")));
   EXPECT_THAT(usage_cells(bare.at(0)),
-              ElementsAre("t1", "web", "-", "-", "1.5KiB / -", "1", "-", "-", "3"));
+              ElementsAre("t1", "web", "-", "-", "1.5KiB / -", "7", "1", "-", "-", "3"));
   meter.add(look(container(R"("at":1,"cpuSeconds":1)")));
   const auto full = meter.add(look(container(
       R"("at":2,"cpuSeconds":1.254,"memoryBytes":1048576,"memoryLimitBytes":67108864,"pids":1,)"
       R"("networkReceivedBytes":10,"networkSentBytes":2048,"ioReadBytes":0,"ioWriteBytes":5)")));
   EXPECT_THAT(usage_cells(full.at(0)), ElementsAre("t1", "web", "25.4%", "0.0%", "1.0MiB / 64MiB",
-                                                   "0", "10B / 2.0KiB", "0B / 5B", "1"));
+                                                   "0", "0", "10B / 2.0KiB", "0B / 5B", "1"));
   EXPECT_EQ(usage_heads().size(), usage_cells(full.at(0)).size());
 }
 

@@ -49,6 +49,15 @@ class Containers : public ContainerTest {
   }
 };
 
+class ContainersByRuntime : public Containers, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    Containers::SetUp();
+    runtime_ = open_runtime(GetParam());
+    ASSERT_TRUE(runtime_);
+  }
+};
+
 TEST_F(Containers, TellsTheExitCodeOfTheProgram) {
   const auto exit = run(spec("one", "exit 3"));
   EXPECT_EQ(exit.exit_code, 3);
@@ -139,7 +148,7 @@ TEST_F(Containers, TellsAnOutOfMemoryKillByTheTasksLimit) {
   EXPECT_FALSE(wait("bystander").oom_killed());
 }
 
-TEST_F(Containers, AreHeldToTheirTasksCpuTogether) {
+TEST_P(ContainersByRuntime, AreHeldToTheirTasksCpuTogether) {
   auto cgroups = Cgroups::open();
   ASSERT_TRUE(cgroups);
   TaskLimits limits;
@@ -174,7 +183,7 @@ TEST_F(Containers, KeepsOutputOfBothStreamsAndSplitsLongLines) {
             std::string::npos);
 }
 
-TEST_F(Containers, RotatesItsLog) {
+TEST_P(ContainersByRuntime, RotatesItsLog) {
   auto one = spec("one", "seq 1 5000");
   one.log.max_bytes = 64 * 1024;
   one.log.max_files = 3;
@@ -525,6 +534,8 @@ TEST_F(Containers, OfASandboxWhoseMonitorWasKilledAreRemovedWhole) {
   EXPECT_TRUE(removed) << removed.error().message;
   EXPECT_FALSE(fs::exists(dir_ / "bundles/one"));
 }
+
+INSTANTIATE_TEST_SUITE_P(By, ContainersByRuntime, ::testing::Values("crun", "runc", "runsc"));
 
 }  // namespace
 }  // namespace berth::runtime::test

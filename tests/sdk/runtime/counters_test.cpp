@@ -22,6 +22,11 @@ TEST(Counters, SumTheDevicesOfBlkio) {
   EXPECT_EQ(bytes.written, 200U);
 }
 
+TEST(Counters, TellAllOfMemoryStatByName) {
+  const auto stat = parse_memory_stat("cache 4096\nbroken\ntotal_inactive_file 512\n");
+  EXPECT_EQ(stat, (MemoryStat{{"cache", 4096}, {"total_inactive_file", 512}}));
+}
+
 TEST(Counters, SumTheInterfacesButLoopback) {
   const auto bytes = parse_net_dev(
       "Inter-|   Receive                                                |  Transmit\n"

@@ -343,10 +343,64 @@ TEST_P(ContainerProcess, IsForTheHostsArchitecture) {
   EXPECT_EQ(refused(other), "runtimePlatform.cpuArchitecture");
 }
 
-TEST_P(ContainerProcess, RunsWhicheverWayItsVersionIsHeld) {
+TEST_P(ContainerProcess, IsOfTheDigestThatItsDeploymentHoldsAndElseOfWhatTheTagIsNow) {
+  const auto first = push("moving", R"({"Entrypoint":["/probe","own=first"]})");
+  push("moving", R"({"Entrypoint":["/probe","own=second"]})");
+  auto held = request();
+  container(held).set_image(image("moving"));
+  (*held.mutable_pinned_digests())["web"] = first;
+  EXPECT_EQ(json::serialize(sees(held).at("args")), R"(["/probe","own=first"])");
+  auto free = request({{.name = "web"}}, testing::kOtherTask);
+  container(free).set_image(image("moving"));
+  EXPECT_EQ(json::serialize(sees(free).at("args")), R"(["/probe","own=second"])");
+}
+
+TEST_P(ContainerProcess, IsNotCheckedByTheHealthcheckOfItsImage) {
+  push("checked", R"({"Entrypoint":["/probe"],"Healthcheck":{
+      "Test":["CMD","/probe","exit=1"],"Interval":1000000000,"Retries":1}})");
+  auto task =
+      request({{.name = "images", .stop_timeout = 2}, {.name = "own", .stop_timeout = 2}});
+  for (int i = 0; i < 2; ++i) {
+    container(task, i).set_image(image("checked"));
+    tries(task, i, {"hold"});
+  }
+  // Due later than the image's would be.
+  auto& check = *container(task, 1).mutable_health_check();
+  for (const char* word : {"CMD", "/probe"}) check.add_command(word);
+  check.set_interval(2);
+  check.set_timeout(30);
+  ASSERT_TRUE(tasks_->start(task));
+  std::unique_lock lock(mutex_);
+  const auto healthy = [this] {
+    const auto& reports = reports_[testing::kTaskId];
+    return !reports.empty() && reports.back().containers(1).health_status() == "HEALTHY";
+  };
+  ASSERT_TRUE(moved_.wait_for(lock, std::chrono::seconds(60), healthy));
+  EXPECT_EQ(reports_[testing::kTaskId].back().containers(0).health_status(), "");
+}
+
+TEST_P(ContainerProcess, IsHeldWithAllOfItsTaskToTheCpuAndMemoryOfTheCall) {
   auto task = request();
-  container(task).set_version_consistency("disabled");
-  EXPECT_EQ(sees(task).at("pid"), 1);
+  container(task).clear_memory();
+  task.mutable_definition()->set_cpu("1024");
+  task.mutable_definition()->set_memory("512");
+  task.mutable_overrides()->set_cpu("512");
+  task.mutable_overrides()->set_memory("256");
+  tries(task, 0, {"hold"});
+  ASSERT_TRUE(tasks_->start(task));
+  ASSERT_EQ(seen("web").at("pid"), 1);
+  const auto limit = [this](const char* controller, const char* file) {
+    const std::string task_cgroup = "/" + place_.name() + "/" + testing::kTaskId + "/";
+    std::ifstream v1(std::string("/sys/fs/cgroup/") + controller + task_cgroup + file);
+    std::ifstream v2(std::string("/sys/fs/cgroup") + task_cgroup + file);
+    long value = -1;
+    (v1 ? v1 : v2) >> value;
+    return value;
+  };
+  const bool unified = ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+  EXPECT_EQ(limit("memory", unified ? "memory.max" : "memory.limit_in_bytes"), 256L << 20);
+  EXPECT_EQ(limit("cpu", unified ? "cpu.max" : "cpu.cfs_quota_us"), 50'000)
+      << "half a CPU of each 100 ms";
 }
 
 INSTANTIATE_TEST_SUITE_P(By, ContainerProcess, ::testing::Values("crun", "runc", "runsc"));

@@ -45,10 +45,10 @@ class Probe : public ::testing::TestWithParam<const char*> {
         .hard_link("seeded/again", "seeded/file")
         .directory("seeded/deep");
     tar.file("seeded/deep/leaf", "leaf\n");
-    const auto layer = berth::test::gzip_layer(tar.bytes());
-    push("plain", layer,
+    layer_ = berth::test::gzip_layer(tar.bytes());
+    push("plain",
          R"({"Entrypoint":["/probe"],"Env":["FROM_IMAGE=yes"],"ExposedPorts":{"5432/tcp":{}}})");
-    push("volumes", layer, R"({"Entrypoint":["/probe"],"Volumes":{"/seeded":{},"/fresh":{}}})");
+    push("volumes", R"({"Entrypoint":["/probe"],"Volumes":{"/seeded":{},"/fresh":{}}})");
   }
   static void TearDownTestSuite() {
     delete registry_;
@@ -98,6 +98,12 @@ class Probe : public ::testing::TestWithParam<const char*> {
   static std::string image(const std::string& name) { return registry_->host() + "/probe:" + name; }
   static v1::ecs::ContainerDefinition& container(v1::StartTaskRequest& request, int i = 0) {
     return *request.mutable_definition()->mutable_container_definitions(i);
+  }
+  // An image of the probe whose configuration has more; gives its digest.
+  static std::string push(const char* tag, const std::string& config) {
+    const auto image = berth::test::build_image({.layers = {layer_}, .config_json = config});
+    registry_->push("probe", tag, image);
+    return image.digest;
   }
   static void tries(v1::StartTaskRequest& request, int i, const std::vector<std::string>& words) {
     for (const auto& word : words) container(request, i).add_command(word);
@@ -185,19 +191,13 @@ class Probe : public ::testing::TestWithParam<const char*> {
   }
 
   static inline berth::test::FakeRegistry* registry_ = nullptr;
+  static inline berth::test::BuiltLayer layer_;
   Place place_{"probe", BERTH_TEST_MONITOR};
   std::unique_ptr<berth::test::TableAccess> access_;
   std::mutex mutex_;
   std::condition_variable moved_;
   std::map<std::string, std::vector<v1::TaskReport>> reports_;
   std::unique_ptr<Tasks> tasks_;
-
- private:
-  static void push(const char* tag, const berth::test::BuiltLayer& layer,
-                   const std::string& config) {
-    registry_->push("probe", tag,
-                    berth::test::build_image({.layers = {layer}, .config_json = config}));
-  }
 };
 
 // A second task of a test.

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
+#include <functional>
 
+#include "tests/sdk/runtime/by_runtime.hpp"
 #include "tests/sdk/runtime/running_tasks.hpp"
 
 namespace berth::runtime {
@@ -47,6 +49,8 @@ class EndpointsOnHost : public testing::RunningTasks {
     auto task = script(std::string(kGet) + url);
     task.mutable_definition()->set_network_mode(mode);
     give_role(task);
+    (*main_of(task).mutable_docker_labels())["com.example.team"] = "red";
+    if (change_) change_(task);
     task.add_container_arns("arn:aws:ecs:us-east-1:000000000000:container/default/c/1");
     task.set_availability_zone("us-east-1a");
     task.set_group("service:web");
@@ -59,9 +63,12 @@ class EndpointsOnHost : public testing::RunningTasks {
     return parsed();
   }
   bool known_ = true;
+  std::function<void(v1::StartTaskRequest&)> change_;  // what a test adds to the task that asks
 };
 
-TEST_F(EndpointsOnHost, TellAContainerOfItself) {
+using EndpointsByRuntime = testing::ByRuntime<EndpointsOnHost>;
+
+TEST_P(EndpointsByRuntime, TellAContainerOfItself) {
   const auto shown = asked("$ECS_CONTAINER_METADATA_URI_V4");
   EXPECT_EQ(shown.at("Name"), "main");
   EXPECT_EQ(shown.at("DockerId"), json::value(kTaskId + "-0"));
@@ -72,13 +79,18 @@ TEST_F(EndpointsOnHost, TellAContainerOfItself) {
   EXPECT_EQ(shown.at("LogDriver"), "json-file");
   EXPECT_EQ(shown.at("ContainerARN"), "arn:aws:ecs:us-east-1:000000000000:container/default/c/1");
   EXPECT_EQ(shown.at("Limits"), (json::object{{"CPU", 2}, {"Memory", 64}}));
-  EXPECT_EQ(shown.at("Labels").at("com.amazonaws.ecs.container-name"), "main");
+  const auto& labels = shown.at("Labels").as_object();
+  EXPECT_EQ(labels.at("com.example.team"), "red");
+  EXPECT_EQ(labels.at("com.amazonaws.ecs.container-name"), "main");
+  EXPECT_EQ(labels.at("com.amazonaws.ecs.task-definition-family"), "family");
+  EXPECT_EQ(labels.at("com.amazonaws.ecs.task-definition-version"), "3");
+  EXPECT_EQ(labels.at("com.amazonaws.ecs.cluster"), "default");
   const auto& network = shown.at("Networks").as_array().at(0).as_object();
   EXPECT_EQ(network.at("NetworkMode"), "bridge");
   EXPECT_EQ(network.at("IPv4Addresses").as_array().size(), 1U);
 }
 
-TEST_F(EndpointsOnHost, TellAContainerOfItsTask) {
+TEST_P(EndpointsByRuntime, TellAContainerOfItsTask) {
   const auto shown = asked("$ECS_CONTAINER_METADATA_URI_V4/taskWithTags", "none");
   EXPECT_EQ(shown.at("Cluster"), "default");
   EXPECT_EQ(shown.at("TaskARN"),
@@ -92,6 +104,41 @@ TEST_F(EndpointsOnHost, TellAContainerOfItsTask) {
   ASSERT_EQ(shown.at("Containers").as_array().size(), 1U);
   EXPECT_EQ(shown.at("Containers").as_array().at(0).at("Name"), "main");
   EXPECT_TRUE(shown.contains("PullStartedAt"));
+  EXPECT_GT(shown.at("ClockDrift").at("ClockErrorBound").to_number<double>(), 0);
+}
+
+TEST_P(EndpointsByRuntime, TellTheLimitsOfTheCallInPlaceOfTheDefinitions) {
+  change_ = [](v1::StartTaskRequest& task) {
+    task.mutable_definition()->set_cpu("1024");
+    task.mutable_definition()->set_memory("512");
+    task.mutable_overrides()->set_cpu("256");
+    task.mutable_overrides()->set_memory("128");
+  };
+  const auto shown = asked("$ECS_CONTAINER_METADATA_URI_V4/task");
+  EXPECT_EQ(shown.at("Limits"), (json::object{{"CPU", 0.25}, {"Memory", 128}}));
+}
+
+TEST_F(EndpointsOnHost, TellAContainerOfItsHealthAndItsVolumes) {
+  auto task = script("while [ ! -e /scratch/go ]; do sleep 0.05; done; " + std::string(kGet) +
+                     "$ECS_CONTAINER_METADATA_URI_V4");
+  task.mutable_definition()->add_volumes()->set_name("scratch");
+  auto& point = *main_of(task).add_mount_points();
+  point.set_source_volume("scratch");
+  point.set_container_path("/scratch");
+  // What the second check says is that of the first: it has been told when the second begins.
+  auto& check = *main_of(task).mutable_health_check();
+  for (const char* word : {"CMD-SHELL", "[ -e /tmp/n ] && touch /scratch/go; touch /tmp/n; echo well"})
+    check.add_command(word);
+  check.set_interval(1);
+  check.set_timeout(20);
+  EXPECT_EQ(run_to_end(task).containers(0).exit_code(), 0);
+  const auto shown = parsed();
+  const auto& health = shown.at("Health").as_object();
+  EXPECT_EQ(health.at("status"), "HEALTHY");
+  EXPECT_TRUE(std::string(health.at("statusSince").as_string()).ends_with("Z"));
+  EXPECT_EQ(health.at("output"), "well ");
+  EXPECT_EQ(shown.at("Volumes"),
+            (json::array{json::object{{"DockerName", "scratch"}, {"Destination", "/scratch"}}}));
 }
 
 TEST_F(EndpointsOnHost, SpeakTheThirdVersionWithoutWhatTheFourthAdded) {
@@ -112,10 +159,14 @@ TEST_F(EndpointsOnHost, CountWhatTheContainerUses) {
   const auto& stats = shown.at(kTaskId + "-0").as_object();
   EXPECT_GT(stats.at("cpu_stats").at("cpu_usage").at("total_usage").to_number<std::uint64_t>(), 0U);
   EXPECT_GT(stats.at("cpu_stats").at("system_cpu_usage").to_number<std::uint64_t>(), 0U);
-  EXPECT_EQ(stats.at("memory_stats").at("limit").to_number<std::uint64_t>(), 64U << 20U);
+  const auto& memory = stats.at("memory_stats").as_object();
+  EXPECT_EQ(memory.at("limit").to_number<std::uint64_t>(), 64U << 20U);
+  const auto& detail = memory.at("stats").as_object();
+  const char* cache = detail.contains("total_inactive_file") ? "total_inactive_file" : "inactive_file";
+  EXPECT_LE(detail.at(cache).to_number<std::uint64_t>(), memory.at("usage").to_number<std::uint64_t>());
 }
 
-TEST_F(EndpointsOnHost, GiveTheCredentialsOfTheTasksRole) {
+TEST_P(EndpointsByRuntime, GiveTheCredentialsOfTheTasksRole) {
   const auto shown = asked("http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
   EXPECT_EQ(shown.at("RoleArn"), kRole);
   EXPECT_EQ(shown.at("AccessKeyId"), "AKIA0123");
@@ -167,7 +218,7 @@ TEST_F(EndpointsOnHost, AnswerAgainAfterARestartOfTheAgentAtTheSamePlaces) {
   EXPECT_THAT(output(), HasSubstr("the-secret-key"));
 }
 
-TEST_F(EndpointsOnHost, StopATaskWhoseRoleNobodyKnowsInECSsWords) {
+TEST_P(EndpointsByRuntime, StopATaskWhoseRoleNobodyKnowsInECSsWords) {
   known_ = false;
   auto task = script("true");
   give_role(task);
@@ -187,6 +238,8 @@ TEST_F(EndpointsOnHost, WriteNoCredentialsToDisk) {
     EXPECT_EQ(text.find("the-secret-key"), std::string::npos) << entry.path();
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(By, EndpointsByRuntime, ::testing::Values("crun", "runc", "runsc"));
 
 }  // namespace
 }  // namespace berth::runtime

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include "tests/sdk/runtime/by_runtime.hpp"
 #include "tests/sdk/runtime/running_tasks.hpp"
 
 namespace berth::runtime {
@@ -68,7 +69,9 @@ class SecretsOnHost : public testing::RunningTasks {
   fs::path kept_;
 };
 
-TEST_F(SecretsOnHost, AreVariablesOfTheContainer) {
+using SecretsByRuntime = testing::ByRuntime<SecretsOnHost>;
+
+TEST_P(SecretsByRuntime, AreVariablesOfTheContainer) {
   auto task = script("echo \"$PARAMETER $WHOLE $KEY\"");
   add_secret(task, "PARAMETER", "/app/db");
   add_secret(task, "WHOLE", kSecretArn);
@@ -79,7 +82,7 @@ TEST_F(SecretsOnHost, AreVariablesOfTheContainer) {
             std::string(kValue) + R"( {"user":"admin","password":")" + kValue + "\"} admin\n");
 }
 
-TEST_F(SecretsOnHost, AreFilesWhereALabelSaysSo) {
+TEST_P(SecretsByRuntime, AreFilesWhereALabelSaysSo) {
   auto task = script(
       "cat /run/secrets/db; echo; busybox stat -c '%a %u' /run/secrets/db; echo none=$PARAMETER; "
       "touch /run/secrets/db || echo read-only");
@@ -92,7 +95,7 @@ TEST_F(SecretsOnHost, AreFilesWhereALabelSaysSo) {
   EXPECT_THAT(output(), HasSubstr("read-only"));
 }
 
-TEST_F(SecretsOnHost, AreInNoFileOnDiskWhileTheContainerRunsNorAfterwards) {
+TEST_P(SecretsByRuntime, AreInNoFileOnDiskWhileTheContainerRunsNorAfterwards) {
   auto task = script("echo up; exec sleep 1000");
   add_secret(task, "PARAMETER", "/app/db");
   add_secret(task, "FILE", kSecretArn);
@@ -111,7 +114,7 @@ TEST_F(SecretsOnHost, AreInNoFileOnDiskWhileTheContainerRunsNorAfterwards) {
   EXPECT_THAT(files_with_the_value(), IsEmpty());
 }
 
-TEST_F(SecretsOnHost, AreInNoFileOnDiskThoughTheyCameByAnEnvironmentFileAndAHealthCheckRan) {
+TEST_P(SecretsByRuntime, AreInNoFileOnDiskThoughTheyCameByAnEnvironmentFileAndAHealthCheckRan) {
   write("env/bucket/secret.env", std::string("FROM_FILE=") + kValue + "\n");
   auto task = script("echo up; exec sleep 1000");
   add_file(task, "arn:aws:s3:::bucket/secret.env");
@@ -163,7 +166,7 @@ TEST_F(SecretsOnHost, AreRefusedByNameWhereTheyNameNothing) {
             "containerDefinitions[0].dockerLabels[berth.secret-file.ABSENT]");
 }
 
-TEST_F(SecretsOnHost, EnvironmentFilesGiveWayToWhatTheDefinitionSays) {
+TEST_P(SecretsByRuntime, EnvironmentFilesGiveWayToWhatTheDefinitionSays) {
   auto task = script("echo \"$A|$B|$C|$D|$FROM_IMAGE\"");
   add_file(task, "arn:aws:s3:::bucket/one.env");
   add_file(task, "arn:aws:s3:::bucket/dir/two.env");
@@ -174,7 +177,7 @@ TEST_F(SecretsOnHost, EnvironmentFilesGiveWayToWhatTheDefinitionSays) {
   EXPECT_EQ(output(), "from one|\"from one\"|from definition|from two|from file\n");
 }
 
-TEST_F(SecretsOnHost, AnOverridesListOfFilesReplacesTheDefinitions) {
+TEST_P(SecretsByRuntime, AnOverridesListOfFilesReplacesTheDefinitions) {
   auto task = script("echo \"$A|$B\"");
   add_file(task, "arn:aws:s3:::bucket/one.env");
   auto* changes = task.mutable_overrides()->add_container_overrides();
@@ -186,12 +189,14 @@ TEST_F(SecretsOnHost, AnOverridesListOfFilesReplacesTheDefinitions) {
   EXPECT_EQ(output(), "from two|\n");
 }
 
-TEST_F(SecretsOnHost, AMissingEnvironmentFileStopsTheTask) {
+TEST_P(SecretsByRuntime, AMissingEnvironmentFileStopsTheTask) {
   auto task = script("true");
   add_file(task, "arn:aws:s3:::bucket/absent.env");
   EXPECT_THAT(run_to_end(task).stopped_reason(),
               StartsWith("ResourceInitializationError: failed to download env files: "));
 }
+
+INSTANTIATE_TEST_SUITE_P(By, SecretsByRuntime, ::testing::Values("crun", "runc", "runsc"));
 
 }  // namespace
 }  // namespace berth::runtime

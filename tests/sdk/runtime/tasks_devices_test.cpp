@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the plugins of a host do for its tasks: a scripted one with four devices.
 #include "sdk/runtime/devices/host_plugins.hpp"
+#include "tests/sdk/runtime/by_runtime.hpp"
 #include "tests/sdk/runtime/devices/plugin_orders.hpp"
 #include "tests/sdk/runtime/tasks_fixture.hpp"
 
@@ -85,7 +86,9 @@ constexpr const char* kLook =
     "done; "
     "echo $SCRIPTED_DEVICES; ls /dev | grep scripted; head -c 5 /scripted-driver; echo";
 
-TEST_F(TasksDevices, AContainerHasTheDevicesThatItsTaskWasGivenAndNoOthers) {
+using TasksDevicesByRuntime = ByRuntime<TasksDevices>;
+
+TEST_P(TasksDevicesByRuntime, AContainerHasTheDevicesThatItsTaskWasGivenAndNoOthers) {
   const auto last = run_to_end(with_devices({"dev-1", "dev-3"}, kLook));
   EXPECT_EQ(last.containers(0).exit_code(), 0) << last.containers(0).reason();
   EXPECT_THAT(log_lines({}), ElementsAre("closed 0", "open 1", "closed 2", "open 3", "dev-1,dev-3",
@@ -169,6 +172,8 @@ TEST_F(TasksDevices, StatsOfAContainerTellThoseOfItsDevices) {
   EXPECT_EQ((*stats)[0].devices(1).device_id(), "dev-1");
   EXPECT_EQ((*stats)[0].devices(1).memory_used_mib(), 256);
 }
+
+INSTANTIATE_TEST_SUITE_P(By, TasksDevicesByRuntime, ::testing::Values("crun", "runc"));
 
 }  // namespace
 }  // namespace berth::runtime::testing

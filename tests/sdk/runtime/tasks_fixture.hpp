@@ -43,14 +43,15 @@ class TasksOnHost : public ::testing::Test {
     EXPECT_THAT(place_.leftovers(), ::testing::IsEmpty());
     tasks_.reset();
   }
+  virtual TasksConfig config() { return place_.config(); }
   void open() {
-    auto tasks = Tasks::open(place_.config(), {.report = [this](const v1::TaskReport& report) {
-                                                 const std::lock_guard lock(mutex_);
-                                                 reports_[report.task_id()].push_back(report);
-                                                 moved_.notify_all();
-                                               },
-                                               .registry = *access_,
-                                               .plugins = plugins_});
+    auto tasks = Tasks::open(config(), {.report = [this](const v1::TaskReport& report) {
+                                          const std::lock_guard lock(mutex_);
+                                          reports_[report.task_id()].push_back(report);
+                                          moved_.notify_all();
+                                        },
+                                        .registry = *access_,
+                                        .plugins = plugins_});
     ASSERT_TRUE(tasks) << tasks.error().message;
     tasks_ = std::move(*tasks);
   }

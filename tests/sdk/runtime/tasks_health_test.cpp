@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Health checks and restarts of real containers. The agent takes shorter periods than ECS's definitions may have.
 #include <chrono>
+#include <sstream>
 
+#include "tests/sdk/runtime/by_runtime.hpp"
 #include "tests/sdk/runtime/tasks_fixture.hpp"
 
 namespace berth::runtime {
@@ -20,8 +22,12 @@ class TasksHealth : public TasksOnHost {
     check.add_command("CMD-SHELL");
     check.add_command(command);
     check.set_interval(1);
-    check.set_timeout(1);
+    check.set_timeout(20);
     check.set_retries(retries);
+  }
+  // A check that counts itself in $n.
+  static std::string counting(const std::string& then) {
+    return "echo >>/tmp/n; n=$(busybox wc -l </tmp/n); " + then;
   }
   std::optional<v1::TaskReport> healthy(const std::string& status) {
     return awaited([&](const v1::TaskReport& report) { return report.health_status() == status; });
@@ -31,7 +37,9 @@ class TasksHealth : public TasksOnHost {
   }
 };
 
-TEST_F(TasksHealth, RunsTheCheckInTheContainerAndTellsItsOutput) {
+using TasksHealthByRuntime = testing::ByRuntime<TasksHealth>;
+
+TEST_P(TasksHealthByRuntime, RunsTheCheckInTheContainerAndTellsItsOutput) {
   auto one = request({{.name = "web", .stop_timeout = 0}});
   sh(one, 0, "exec sleep 1000");
   container(one, 0).add_environment()->set_name("WHERE");
@@ -48,10 +56,11 @@ TEST_F(TasksHealth, RunsTheCheckInTheContainerAndTellsItsOutput) {
   EXPECT_EQ(bad->phase(), v1::TASK_PHASE_RUNNING);
 }
 
-TEST_F(TasksHealth, KillsACheckThatTakesTooLongWithWhatItStarted) {
+TEST_P(TasksHealthByRuntime, KillsACheckThatTakesTooLongWithWhatItStarted) {
   auto one = request({{.name = "web", .stop_timeout = 0}});
   sh(one, 0, "exec sleep 1000");
   check(one, 0, "echo begun; sleep 2000; echo never");
+  container(one, 0).mutable_health_check()->set_timeout(1);
   ASSERT_TRUE(tasks_->start(one));
   const auto bad = healthy("UNHEALTHY");
   ASSERT_TRUE(bad);
@@ -61,6 +70,54 @@ TEST_F(TasksHealth, KillsACheckThatTakesTooLongWithWhatItStarted) {
   while (processes().size() != 1 && std::chrono::steady_clock::now() < end) {
   }
   EXPECT_THAT(processes(), SizeIs(1)) << "the container's own program alone";
+}
+
+TEST_P(TasksHealthByRuntime, IsUnhealthyAtTheFailureThatRetriesSay) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "exec sleep 1000");
+  check(one, 0, counting("echo check $n; exit 1"), 3);
+  ASSERT_TRUE(tasks_->start(one));
+  const auto bad = healthy("UNHEALTHY");
+  ASSERT_TRUE(bad);
+  EXPECT_EQ(bad->containers(0).reason(), "The health check fails with exit code 1: check 3");
+}
+
+TEST_P(TasksHealthByRuntime, AreCheckedNoSoonerThanTheIntervalAfterTheCheckBefore) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "exec sleep 1000");
+  check(one, 0, "busybox cut -d. -f1 /proc/uptime >>/tmp/n; cat /tmp/n; exit 1", 2);
+  container(one, 0).mutable_health_check()->set_interval(3);
+  ASSERT_TRUE(tasks_->start(one));
+  const auto bad = healthy("UNHEALTHY");
+  ASSERT_TRUE(bad);
+  const std::string& reason = bad->containers(0).reason();
+  std::istringstream words(reason.substr(reason.rfind(':') + 1));
+  long first = 0;
+  long second = 0;
+  ASSERT_TRUE(words >> first >> second) << reason;
+  EXPECT_GE(second - first, 2) << "whole seconds: three passed, of which one may have begun before";
+}
+
+TEST_P(TasksHealthByRuntime, IsForgivenFailuresInItsStartPeriodUntilTheFirstSuccess) {
+  auto one = request({{.name = "web", .stop_timeout = 0}});
+  sh(one, 0, "exec sleep 1000");
+  check(one, 0, counting("echo check $n; [ $n -eq 3 ]"));
+  container(one, 0).mutable_health_check()->set_start_period(300);
+  ASSERT_TRUE(tasks_->start(one));
+  ASSERT_TRUE(healthy("HEALTHY"));
+  const auto bad = healthy("UNHEALTHY");
+  ASSERT_TRUE(bad);
+  EXPECT_EQ(bad->containers(0).reason(), "The health check fails with exit code 1: check 4");
+}
+
+TEST_P(TasksHealthByRuntime, IsNotWaitedForBeyondItsStartTimeout) {
+  auto two = request({{.name = "db", .stop_timeout = 0, .start_timeout = 1}, {.name = "web", .needs = {{"db", "HEALTHY"}}}});
+  check(two, 0, "false", 10);
+  sh(two, 0, "exec sleep 1000");
+  sh(two, 1, "echo never");
+  const auto last = run_to_end(two);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_TASK_FAILED_TO_START);
+  EXPECT_THAT(last.containers(1).reason(), HasSubstr("container 'db' was UNKNOWN, not HEALTHY, at the end of its startTimeout of 1 s"));
 }
 
 TEST_F(TasksHealth, TellsWhyACheckCannotBeRun) {
@@ -76,7 +133,7 @@ TEST_F(TasksHealth, TellsWhyACheckCannotBeRun) {
   EXPECT_THAT(bad->containers(0).reason(), HasSubstr("/bin/absent"));
 }
 
-TEST_F(TasksHealth, StartsADependentOnceItsDependencyIsHealthy) {
+TEST_P(TasksHealthByRuntime, StartsADependentOnceItsDependencyIsHealthy) {
   auto two = request({{.name = "db", .stop_timeout = 0}, {.name = "web", .needs = {{"db", "HEALTHY"}}, .stop_timeout = 0}});
   check(two, 0, "[ -e /tmp/ready ]", 10);
   sh(two, 0, "echo db; touch /tmp/ready; exec sleep 1000");
@@ -100,9 +157,9 @@ TEST_F(TasksHealth, KeepsTheHealthOverARestartOfTheAgent) {
   EXPECT_EQ(tasks_->list()[0].containers(0).health_status(), "HEALTHY");
 }
 
-using TasksRestart = TasksHealth;
+using TasksRestartByRuntime = testing::ByRuntime<TasksHealth>;
 
-TEST_F(TasksRestart, StartsTheSameContainerAgainWithItsFilesAndItsLog) {
+TEST_P(TasksRestartByRuntime, StartsTheSameContainerAgainWithItsFilesAndItsLog) {
   auto one = request({{.name = "web", .stop_timeout = 0}});
   sh(one, 0, "echo line >>/tmp/lines; cat /tmp/lines; [ -e /tmp/second ] && exec sleep 1000; touch /tmp/second; exit 3");
   container(one, 0).mutable_restart_policy()->set_enabled(true);
@@ -127,7 +184,7 @@ TEST_F(TasksRestart, StartsTheSameContainerAgainWithItsFilesAndItsLog) {
   EXPECT_THAT(log_lines({}), ElementsAre("line", "line", "line"));
 }
 
-TEST_F(TasksRestart, EndsTheTaskAfterAnIgnoredExitCode) {
+TEST_P(TasksRestartByRuntime, EndsTheTaskAfterAnIgnoredExitCode) {
   auto one = request({{.name = "web"}});
   sh(one, 0, "exit 4");
   container(one, 0).mutable_restart_policy()->set_enabled(true);
@@ -138,6 +195,19 @@ TEST_F(TasksRestart, EndsTheTaskAfterAnIgnoredExitCode) {
   EXPECT_EQ(last.containers(0).exit_code(), 4);
   EXPECT_EQ(last.containers(0).restart_count(), 0U);
 }
+
+TEST_P(TasksRestartByRuntime, IsNotStartedAgainWithinTheAttemptPeriod) {
+  auto one = request({{.name = "web", .restart_period = 1800}});
+  sh(one, 0, "echo once; exit 3");
+  const auto last = run_to_end(one);
+  EXPECT_EQ(last.stop_code(), v1::STOP_CODE_ESSENTIAL_CONTAINER_EXITED);
+  EXPECT_EQ(last.containers(0).exit_code(), 3);
+  EXPECT_EQ(last.containers(0).restart_count(), 0U);
+  EXPECT_THAT(log_lines({}), ElementsAre("once"));
+}
+
+INSTANTIATE_TEST_SUITE_P(By, TasksHealthByRuntime, ::testing::Values("crun", "runc", "runsc"));
+INSTANTIATE_TEST_SUITE_P(By, TasksRestartByRuntime, ::testing::Values("crun", "runc", "runsc"));
 
 }  // namespace
 }  // namespace berth::runtime

@@ -11,6 +11,7 @@ using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using testing::CloudWatch;
 using testing::DatagramReceiver;
 using testing::kTaskId;
 using testing::StreamReceiver;
@@ -18,6 +19,12 @@ using testing::TasksOnHost;
 
 class TasksLogDrivers : public TasksOnHost {
  protected:
+  TasksConfig config() override {
+    TasksConfig config = place_.config();
+    config.journal_socket = journal();
+    return config;
+  }
+  [[nodiscard]] std::string journal() const { return place_.data_dir().string() + ".journal"; }
   static void log_to(v1::StartTaskRequest& request, const std::string& driver, const std::map<std::string, std::string>& options) {
     auto& log = *container(request, 0).mutable_log_configuration();
     log.set_log_driver(driver);
@@ -46,6 +53,31 @@ TEST_F(TasksLogDrivers, SyslogGetsTheLinesAndTheHostKeepsThemToo) {
   EXPECT_THAT(got, ElementsAre(AllOf(StartsWith("<27>"), HasSubstr(" web["), EndsWith(": err")),
                                AllOf(StartsWith("<30>"), EndsWith(": out"))));
   EXPECT_EQ(log_lines({}).size(), 2U);
+}
+
+TEST_F(TasksLogDrivers, AwslogsGetsTheLinesInAStreamOfTheTasks) {
+  CloudWatch cloud;
+  for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}) ::setenv(name, "of the agent", 1);
+  auto one = request({{.name = "web"}});
+  sh(one, 0, "echo one; echo two");
+  log_to(one, "awslogs", {{"awslogs-group", "g"}, {"awslogs-region", "eu-west-1"}, {"awslogs-create-group", "true"}, {"awslogs-endpoint", cloud.url()}, {"awslogs-stream-prefix", "p"}});
+  const auto last = run_to_end(one);
+  EXPECT_EQ(last.containers(0).exit_code(), 0) << last.stopped_reason();
+  EXPECT_TRUE(cloud.messages.await(2));
+  EXPECT_THAT(cloud.texts(), ElementsAre("one", "two"));
+  EXPECT_TRUE(cloud.has_stream("g", "p/web/" + kTaskId));
+  for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}) ::unsetenv(name);
+}
+
+TEST_F(TasksLogDrivers, JournaldGetsTheLinesWithTheNameOfTheContainer) {
+  DatagramReceiver receiver(journal());
+  auto one = request({{.name = "web"}});
+  sh(one, 0, "echo out");
+  log_to(one, "journald", {{"tag", "mine"}});
+  const auto last = run_to_end(one);
+  EXPECT_EQ(last.containers(0).exit_code(), 0) << last.stopped_reason();
+  EXPECT_THAT(receiver.next(), AllOf(HasSubstr("MESSAGE=out\n"), HasSubstr("PRIORITY=6\n"), HasSubstr("CONTAINER_NAME=web\n"),
+                                     HasSubstr("SYSLOG_IDENTIFIER=mine\n")));
 }
 
 TEST_F(TasksLogDrivers, NoneKeepsNothingAndSaysSo) {

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include "tests/sdk/runtime/by_runtime.hpp"
 #include "tests/sdk/runtime/tasks_fixture.hpp"
 
 namespace berth::runtime {
@@ -19,6 +20,8 @@ using testing::Box;
 using testing::kTaskId;
 using testing::request_of;
 using testing::TasksOnHost;
+
+using TasksByRuntime = testing::ByRuntime<TasksOnHost>;
 
 // The server listens before it leaves for the background.
 constexpr const char* kServe = "httpd -p 80 -h /www && echo up; exec sleep 1000";
@@ -76,7 +79,7 @@ TEST_F(TasksOnHost, TwoContainersOfATaskBothListenOnPort80) {
               last->has_execution_stopped_at() && last->has_stopped_at());
 }
 
-TEST_F(TasksOnHost, RunsAChainOfContainersThatWaitForSuccess) {
+TEST_P(TasksByRuntime, RunsAChainOfContainersThatWaitForSuccess) {
   auto chain = request({{.name = "a", .essential = false},
                         {.name = "b", .essential = false, .needs = {{"a", "SUCCESS"}}},
                         {.name = "c", .needs = {{"b", "SUCCESS"}}}});
@@ -87,7 +90,7 @@ TEST_F(TasksOnHost, RunsAChainOfContainersThatWaitForSuccess) {
   EXPECT_THAT(log_lines({}), ElementsAre("a", "b", "c")) << "merged by time";
 }
 
-TEST_F(TasksOnHost, DoesNotStartWhatWaitsForAFailure) {
+TEST_P(TasksByRuntime, DoesNotStartWhatWaitsForAFailure) {
   auto chain = request({{.name = "init", .essential = false}, {.name = "web", .needs = {{"init", "SUCCESS"}}}});
   sh(chain, 0, "exit 7");
   sh(chain, 1, "echo never");
@@ -98,7 +101,7 @@ TEST_F(TasksOnHost, DoesNotStartWhatWaitsForAFailure) {
   EXPECT_EQ(last.stop_code(), v1::STOP_CODE_TASK_FAILED_TO_START);
 }
 
-TEST_F(TasksOnHost, TellsAContainerThatWasKilledForMemory) {
+TEST_P(TasksByRuntime, TellsAContainerThatWasKilledForMemory) {
   auto task = request({{.name = "hog"}});
   container(task, 0).set_memory(8);
   sh(task, 0, "exec dd if=/dev/zero of=/dev/null bs=100M");
@@ -107,7 +110,7 @@ TEST_F(TasksOnHost, TellsAContainerThatWasKilledForMemory) {
   EXPECT_EQ(last.containers(0).reason(), "OutOfMemoryError: Container killed due to memory usage");
 }
 
-TEST_F(TasksOnHost, KillsForTheMemoryOfTheTask) {
+TEST_P(TasksByRuntime, KillsForTheMemoryOfTheTask) {
   auto task = request({{.name = "hog"}});
   container(task, 0).clear_memory();
   task.mutable_definition()->set_memory("8");
@@ -118,7 +121,7 @@ TEST_F(TasksOnHost, KillsForTheMemoryOfTheTask) {
   EXPECT_EQ(last.containers(0).reason(), "OutOfMemoryError: Container killed due to memory usage");
 }
 
-TEST_F(TasksOnHost, StopsBySignalAndThenByForce) {
+TEST_P(TasksByRuntime, StopsBySignalAndThenByForce) {
   auto task = request({{.name = "polite"}, {.name = "deaf", .stop_timeout = 1}});
   sh(task, 0, "trap 'echo bye; exit 3' TERM; echo up; while true; do sleep 0.05; done");
   sh(task, 1, "trap '' TERM; echo up; while true; do sleep 0.05; done");
@@ -190,7 +193,7 @@ TEST_F(TasksOnHost, RunsWithoutNetworkAndWithTheHosts) {
   EXPECT_EQ(running->containers(0).network_bindings(0).host_port(), 4321);
 }
 
-TEST_F(TasksOnHost, FollowsLogsUntilTheTaskEnds) {
+TEST_P(TasksByRuntime, FollowsLogsUntilTheTaskEnds) {
   auto task = request({{.name = "web"}});
   sh(task, 0, "echo one; sleep 0.3; echo two >&2; sleep 0.3; echo three");
   ASSERT_TRUE(tasks_->start(task));
@@ -283,6 +286,8 @@ TEST_F(TasksOnHost, RefusesASecondAgentOnItsDirectory) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().status, BERTH_PRECONDITION);
 }
+
+INSTANTIATE_TEST_SUITE_P(By, TasksByRuntime, ::testing::Values("crun", "runc", "runsc"));
 
 }  // namespace
 }  // namespace berth::runtime
