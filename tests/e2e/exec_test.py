@@ -46,7 +46,6 @@ class Exec(unittest.TestCase):
     @classmethod
     def running(cls, family):
         arn = cls.stack.run_task(family)[0]
-        # The bare client signs nothing, so here the AWS CLI waits.
         until(f"{family} runs", lambda: cls.stack.task(arn)["lastStatus"] == "RUNNING", 60)
         return arn.rsplit("/", 1)[1]
 

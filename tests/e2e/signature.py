@@ -1,7 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AWS's signature, version 4, as those who stand in for its services check it."""
+"""AWS's signature, version 4: as clients make it, and as those who stand in for its services check it."""
 import hashlib
 import hmac
+
+
+def _sign(secret, scope, date, canonical):
+    text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = ("AWS4" + secret).encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def authorization(headers, body, key_id, secret, service):
+    """The header Authorization of a POST of `body` to /. `headers`: those that are signed, by lower-case names, x-amz-date among them."""
+    scope = f"{headers['x-amz-date'][:8]}/us-east-1/{service}/aws4_request"
+    names = ";".join(sorted(headers))
+    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    signature = _sign(secret, scope, headers["x-amz-date"], canonical)
+    return f"AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
 
 
 def signed(request, body, key_id, secret, service):
@@ -16,8 +34,4 @@ def signed(request, body, key_id, secret, service):
         return False
     canonical += "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names.split(";"))
     canonical += f"\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = ("AWS4" + secret).encode()
-    for part in scope.split("/"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() == header.split("Signature=")[1]
+    return _sign(secret, scope, date, canonical) == header.split("Signature=")[1]

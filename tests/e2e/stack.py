@@ -207,7 +207,10 @@ class Stack:
 
     def call(self, operation, **members):
         """By a bare client: starting the AWS CLI takes a second of a processor."""
-        return Api(self.port()).call(operation, **members)
+        return self.api().call(operation, **members)
+
+    def api(self):
+        return Api(self.port(), key=(self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"]))
 
     def register(self, family, containers, **members):
         return self.call("RegisterTaskDefinition", family=family, containerDefinitions=containers, **members)["taskDefinition"]
@@ -222,7 +225,7 @@ class Stack:
 
     def await_status(self, arn, status, seconds=60.0):
         order = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
-        api = Api(self.port())
+        api = self.api()
 
         def there():
             task = api.call("DescribeTasks", tasks=[arn])["tasks"][0]
