@@ -93,7 +93,8 @@ json::object network_document(const NetworkFacts& network, Version version) {
   return out;
 }
 
-// Where a volume of the operator's is on the host is in the definition; where the agent keeps others is nobody's business.
+// Where a volume of the operator's is on the host is in the definition; where the agent keeps
+// others is nobody's business.
 void add_volumes(const TaskFacts& task, const v1::ecs::ContainerDefinition& container,
                  json::array& out) {
   for (const auto& point : container.mount_points()) {
@@ -185,10 +186,10 @@ void put_health(json::object& out, const v1::ContainerReport& report, const Cont
 }
 
 json::object clock_document(const ClockFacts& clock) {
-  return {{"ClockErrorBound", clock.error_bound_ms},
-          {"ReferenceTimestamp", rfc3339(clock.at_ms)},
-          {"ClockSynchronizationStatus",
-           clock.is_synchronized ? "SYNCHRONIZED" : "NOT_SYNCHRONIZED"}};
+  return {
+      {"ClockErrorBound", clock.error_bound_ms},
+      {"ReferenceTimestamp", rfc3339(clock.at_ms)},
+      {"ClockSynchronizationStatus", clock.is_synchronized ? "SYNCHRONIZED" : "NOT_SYNCHRONIZED"}};
 }
 
 }  // namespace

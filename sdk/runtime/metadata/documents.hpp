@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the task endpoints say, as ECS's agent words it: container, task, stats, credentials.
 //
-// Threads: any; all but read_clock() are pure. Units: milliseconds since the Unix epoch, CPU units, MiB; 0: not yet.
+// Threads: any; all but read_clock() are pure. Units: milliseconds since the Unix epoch, CPU units,
+// MiB; 0: not yet.
 #pragma once
 
 #include <boost/json/object.hpp>

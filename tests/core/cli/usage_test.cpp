@@ -47,8 +47,8 @@ TEST(Usage, ForgetsContainersThatAreGone) {
 
 TEST(Usage, IsShownWithDashesForWhatIsNotCounted) {
   UsageMeter meter;
-  const auto bare = meter.add(
-      look(container(R"("at":1,"cpuSeconds":1,"memoryBytes":1536,"pids":3,"oomKills":1,"memoryLimitHits":7)")));
+  const auto bare = meter.add(look(container(
+      R"("at":1,"cpuSeconds":1,"memoryBytes":1536,"pids":3,"oomKills":1,"memoryLimitHits":7)")));
   EXPECT_THAT(usage_cells(bare.at(0)),
               ElementsAre("t1", "web", "-", "-", "1.5KiB / -", "7", "1", "-", "-", "3"));
   meter.add(look(container(R"("at":1,"cpuSeconds":1)")));

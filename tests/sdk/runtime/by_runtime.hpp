@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fixture of tasks on this host, by each OCI runtime: for the tests that show what a member of a definition does.
+// A fixture of tasks on this host, by each OCI runtime: for the tests that show what a member of a
+// definition does.
 //
 // Threads: one at a time.
 #pragma once

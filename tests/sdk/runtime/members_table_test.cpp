@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of sdk/runtime/README.md have each member of the pinned API model once, and name tests that exist and that each OCI
-// runtime runs. model/*.txt are the members of the API model of 2014-11-13 as botocore 1.43.11 had it, a path a line.
+// The tables of sdk/runtime/README.md have each member of the pinned API model once, and name tests
+// that exist and that each OCI runtime runs. model/*.txt are the members of the API model of
+// 2014-11-13 as botocore 1.43.11 had it, a path a line.
 #include <google/protobuf/descriptor.h>
 #include <gtest/gtest.h>
 
@@ -99,7 +100,9 @@ std::set<std::string> found(const char* pattern) {
   return out;
 }
 
-bool is_e2e(const std::string& test) { return test.find(".py:") != std::string::npos; }
+bool is_e2e(const std::string& test) {
+  return test.find(".py:") != std::string::npos;
+}
 
 bool e2e_has(const std::string& test) {
   const auto colon = test.find(':');
@@ -145,11 +148,12 @@ TEST(MembersTable, NamesTestsThatExist) {
 
 // Those that are run in real containers by each OCI runtime are instantiated with their names.
 TEST(MembersTable, ShowsEachRowInContainersOfEachRuntimeUnlessItIsRefusedOrTheControlPlanes) {
-  const auto suites =
-      found("INSTANTIATE_TEST_SUITE_P\\(\\w+,\\s*(\\w+),\\s*::testing::Values\\(\"crun\", \"runc\"");
+  const auto suites = found(
+      "INSTANTIATE_TEST_SUITE_P\\(\\w+,\\s*(\\w+),\\s*::testing::Values\\(\"crun\", \"runc\"");
   ASSERT_GT(suites.size(), 8U);
   for (const auto& row : rows()) {
-    if (row.action.starts_with("refused") || row.action.starts_with("the control plane's")) continue;
+    if (row.action.starts_with("refused") || row.action.starts_with("the control plane's"))
+      continue;
     bool shown = false;
     for (const auto& test : row.tests) {
       shown = shown || is_e2e(test) || suites.contains(test.substr(0, test.find('.')));

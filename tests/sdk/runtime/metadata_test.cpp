@@ -184,29 +184,28 @@ TEST(EndpointDocument, OfAContainerTellsItsVolumesAndThoseOfOthers) {
     point.set_container_path(std::string("/") + name);
   }
   definition.mutable_container_definitions(1)->add_volumes_from()->set_source_container("one");
-  const json::array volumes{
-      json::object{{"Source", "/srv/pages"}, {"Destination", "/pages"}},
-      json::object{{"DockerName", "scratch"}, {"Destination", "/scratch"}}};
+  const json::array volumes{json::object{{"Source", "/srv/pages"}, {"Destination", "/pages"}},
+                            json::object{{"DockerName", "scratch"}, {"Destination", "/scratch"}}};
   EXPECT_EQ(container_document(facts, 0, Version::V4).at("Volumes"), volumes);
   EXPECT_EQ(container_document(facts, 1, Version::V4).at("Volumes"), volumes);
 }
 
 TEST(EndpointDocument, OfATaskWithAnInterfaceTellsItsNetwork) {
   TaskFacts facts = two_containers();
-  facts.containers[0].created = CreatedContainer{
-      .runtime_id = "t-0",
-      .image_id = {},
-      .labels = {},
-      .network = {.mode = "awsvpc",
-                  .ipv4_addresses = {"10.0.0.4"},
-                  .attachment_index = 0,
-                  .mac_address = "02:be:0a:00:00:04",
-                  .ipv4_subnet_cidr = "10.0.0.0/24",
-                  .private_dns_name = "ip-10-0-0-4.ec2.internal",
-                  .subnet_gateway = "10.0.0.1/24",
-                  .dns_servers = {"10.0.0.2"},
-                  .dns_search = {"ec2.internal"}},
-      .created_ms = 1};
+  facts.containers[0].created =
+      CreatedContainer{.runtime_id = "t-0",
+                       .image_id = {},
+                       .labels = {},
+                       .network = {.mode = "awsvpc",
+                                   .ipv4_addresses = {"10.0.0.4"},
+                                   .attachment_index = 0,
+                                   .mac_address = "02:be:0a:00:00:04",
+                                   .ipv4_subnet_cidr = "10.0.0.0/24",
+                                   .private_dns_name = "ip-10-0-0-4.ec2.internal",
+                                   .subnet_gateway = "10.0.0.1/24",
+                                   .dns_servers = {"10.0.0.2"},
+                                   .dns_search = {"ec2.internal"}},
+                       .created_ms = 1};
   const json::object network{{"NetworkMode", "awsvpc"},
                              {"IPv4Addresses", json::array{"10.0.0.4"}},
                              {"AttachmentIndex", 0},
@@ -221,7 +220,8 @@ TEST(EndpointDocument, OfATaskWithAnInterfaceTellsItsNetwork) {
 
 TEST(EndpointDocument, OfATaskTellsHowFarTheClockMayBeOff) {
   TaskFacts facts = two_containers();
-  facts.clock = ClockFacts{.error_bound_ms = 0.5, .is_synchronized = true, .at_ms = 1'767'323'045'006};
+  facts.clock =
+      ClockFacts{.error_bound_ms = 0.5, .is_synchronized = true, .at_ms = 1'767'323'045'006};
   EXPECT_EQ(task_document(facts, Version::V4, false).at("ClockDrift"),
             (json::object{{"ClockErrorBound", 0.5},
                           {"ReferenceTimestamp", "2026-01-02T03:04:05.006Z"},
@@ -235,7 +235,8 @@ TEST(EndpointDocument, OfATaskTellsHowFarTheClockMayBeOff) {
 TEST(EndpointDocument, OfStatsHasAllThatTheKernelTellsOfMemory) {
   StatsSample sample;
   sample.stats.set_memory_usage_bytes(100);
-  EXPECT_FALSE(stats_document(sample, nullptr, "id").at("memory_stats").as_object().contains("stats"));
+  EXPECT_FALSE(
+      stats_document(sample, nullptr, "id").at("memory_stats").as_object().contains("stats"));
   sample.memory = {.usage_bytes = 150, .stat = {{"inactive_file", 50}}};
   const auto memory = stats_document(sample, nullptr, "id").at("memory_stats").as_object();
   EXPECT_EQ(memory.at("usage").to_number<int>(), 150) << "with what readers take off by stats";

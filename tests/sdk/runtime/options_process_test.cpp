@@ -358,8 +358,7 @@ TEST_P(ContainerProcess, IsOfTheDigestThatItsDeploymentHoldsAndElseOfWhatTheTagI
 TEST_P(ContainerProcess, IsNotCheckedByTheHealthcheckOfItsImage) {
   push("checked", R"({"Entrypoint":["/probe"],"Healthcheck":{
       "Test":["CMD","/probe","exit=1"],"Interval":1000000000,"Retries":1}})");
-  auto task =
-      request({{.name = "images", .stop_timeout = 2}, {.name = "own", .stop_timeout = 2}});
+  auto task = request({{.name = "images", .stop_timeout = 2}, {.name = "own", .stop_timeout = 2}});
   for (int i = 0; i < 2; ++i) {
     container(task, i).set_image(image("checked"));
     tries(task, i, {"hold"});

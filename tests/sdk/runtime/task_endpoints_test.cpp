@@ -127,7 +127,8 @@ TEST_F(EndpointsOnHost, TellAContainerOfItsHealthAndItsVolumes) {
   point.set_container_path("/scratch");
   // What the second check says is that of the first: it has been told when the second begins.
   auto& check = *main_of(task).mutable_health_check();
-  for (const char* word : {"CMD-SHELL", "[ -e /tmp/n ] && touch /scratch/go; touch /tmp/n; echo well"})
+  for (const char* word :
+       {"CMD-SHELL", "[ -e /tmp/n ] && touch /scratch/go; touch /tmp/n; echo well"})
     check.add_command(word);
   check.set_interval(1);
   check.set_timeout(20);
@@ -136,7 +137,7 @@ TEST_F(EndpointsOnHost, TellAContainerOfItsHealthAndItsVolumes) {
   const auto& health = shown.at("Health").as_object();
   EXPECT_EQ(health.at("status"), "HEALTHY");
   EXPECT_TRUE(std::string(health.at("statusSince").as_string()).ends_with("Z"));
-  EXPECT_EQ(health.at("output"), "well ");
+  EXPECT_EQ(health.at("output"), "well");
   EXPECT_EQ(shown.at("Volumes"),
             (json::array{json::object{{"DockerName", "scratch"}, {"Destination", "/scratch"}}}));
 }
@@ -162,8 +163,10 @@ TEST_F(EndpointsOnHost, CountWhatTheContainerUses) {
   const auto& memory = stats.at("memory_stats").as_object();
   EXPECT_EQ(memory.at("limit").to_number<std::uint64_t>(), 64U << 20U);
   const auto& detail = memory.at("stats").as_object();
-  const char* cache = detail.contains("total_inactive_file") ? "total_inactive_file" : "inactive_file";
-  EXPECT_LE(detail.at(cache).to_number<std::uint64_t>(), memory.at("usage").to_number<std::uint64_t>());
+  const char* cache =
+      detail.contains("total_inactive_file") ? "total_inactive_file" : "inactive_file";
+  EXPECT_LE(detail.at(cache).to_number<std::uint64_t>(),
+            memory.at("usage").to_number<std::uint64_t>());
 }
 
 TEST_P(EndpointsByRuntime, GiveTheCredentialsOfTheTasksRole) {

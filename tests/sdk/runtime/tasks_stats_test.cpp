@@ -10,7 +10,8 @@ using testing::TasksOnHost;
 
 class TasksStats : public TasksOnHost {
  protected:
-  // A file system on a device, so that what is written goes through one wherever the tests keep their files.
+  // A file system on a device, so that what is written goes through one wherever the tests keep
+  // their files.
   TasksConfig config() override {
     TasksConfig config = place_.config();
     config.allowance.disk_gib = 1;
@@ -40,7 +41,8 @@ TEST_F(TasksStats, CountThePeriodsInWhichTheQuotaOfTheTaskHeldItBack) {
 TEST_F(TasksStats, CountWhatMetTheMemoryLimitAndWhatWasKilledForIt) {
   auto task = request({{.name = "web", .stop_timeout = 0}});
   container(task, 0).set_memory(16);
-  sh(task, 0, "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo lives on; exec sleep 1000");
+  sh(task, 0,
+     "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo lives on; exec sleep 1000");
   const auto stats = after_a_line(task);
   EXPECT_EQ(stats.memory_limit_bytes(), 16U << 20U);
   EXPECT_GT(stats.memory_limit_hits(), 0U);
@@ -53,7 +55,9 @@ TEST_F(TasksStats, CountWhatWasWrittenToAVolumeOnDisk) {
   auto& point = *container(task, 0).add_mount_points();
   point.set_source_volume("data");
   point.set_container_path("/data");
-  sh(task, 0, "dd if=/dev/zero of=/data/file bs=1M count=4 conv=fsync 2>/dev/null && echo written; exec sleep 1000");
+  sh(task, 0,
+     "dd if=/dev/zero of=/data/file bs=1M count=4 conv=fsync 2>/dev/null && echo written; exec "
+     "sleep 1000");
   const auto stats = after_a_line(task);
   ASSERT_TRUE(stats.has_io_write_bytes()) << "this host counts no IO of cgroups";
   EXPECT_GE(stats.io_write_bytes(), 4U << 20U);
