@@ -118,7 +118,8 @@ bool is_newer(const std::string& member) {
 TEST(MembersTable, ComparesAModelThatHasEachMemberOfThePinnedOneAndOnlyNewerOnesBeside) {
   std::set<std::string> ours;
   collect(model::RegisterTaskDefinitionRequest::descriptor(), "", ours);
-  collect(v1::ecs::TaskOverride::descriptor(), "overrides.", ours);
+  const auto* run_task = model::RunTaskRequest::descriptor();
+  collect(run_task->FindFieldByName("overrides")->message_type(), "overrides.", ours);
   EXPECT_EQ(std::erase_if(ours, is_newer), 4U);
   EXPECT_EQ(ours, members());
 }
