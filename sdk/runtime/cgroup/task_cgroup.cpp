@@ -304,8 +304,11 @@ sdk::Result<CgroupUsage> Cgroups::usage(const std::string& path) const {
     if (out.memory_limit_bytes > kNoLimit) out.memory_limit_bytes = 0;
     out.oom_kills =
         keyed(state::read_file(file(path, "memory.oom_control")).value_or(""), "oom_kill");
-    out.memory_limit_hits = number(file(path, "memory.failcnt"));
-    if (const auto io = state::read_file(file(path, "blkio.throttle.io_service_bytes_recursive"))) {
+    // Kernels as of 6.18 count failures on v1 no more, but who is killed has met a limit.
+    out.memory_limit_hits = std::max(number(file(path, "memory.failcnt")), out.oom_kills);
+    // No line of a device: nothing was done, or a kernel that counts only where throttling is configured.
+    const auto io = state::read_file(file(path, "blkio.throttle.io_service_bytes_recursive"));
+    if (io && io->find(':') != std::string::npos) {
       const IoBytes bytes = parse_io_service_bytes(*io);
       out.io_read_bytes = bytes.read;
       out.io_write_bytes = bytes.written;

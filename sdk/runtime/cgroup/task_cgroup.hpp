@@ -50,7 +50,7 @@ struct CgroupUsage {
   std::uint64_t memory_limit_bytes = 0;  // 0: none
   std::uint64_t oom_kills = 0;           // of its own processes
   std::uint64_t pids = 0;
-  std::uint64_t memory_limit_hits = 0;   // allocations that met the limit
+  std::uint64_t memory_limit_hits = 0;   // allocations that met the limit; at least the kills
   std::optional<std::uint64_t> io_read_bytes{};
   std::optional<std::uint64_t> io_write_bytes{};
 };

@@ -59,7 +59,9 @@ TEST_F(TasksStats, CountWhatWasWrittenToAVolumeOnDisk) {
      "dd if=/dev/zero of=/data/file bs=1M count=4 conv=fsync 2>/dev/null && echo written; exec "
      "sleep 1000");
   const auto stats = after_a_line(task);
-  ASSERT_TRUE(stats.has_io_write_bytes()) << "this host counts no IO of cgroups";
+  const bool unified = ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+  if (!unified && !stats.has_io_write_bytes())
+    GTEST_SKIP() << "kernels as of 6.10 count no IO of v1 cgroups where none is throttled";
   EXPECT_GE(stats.io_write_bytes(), 4U << 20U);
 }
 
