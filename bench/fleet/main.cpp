@@ -18,6 +18,7 @@
 #include <CLI/CLI.hpp>
 
 #include "bench/fleet/simulated_host.hpp"
+#include "bench/replay/trace.hpp"
 
 namespace {
 
@@ -27,6 +28,7 @@ struct Arguments {
   std::string server = "127.0.0.1:5081";
   std::string token_file;
   std::string directory;
+  std::string nodes;
   int hosts = 1000;
   int zones = 3;
   int loops = 1;
@@ -58,6 +60,25 @@ void take_attribute(const std::string& text, Arguments& arguments) {
   arguments.attributes[text.substr(0, at)] = at == std::string::npos ? "" : text.substr(at + 1);
 }
 
+replay::Outcome<std::vector<bench::HostPlan>> plans_of(const Arguments& arguments) {
+  std::vector<bench::HostPlan> plans;
+  if (arguments.nodes.empty()) {
+    plans.assign(static_cast<std::size_t>(arguments.hosts),
+                 {.cpu = arguments.cpu, .memory_mib = arguments.memory_mib});
+    return plans;
+  }
+  const auto trace = replay::read_openb_nodes(arguments.nodes);
+  if (!trace) return tl::unexpected(trace.error());
+  for (const replay::TraceNode& node : trace->nodes) {
+    plans.push_back({.cpu = node.cpu_milli,
+                     .memory_mib = node.memory_mib,
+                     .gpus = node.devices,
+                     .gpu_model = node.devices > 0 ? trace->models[node.model] : "",
+                     .attributes = {{"host", node.name}}});
+  }
+  return plans;
+}
+
 int run(const Arguments& arguments) {
   auto server = fleet::Endpoint::parse(arguments.server);
   if (!server) return complain(server.error().message);
@@ -65,39 +86,43 @@ int run(const Arguments& arguments) {
   std::string token{std::istreambuf_iterator<char>(file), {}};
   while (!token.empty() && (token.back() == '\n' || token.back() == ' ')) token.pop_back();
   if (token.empty()) return complain("there is no join token in '" + arguments.token_file + "'");
-  if (!raise_file_limit(arguments.hosts)) {
-    return complain("not enough files may be open for " + std::to_string(arguments.hosts) +
-                    " hosts");
+  auto plans = plans_of(arguments);
+  if (!plans) return complain(plans.error());
+  const int wanted = static_cast<int>(plans->size());
+  if (!raise_file_limit(wanted)) {
+    return complain("not enough files may be open for " + std::to_string(wanted) + " hosts");
   }
   std::vector<std::shared_ptr<fleet::Loop>> loops;
   for (int i = 0; i < arguments.loops; ++i) loops.push_back(std::make_shared<fleet::Loop>());
   bench::FleetCounts counts;
   std::vector<std::unique_ptr<bench::SimulatedHost>> hosts;
-  for (int i = 0; i < arguments.hosts; ++i) {
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(arguments.wait_seconds);
+  for (int i = 0; i < wanted; ++i) {
+    bench::HostPlan& plan = (*plans)[static_cast<std::size_t>(i)];
+    plan.server = *server;
+    plan.join_token = token;
+    plan.directory = arguments.directory;
+    plan.number = i;
+    plan.zones = arguments.zones;
+    plan.attributes.insert(arguments.attributes.begin(), arguments.attributes.end());
     auto host =
-        bench::SimulatedHost::open({.server = *server,
-                                    .join_token = token,
-                                    .directory = arguments.directory,
-                                    .number = i,
-                                    .zones = arguments.zones,
-                                    .cpu = arguments.cpu,
-                                    .memory_mib = arguments.memory_mib,
-                                    .attributes = arguments.attributes},
-                                   counts, loops[static_cast<std::size_t>(i) % loops.size()]);
+        bench::SimulatedHost::open(plan, counts, loops[static_cast<std::size_t>(i) % loops.size()]);
     if (!host) return complain(host.error().message);
     hosts.push_back(std::move(*host));
     hosts.back()->start();
+    // A trace's nodes are there in its order, by which placement breaks ties.
+    if (!arguments.nodes.empty() && !counts.await_connected(i + 1, deadline)) break;
   }
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::seconds(arguments.wait_seconds);
-  if (!counts.await_connected(arguments.hosts, deadline)) {
-    return complain("only " + std::to_string(counts.connected()) + " of " +
-                    std::to_string(arguments.hosts) + " hosts are connected");
+  if (!counts.await_connected(wanted, deadline)) {
+    return complain("only " + std::to_string(counts.connected()) + " of " + std::to_string(wanted) +
+                    " hosts are connected");
   }
   std::cout << "connected" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     std::cout << "connected=" << counts.connected() << " lost=" << counts.lost
-              << " started=" << counts.started << " stopped=" << counts.stopped << std::endl;
+              << " started=" << counts.started << " stopped=" << counts.stopped
+              << " overbooked=" << counts.overbooked << std::endl;
   }
   return 0;
 }
@@ -112,8 +137,13 @@ int main(int argc, char** argv) {
   app.add_option("--directory", arguments.directory, "Where the hosts keep their identities")
       ->required()
       ->check(CLI::ExistingDirectory);
+  CLI::Option* nodes = app.add_option(
+      "--nodes", arguments.nodes,
+      "CSV of a trace's nodes (as berth-bench replay reads): a host for each, with its CPU, memory "
+      "and GPUs and its name as the attribute host, joining one after the other in this order");
   app.add_option("--hosts", arguments.hosts, "How many")
       ->check(CLI::Range(1, 100'000))
+      ->excludes(nodes)
       ->capture_default_str();
   app.add_option("--zones", arguments.zones, "Availability Zones they lie in")
       ->check(CLI::Range(1, 100))
@@ -121,8 +151,12 @@ int main(int argc, char** argv) {
   app.add_option("--loops", arguments.loops, "Threads that serve them")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  app.add_option("--cpu", arguments.cpu, "CPU units each offers")->capture_default_str();
-  app.add_option("--memory", arguments.memory_mib, "MiB each offers")->capture_default_str();
+  app.add_option("--cpu", arguments.cpu, "CPU units each offers")
+      ->excludes(nodes)
+      ->capture_default_str();
+  app.add_option("--memory", arguments.memory_mib, "MiB each offers")
+      ->excludes(nodes)
+      ->capture_default_str();
   app.add_option_function<std::vector<std::string>>(
       "--attribute",
       [&](const std::vector<std::string>& texts) {

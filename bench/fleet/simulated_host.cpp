@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "berth/plugin_abi.h"
-#include "berth/v1/launch.pb.h"
 #include "berth/v1/plugin.pb.h"
 
 namespace berth::bench {
 namespace {
 
+constexpr std::int32_t kWholeDevice = 1000;
 constexpr const char* kDigest =
     "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -19,6 +19,24 @@ std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+std::string device_id(const HostPlan& plan, std::int32_t device) {
+  return "GPU-" + std::to_string(plan.number) + "-" + std::to_string(device);
+}
+
+void add_gpus(const HostPlan& plan, v1::Node& node) {
+  if (plan.gpus == 0) return;
+  v1::Resource& resource = *node.add_resources();
+  resource.set_name("GPU");
+  for (std::int32_t i = 0; i < plan.gpus; ++i) {
+    v1::Device& device = *resource.mutable_device_set()->add_devices();
+    device.set_id(device_id(plan, i));
+    device.set_type("GPU");
+    device.set_model(plan.gpu_model);
+    device.set_share_milli(kWholeDevice);
+    device.set_healthy(true);
+  }
 }
 
 // What an EC2 host of the same size says of itself.
@@ -55,6 +73,7 @@ fleet::v1::Registration registration_of(const HostPlan& plan) {
     resource.set_name(name);
     resource.mutable_counter()->set_total(total);
   }
+  add_gpus(plan, node);
   for (const char* name : {"PORTS", "PORTS_UDP"}) {
     v1::Resource& ports = *node.add_resources();
     ports.set_name(name);
@@ -92,7 +111,9 @@ int FleetCounts::connected() const {
 sdk::Result<std::unique_ptr<SimulatedHost>> SimulatedHost::open(const HostPlan& plan,
                                                                 FleetCounts& counts,
                                                                 std::shared_ptr<fleet::Loop> loop) {
-  std::unique_ptr<SimulatedHost> host(new SimulatedHost(counts));
+  Amounts offers{{"CPU", plan.cpu}, {"MEMORY", plan.memory_mib}};
+  for (std::int32_t i = 0; i < plan.gpus; ++i) offers[device_id(plan, i)] = kWholeDevice;
+  std::unique_ptr<SimulatedHost> host(new SimulatedHost(counts, std::move(offers)));
   fleet::ClientConfig config{.server = plan.server,
                              .join_token = plan.join_token,
                              .identity_file = plan.directory / std::to_string(plan.number)};
@@ -132,6 +153,18 @@ void SimulatedHost::take(const fleet::AgentCall& call) {
   }
 }
 
+// What it takes stays taken until it has stopped.
+void SimulatedHost::book(const v1::StartTaskRequest& request, Amounts& takes) {
+  takes["CPU"] = request.requirement().cpu();
+  takes["MEMORY"] = request.requirement().memory_mib();
+  for (const auto& grant : request.allocation().devices()) {
+    takes[grant.device_id()] += grant.share_milli();
+  }
+  bool enough = true;
+  for (const auto& [what, amount] : takes) enough = (left_[what] -= amount) >= 0 && enough;
+  if (!enough) ++counts_.overbooked;
+}
+
 // As the agent: an answer once it is taken over, a report when the image is there, one when it
 // runs.
 void SimulatedHost::begin(const fleet::AgentCall& call) {
@@ -139,9 +172,10 @@ void SimulatedHost::begin(const fleet::AgentCall& call) {
   if (!request.ParseFromString(call.request)) return client_->done(call.id, BERTH_INVALID);
   const auto [at, first] = tasks_.try_emplace(request.task_id());
   client_->done(call.id, BERTH_OK);
-  if (!first) return client_->report(at->second);
+  if (!first) return client_->report(at->second.report);
   ++counts_.started;
-  v1::TaskReport& report = at->second;
+  book(request, at->second.takes);
+  v1::TaskReport& report = at->second.report;
   const std::int64_t now = now_ms();
   report.set_task_id(request.task_id());
   report.set_sequence(1);
@@ -175,9 +209,10 @@ void SimulatedHost::end(const fleet::AgentCall& call) {
     return client_->done(call.id, BERTH_NOT_FOUND, failure.SerializeAsString());
   }
   client_->done(call.id, BERTH_OK);
-  v1::TaskReport& report = at->second;
+  v1::TaskReport& report = at->second.report;
   if (report.phase() != v1::TASK_PHASE_STOPPED) {
     ++counts_.stopped;
+    for (const auto& [what, amount] : at->second.takes) left_[what] += amount;
     report.set_sequence(report.sequence() + 1);
     report.set_phase(v1::TASK_PHASE_STOPPED);
     report.mutable_stopped_at()->set_ms(now_ms());
@@ -191,7 +226,7 @@ void SimulatedHost::end(const fleet::AgentCall& call) {
 
 void SimulatedHost::list(const fleet::AgentCall& call) {
   v1::ListOwnedResponse response;
-  for (const auto& [id, report] : tasks_) *response.add_tasks() = report;
+  for (const auto& [id, task] : tasks_) *response.add_tasks() = task.report;
   client_->done(call.id, BERTH_OK, response.SerializeAsString());
 }
 
@@ -201,7 +236,8 @@ void SimulatedHost::forget(const fleet::AgentCall& call) {
   std::vector<std::string> gone;
   for (const std::string& id : request.task_ids()) {
     const auto at = tasks_.find(id);
-    if (at == tasks_.end() || at->second.phase() == v1::TASK_PHASE_STOPPED) gone.push_back(id);
+    if (at == tasks_.end() || at->second.report.phase() == v1::TASK_PHASE_STOPPED)
+      gone.push_back(id);
   }
   for (const std::string& id : gone) tasks_.erase(id);
   client_->forget_reports(gone);

@@ -16,8 +16,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "berth/v1/launch.pb.h"
 #include "sdk/fleet/client.hpp"
 #include "sdk/fleet/loop.hpp"
 
@@ -35,6 +37,8 @@ class FleetCounts {
   std::atomic<int> lost{0};  // connections that ended
   std::atomic<std::int64_t> started{0};
   std::atomic<std::int64_t> stopped{0};
+  // Tasks that were sent to a host that had not what they take: CPU, memory, or a device's share.
+  std::atomic<std::int64_t> overbooked{0};
 
  private:
   mutable std::mutex mutex_;
@@ -43,13 +47,15 @@ class FleetCounts {
 };
 
 struct HostPlan {
-  fleet::Endpoint server;
-  std::string join_token;
-  std::filesystem::path directory;  // of its identity
+  fleet::Endpoint server{};
+  std::string join_token{};
+  std::filesystem::path directory{};  // of its identity
   int number = 0;
   int zones = 1;
   std::int64_t cpu = 0;
   std::int64_t memory_mib = 0;
+  std::int32_t gpus = 0;
+  std::string gpu_model{};
   std::map<std::string, std::string> attributes{};  // besides those that each has
 };
 
@@ -60,7 +66,14 @@ class SimulatedHost {
   void start() { client_->start(); }
 
  private:
-  explicit SimulatedHost(FleetCounts& counts) : counts_(counts) {}
+  // By what is offered: a device's id, or CPU or MEMORY.
+  using Amounts = std::map<std::string, std::int64_t>;
+  struct Task {
+    v1::TaskReport report;  // the last one
+    Amounts takes;
+  };
+
+  SimulatedHost(FleetCounts& counts, Amounts offers) : counts_(counts), left_(std::move(offers)) {}
 
   fleet::ClientEvents events();
   void take(const fleet::AgentCall& call);
@@ -68,9 +81,11 @@ class SimulatedHost {
   void end(const fleet::AgentCall& call);
   void list(const fleet::AgentCall& call);
   void forget(const fleet::AgentCall& call);
+  void book(const v1::StartTaskRequest& request, Amounts& takes);
 
   FleetCounts& counts_;
-  std::map<std::string, v1::TaskReport> tasks_;  // the last report of each
+  Amounts left_;
+  std::map<std::string, Task> tasks_;
   std::unique_ptr<fleet::Client> client_;
 };
 

@@ -42,15 +42,6 @@ placement::Strategy strategy_of(const Strategy& from) {
   return {Kind::Random};
 }
 
-std::vector<std::string> models_of(const Trace& trace, placement::ModelSet set) {
-  std::vector<std::string> out;
-  if (set == placement::kAnyModel) return out;
-  for (std::size_t i = 0; i < trace.models.size(); ++i) {
-    if ((set >> i & 1) != 0) out.push_back(trace.models[i]);
-  }
-  return out;
-}
-
 placement::NodeSpec spec_of(const Trace& trace, std::uint32_t row) {
   const TraceNode& node = trace.nodes[row];
   placement::NodeSpec out{.id = std::to_string(row),

@@ -2,6 +2,7 @@
 // berth-bench: replays traces of other clusters' tasks. `berth-bench replay --help` tells how.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
 #include <string>
 
 #include "bench/replay/replay.hpp"
@@ -15,6 +16,7 @@ struct Arguments {
   std::string nodes;
   std::string tasks;
   std::string arrivals;
+  std::string placements;
   std::string strategy = "fgd";
   std::string output = "table";
   std::int32_t levels = 100;
@@ -23,14 +25,18 @@ struct Arguments {
   bool exhaustive = false;
 };
 
+void add_files(CLI::App& app, Arguments& a) {
+  app.add_option("--format", a.format, "Of the files; openb is the one there is")
+      ->check(CLI::IsMember({"openb"}))
+      ->capture_default_str();
+  app.add_option("--nodes", a.nodes, "CSV of the nodes, plain or gzip")->required();
+  app.add_option("--tasks", a.tasks, "CSV of the tasks, plain or gzip")->required();
+}
+
 CLI::App* add_replay(CLI::App& app, Arguments& a) {
   CLI::App* out = app.add_subcommand(
       "replay", "Place a trace's tasks one by one and report how well they are packed");
-  out->add_option("--format", a.format, "Of the files; openb is the one there is")
-      ->check(CLI::IsMember({"openb"}))
-      ->capture_default_str();
-  out->add_option("--nodes", a.nodes, "CSV of the nodes, plain or gzip")->required();
-  out->add_option("--tasks", a.tasks, "CSV of the tasks, plain or gzip")->required();
+  add_files(*out, a);
   CLI::Option* arrivals = out->add_option("--arrivals", a.arrivals,
                                           "Order of nodes and tasks (two lines of row numbers); "
                                           "without it both are shuffled by --seed");
@@ -52,10 +58,19 @@ CLI::App* add_replay(CLI::App& app, Arguments& a) {
       "--exhaustive", a.exhaustive,
       "Not the engine: ask every node in every decision. Slow; the same answers, but random "
       "then draws node and device with equal chance");
+  out->add_option("--placements", a.placements,
+                  "A file to write: CSV of the columns task and node, a row for each arrival, node "
+                  "empty where it was not placed");
   out->add_option("--output", a.output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   return out;
+}
+
+Outcome<std::string> expected(const Arguments& a) {
+  const Outcome<Trace> trace = read_openb(a.nodes, a.tasks);
+  if (!trace) return tl::unexpected(trace.error());
+  return expected_as_toml(*trace);
 }
 
 Outcome<std::string> run(const Arguments& a, bool levels_given) {
@@ -75,6 +90,11 @@ Outcome<std::string> run(const Arguments& a, bool levels_given) {
                              : engine_player(*trace, arrivals->nodes, strategy);
   if (!player) return tl::unexpected(player.error());
   const Outline outline = replay(*trace, *arrivals, **player);
+  if (!a.placements.empty()) {
+    std::ofstream out(a.placements, std::ios::binary);
+    out << places_as_csv(outline, *trace, *arrivals) << std::flush;
+    if (!out) return tl::unexpected("--placements: '" + a.placements + "' cannot be written");
+  }
   Titles titles{.strategy = a.strategy,
                 .arrivals = a.arrivals.empty() ? "seed " + std::to_string(a.seed) : a.arrivals};
   if (has_levels(*policy)) titles.levels = a.levels;
@@ -86,12 +106,18 @@ int bench(int argc, char** argv) {
   CLI::App app("Berth's trace replayer", "berth-bench");
   app.require_subcommand(1);
   CLI::App* replay = add_replay(app, arguments);
+  CLI::App* expect = app.add_subcommand(
+      "expected",
+      "Print a trace's tasks as the [[placement.expected_task]] of berth.toml, by which the "
+      "strategy fragmentation measures");
+  add_files(*expect, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const Outcome<std::string> out = run(arguments, replay->count("--levels") > 0);
+  const Outcome<std::string> out =
+      *expect ? expected(arguments) : run(arguments, replay->count("--levels") > 0);
   std::fputs(out ? out->c_str() : ("berth-bench: " + out.error() + "\n").c_str(),
              out ? stdout : stderr);
   return out ? 0 : 1;

@@ -123,8 +123,23 @@ Outcome<Trace> with_tasks(Trace trace, const CsvTable& table) {
 
 }  // namespace
 
-Outcome<Trace> read_openb(const std::string& nodes_file, const std::string& tasks_file) {
+std::vector<std::string> models_of(const Trace& trace, placement::ModelSet set) {
+  std::vector<std::string> out;
+  if (set == placement::kAnyModel) return out;
+  for (std::size_t i = 0; i < trace.models.size(); ++i) {
+    if ((set >> i & 1) != 0) out.push_back(trace.models[i]);
+  }
+  return out;
+}
+
+Outcome<Trace> read_openb_nodes(const std::string& nodes_file) {
   Outcome<Trace> trace = read_table(nodes_file).and_then(with_nodes);
+  if (trace && trace->nodes.empty()) return tl::unexpected(nodes_file + ": has no nodes");
+  return trace;
+}
+
+Outcome<Trace> read_openb(const std::string& nodes_file, const std::string& tasks_file) {
+  Outcome<Trace> trace = read_openb_nodes(nodes_file);
   if (!trace) return trace;
   if (trace->gpu_milli() == 0) return tl::unexpected(nodes_file + ": no node has devices");
   trace = read_table(tasks_file).and_then([&](const CsvTable& table) {

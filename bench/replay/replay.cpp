@@ -18,6 +18,7 @@ Outline replay(const Trace& trace, const Arrivals& arrivals, Player& player) {
     std::size_t count = 0;
   };
   Outline out{.arrivals = arrivals.tasks.size(), .gpu_milli = trace.gpu_milli()};
+  out.places.reserve(out.arrivals);
   const auto total = static_cast<double>(out.gpu_milli);
   std::map<std::int32_t, Sum> sums;
   std::int64_t arrived = 0;
@@ -25,7 +26,9 @@ Outline replay(const Trace& trace, const Arrivals& arrivals, Player& player) {
   for (const std::uint32_t row : arrivals.tasks) {
     const TraceTask& task = trace.tasks[row];
     arrived += task.gpu_milli();
-    if (player.place(task)) {
+    const std::optional<std::uint32_t> place = player.place(task);
+    out.places.push_back(place ? std::optional(arrivals.nodes[*place]) : std::nullopt);
+    if (place) {
       ++out.placed;
       out.gpu_milli_placed += task.gpu_milli();
     } else {

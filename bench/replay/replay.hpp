@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bench/replay/player.hpp"
 #include "bench/replay/trace.hpp"
@@ -23,6 +24,8 @@ struct Outline {
   std::int64_t gpu_milli = 0;         // of the cluster
   std::int64_t gpu_milli_placed = 0;  // at the end
   double seconds = 0;                 // of all decisions
+  // Of each arrival, by its row in the trace; nothing where it was not placed.
+  std::vector<std::optional<std::uint32_t>> places{};
   // By percent of the cluster's GPUs that all tasks so far ask for, placed or not, rounded: the
   // mean over these arrivals of the percent that is given away.
   std::map<std::int32_t, double> allocated_percent{};
@@ -41,5 +44,11 @@ struct Titles {
 };
 [[nodiscard]] std::string as_json(const Outline& outline, const Titles& titles);
 [[nodiscard]] std::string as_table(const Outline& outline, const Titles& titles);
+// CSV with the columns task and node, by name: a row for each arrival, node empty where it was not
+// placed. `outline` is of these arrivals.
+[[nodiscard]] std::string places_as_csv(const Outline& outline, const Trace& trace,
+                                        const Arrivals& arrivals);
+// What FGD expects of this trace, as [[placement.expected_task]] of berth.toml.
+[[nodiscard]] std::string expected_as_toml(const Trace& trace);
 
 }  // namespace berth::replay

@@ -24,6 +24,16 @@ std::string formatted(double value, int digits) {
   return text;
 }
 
+// As a basic string of TOML.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
 }  // namespace
 
 std::string as_json(const Outline& outline, const Titles& titles) {
@@ -67,6 +77,38 @@ std::string as_table(const Outline& outline, const Titles& titles) {
     std::snprintf(line, sizeof line, "%9d  %s\n", at,
                   percent ? formatted(*percent, 2).c_str() : "-");
     out += line;
+  }
+  return out;
+}
+
+std::string places_as_csv(const Outline& outline, const Trace& trace, const Arrivals& arrivals) {
+  std::string out = "task,node\n";
+  for (std::size_t i = 0; i < arrivals.tasks.size(); ++i) {
+    out += trace.tasks[arrivals.tasks[i]].name + ",";
+    if (outline.places[i]) out += trace.nodes[*outline.places[i]].name;
+    out += "\n";
+  }
+  return out;
+}
+
+std::string expected_as_toml(const Trace& trace) {
+  std::string out;
+  for (const placement::TargetClass& one : target_classes(trace)) {
+    out += "[[placement.expected_task]]\ncpu = " + std::to_string(one.ask.cpu) +
+           "\nweight = " + std::to_string(one.weight) + "\n";
+    if (one.ask.devices > 0) {
+      out += one.ask.whole() ? "gpus = " + std::to_string(one.ask.devices)
+                             : "gpu_milli = " + std::to_string(one.ask.share_milli);
+      out += "\n";
+    }
+    if (one.ask.models == placement::kAnyModel) continue;
+    out += "models = [";
+    const char* comma = "";
+    for (const std::string& model : models_of(trace, one.ask.models)) {
+      out += comma + quoted(model);
+      comma = ", ";
+    }
+    out += "]\n";
   }
   return out;
 }

@@ -40,6 +40,9 @@ struct Trace {
   [[nodiscard]] std::int64_t gpu_milli() const;  // of all nodes
 };
 
+// Their names; none where any is accepted.
+[[nodiscard]] std::vector<std::string> models_of(const Trace& trace, placement::ModelSet set);
+
 // Nodes as tie-breaks go, best first, and tasks as they come: row numbers from 0.
 struct Arrivals {
   std::vector<std::uint32_t> nodes;
@@ -51,6 +54,8 @@ struct Arrivals {
 // read.
 [[nodiscard]] Outcome<Trace> read_openb(const std::string& nodes_file,
                                         const std::string& tasks_file);
+// Without the tasks.
+[[nodiscard]] Outcome<Trace> read_openb_nodes(const std::string& nodes_file);
 
 // A file of two lines, "nodes" and "pods", each followed by row numbers; every node exactly once.
 [[nodiscard]] Outcome<Arrivals> read_arrivals(const std::string& file, const Trace& trace);

@@ -155,15 +155,25 @@ class Host:
             return f"--- {self.name}\n" + "".join(log.readlines()[-15:])
 
 
-def stop_all(api, hosts):
-    """Ends every task, then every host, and asserts that nothing is left on any."""
+def stop_tasks(api, cluster="default"):
+    """Ends every task of a cluster."""
     def living():
-        arns = api.call("ListTasks", desiredStatus="STOPPED")["taskArns"] + api.call("ListTasks")["taskArns"]
-        tasks = api.call("DescribeTasks", tasks=arns)["tasks"] if arns else []
+        arns = api.call("ListTasks", cluster=cluster, desiredStatus="STOPPED")["taskArns"] + api.call("ListTasks", cluster=cluster)["taskArns"]
+        tasks = api.call("DescribeTasks", cluster=cluster, tasks=arns)["tasks"] if arns else []
         return [task["taskArn"] for task in tasks if task["lastStatus"] != "STOPPED"]
-    for arn in api.call("ListTasks", desiredStatus="RUNNING")["taskArns"]:
-        api.call("StopTask", task=arn)
+    for arn in api.call("ListTasks", cluster=cluster, desiredStatus="RUNNING")["taskArns"]:
+        api.call("StopTask", cluster=cluster, task=arn)
     until("all tasks have stopped", lambda: not living(), 30)
+
+
+def stop_all(api, hosts):
+    """Ends every task of the cluster default, then every host, and asserts that nothing is left on any."""
+    stop_tasks(api)
+    stop_hosts(hosts)
+
+
+def stop_hosts(hosts):
+    """Ends every host, and asserts that nothing is left on any."""
     left = {host.name: host.stop() for host in hosts}
     assert not any(left.values()), f"left behind: {left}"
 

@@ -110,9 +110,9 @@ class DockerRegistry:
 class Marks:
     """A server outside Berth to which containers write one line when they start; the lines are kept in a file."""
 
-    def __init__(self, path):
+    def __init__(self, path, address="127.0.0.1"):
         self.path = path
-        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server = socket.create_server((address, 0))
         self.port = self.server.getsockname()[1]
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self._serve, daemon=True)

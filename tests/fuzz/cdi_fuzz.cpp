@@ -4,12 +4,11 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "plugins/gpu/devices/cdi_spec.hpp"
-#include "plugins/gpu/devices/config.hpp"
+#include "sdk/cdi/spec.hpp"
 
 namespace {
 
-using berth::gpu::cdi::Edits;
+using berth::cdi::Edits;
 
 void check(const Edits& edits) {
   for (const auto& entry : edits.oci.env()) {
@@ -33,7 +32,7 @@ void check(const Edits& edits) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  using namespace berth::gpu::cdi;  // NOLINT
+  using namespace berth::cdi;  // NOLINT
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   for (const Format format : {Format::Json, Format::Yaml}) {
     const auto spec = parse_spec(text, format);
@@ -41,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       if (spec.error().message.empty()) abort();
       continue;
     }
-    if (!berth::gpu::is_cdi_kind(spec->kind) || spec->devices.empty()) abort();
+    if (!is_kind(spec->kind) || spec->devices.empty()) abort();
     check(spec->edits);
     for (const Device& device : spec->devices) {
       if (device.name.empty()) abort();

@@ -88,6 +88,7 @@ LAYERS = {
     # The contract, and the toolkit beside it.
     "sdk/include": layer(own=("sdk/proto",), third=("protobuf",)),
     "sdk/proto": layer(third=("protobuf",)),
+    "sdk/cdi": layer(own=("sdk/include", "sdk/proto"), headers=("sdk/runtime/owned_fd.hpp",), third=("json", "protobuf", "yaml")),
     "sdk/hosts": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/runtime"), third=("protobuf",)),
     "sdk/isolation": layer(headers=("berth/plugin_abi.h",)),
     "sdk/loading": layer(headers=("berth/plugin_abi.h", "berth/result.hpp"), third=("dll",)),
@@ -97,8 +98,8 @@ LAYERS = {
     "sdk/runtime": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/loading"), third=_RUNTIME),
     "sdk": layer(own=("sdk/include", "sdk/proto"), third=("protobuf",)),
     # Plugins: the SDK, and never each other.
-    "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/fleet", "sdk/hosts", "sdk/runtime"),
-                      third=("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "toml", "sqlite", "yaml")),
+    "plugins/": layer(own=("sdk/include", "sdk/proto", "sdk/cdi", "sdk/fleet", "sdk/hosts", "sdk/runtime"),
+                      third=("asio", "beast", "json", "protobuf", "spdlog", "openssl", "curl", "toml", "sqlite")),
 }
 
 # Folders whose answers are functions of what they are given.

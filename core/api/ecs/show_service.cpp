@@ -43,6 +43,19 @@ void show_way(const From& data, Shown& shown) {
   if (shown.capacity_provider_strategy().empty()) shown.set_launch_type(data.launch_type());
 }
 
+// Of what runs in Fargate's pools; elsewhere there are no platforms.
+template <typename From, typename Shown>
+void show_platform(const From& data, Shown& shown) {
+  const auto is_fargate = [](const auto& item) {
+    return item.capacity_provider().starts_with("FARGATE");
+  };
+  const bool pooled = data.launch_type() == "FARGATE" ||
+                      std::ranges::any_of(data.capacity_provider_strategy(), is_fargate);
+  if (!pooled) return;
+  shown.set_platform_version(data.platform_version().empty() ? "LATEST" : data.platform_version());
+  shown.set_platform_family("Linux");
+}
+
 model::Deployment show_deployment(const DeploymentView& view, const model::StoredService& service,
                                   const Realm& realm) {
   const Stored& data = view.deployment->data;
@@ -57,7 +70,7 @@ model::Deployment show_deployment(const DeploymentView& view, const model::Store
   *shown.mutable_created_at() = data.created_at();
   *shown.mutable_updated_at() = data.updated_at();
   show_way(data, shown);
-  if (!data.platform_version().empty()) shown.set_platform_version(data.platform_version());
+  show_platform(data, shown);
   if (data.has_network_configuration()) {
     *shown.mutable_network_configuration() = data.network_configuration();
   }
@@ -68,7 +81,7 @@ model::Deployment show_deployment(const DeploymentView& view, const model::Store
 
 void show_settings(const model::StoredService& data, model::Service& shown) {
   show_way(data, shown);
-  if (!data.platform_version().empty()) shown.set_platform_version(data.platform_version());
+  show_platform(data, shown);
   *shown.mutable_deployment_configuration() = data.deployment_configuration();
   *shown.mutable_placement_constraints() = data.placement_constraints();
   *shown.mutable_placement_strategy() = data.placement_strategy();
@@ -236,7 +249,7 @@ model::ServiceRevision show_revision(const ServiceDeployment& deployment, const 
   shown.set_cluster_arn(realm.cluster_arn(id.cluster));
   shown.set_task_definition(definition_arn(realm, data.family(), data.revision()));
   show_way(data, shown);
-  if (!data.platform_version().empty()) shown.set_platform_version(data.platform_version());
+  show_platform(data, shown);
   if (data.has_network_configuration()) {
     *shown.mutable_network_configuration() = data.network_configuration();
   }

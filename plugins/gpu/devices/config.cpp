@@ -1,39 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/gpu/devices/config.hpp"
 
-#include <algorithm>
-#include <string_view>
+#include "sdk/cdi/spec.hpp"
 
 namespace berth::gpu {
 namespace {
-
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-// A letter first, a letter or digit last, "_-." between; CDI's rule for vendors and classes.
-bool is_part(std::string_view text) {
-  return !text.empty() && text.size() <= 128 && is_letter(text.front()) &&
-         (is_letter(text.back()) || is_digit(text.back())) && std::ranges::all_of(text, [](char c) {
-           return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '.';
-         });
-}
 
 void check_path(sdk::Settings& settings, const std::string& key, const std::string& path) {
   if (!path.starts_with('/')) settings.reject(key, "'" + path + "' is no absolute path");
 }
 
 }  // namespace
-
-bool is_cdi_kind(const std::string& text) {
-  const auto slash = text.find('/');
-  if (slash == std::string::npos) return false;
-  const std::string_view all = text;
-  return is_part(all.substr(0, slash)) && is_part(all.substr(slash + 1));
-}
 
 Config read_config(sdk::Settings& settings) {
   Config config;
@@ -45,7 +22,7 @@ Config read_config(sdk::Settings& settings) {
   for (const std::string& dir : config.cdi_dirs) check_path(settings, "cdi_dirs", dir);
   config.cdi_kinds = settings.list("cdi_kinds");
   for (const std::string& kind : config.cdi_kinds) {
-    if (!is_cdi_kind(kind)) settings.reject("cdi_kinds", "'" + kind + "' is not VENDOR/CLASS");
+    if (!cdi::is_kind(kind)) settings.reject("cdi_kinds", "'" + kind + "' is not VENDOR/CLASS");
   }
   const auto milliseconds = [&settings](const char* key, std::chrono::milliseconds fallback) {
     return std::chrono::milliseconds(

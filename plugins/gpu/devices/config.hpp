@@ -27,7 +27,4 @@ struct Config {
 // Reads all keys; what is wrong is rejected in `settings`, by name.
 [[nodiscard]] Config read_config(sdk::Settings& settings);
 
-// "vendor.example/class", as CDI has it.
-[[nodiscard]] bool is_cdi_kind(const std::string& text);
-
 }  // namespace berth::gpu

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "plugins/gpu/devices/cdi_match.hpp"
+#include "plugins/gpu/devices/nvidia_name.hpp"
 #include "plugins/gpu/devices/sysfs.hpp"
+#include "sdk/cdi/match.hpp"
 
 namespace berth::gpu {
 namespace {
@@ -123,7 +124,7 @@ void DeviceList::add_nvidia(const Sources& sources, const cdi::Catalog& catalog,
                 numa_node(std::filesystem::path(config_.sysfs_root) / "bus/pci/devices" / gpu.pci));
       set_place(device, "link_group", gpu.link_group);
     }
-    const auto name = cdi::nvidia_name(catalog, kNvidia, gpu.uuid, gpu.index, gpu.minor);
+    const auto name = nvidia_name(catalog, kNvidia, gpu.uuid, gpu.index, gpu.minor);
     if (name) {
       listed.cdi_name = *name;
     } else {

@@ -16,9 +16,9 @@
 
 #include "berth/v1/host.pb.h"
 #include "plugins/gpu/devices/amd_sysfs.hpp"
-#include "plugins/gpu/devices/cdi_catalog.hpp"
 #include "plugins/gpu/devices/config.hpp"
 #include "plugins/gpu/devices/nvml.hpp"
+#include "sdk/cdi/catalog.hpp"
 
 namespace berth::gpu {
 

@@ -14,10 +14,10 @@
 
 #include "berth/host.hpp"
 #include "berth/worker.hpp"
-#include "plugins/gpu/devices/cdi_catalog.hpp"
 #include "plugins/gpu/devices/config.hpp"
 #include "plugins/gpu/devices/device_list.hpp"
 #include "plugins/gpu/devices/driver_thread.hpp"
+#include "sdk/cdi/catalog.hpp"
 
 namespace berth::gpu {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "plugins/gpu/devices/cdi_match.hpp"
+#include "sdk/cdi/match.hpp"
 
 namespace berth::gpu {
 namespace {
@@ -42,12 +42,7 @@ sdk::Result<void> add_device(const Listed& listed, const cdi::Catalog& catalog,
   }
   const auto entry = catalog.find(listed.cdi_name);
   if (!entry) return entry.error();
-  if (std::string missing = cdi::missing_support(**entry); !missing.empty()) {
-    return sdk::fail(BERTH_PRECONDITION, std::move(missing));
-  }
-  if (specs.insert((*entry)->spec.get()).second) cdi::merge((*entry)->spec->edits.oci, edits);
-  cdi::merge((*entry)->device->edits.oci, edits);
-  return {};
+  return cdi::add_edits(**entry, specs, edits);
 }
 
 // What the task was given of devices that others share. Nothing on the host enforces it.

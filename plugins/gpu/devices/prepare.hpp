@@ -6,8 +6,8 @@
 
 #include "berth/result.hpp"
 #include "berth/v1/host.pb.h"
-#include "plugins/gpu/devices/cdi_catalog.hpp"
 #include "plugins/gpu/devices/device_list.hpp"
+#include "sdk/cdi/catalog.hpp"
 
 namespace berth::gpu {
 

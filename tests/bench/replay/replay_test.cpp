@@ -81,5 +81,23 @@ TEST(Replay, ReportsATable) {
   EXPECT_THAT(table, ::testing::HasSubstr("       95  -\n      100  50.00\n"));
 }
 
+TEST(Replay, TellsWhereEachArrivalWent) {
+  const Trace trace = example_trace();
+  // Nodes by their names, whatever their order.
+  const Arrivals arrivals{.nodes = {2, 1, 0}, .tasks = {0, 5, 1, 0}};
+  const auto player = exhaustive_player(trace, arrivals.nodes, {.policy = Policy::Spread}).value();
+  EXPECT_EQ(places_as_csv(replay(trace, arrivals, *player), trace, arrivals),
+            "task,node\nhalf,node-c\ntoo-large,\nwhole,node-b\nhalf,node-a\n");
+}
+
+TEST(Replay, WritesWhatIsExpectedAsTheConfigurationReadsIt) {
+  const std::string toml = expected_as_toml(example_trace());
+  const std::string head = "[[placement.expected_task]]\ncpu = 1000\nweight = ";
+  EXPECT_TRUE(toml.starts_with(head + "2\ngpu_milli = 500\n[[")) << toml;
+  EXPECT_THAT(toml, ::testing::HasSubstr(head + "1\ngpus = 1\nmodels = [\"A\", \"B\"]\n"));
+  EXPECT_THAT(toml, ::testing::HasSubstr(head + "1\ngpus = 2\n[["));
+  EXPECT_THAT(toml, ::testing::HasSubstr("cpu = 9000\nweight = 1\n"));
+}
+
 }  // namespace
 }  // namespace berth::replay

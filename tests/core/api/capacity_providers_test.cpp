@@ -94,6 +94,26 @@ TEST_F(CapacityProviders, StandInAServiceInPlaceOfItsLaunchType) {
   EXPECT_THAT(daemon.at("message"), HasSubstr("capacityProviderStrategy"));
 }
 
+TEST_F(CapacityProviders, AndFargateHaveAPlatformThatServicesShow) {
+  register_web();
+  const auto create = [this](const std::string& name, const std::string& how) {
+    return ecs("CreateService", R"({"taskDefinition":"web","desiredCount":1,"serviceName":")" +
+                                    name + R"(",)" + how + "}");
+  };
+  for (const Reply& made :
+       {create("spot", R"("capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT"}])"),
+        create("pool", R"("launchType":"FARGATE")")}) {
+    EXPECT_EQ(made.at("service.platformVersion"), "LATEST");
+    EXPECT_EQ(made.at("service.platformFamily"), "Linux");
+    EXPECT_EQ(made.at("service.deployments.0.platformFamily"), "Linux");
+  }
+  const Reply old = create("old", R"("launchType":"FARGATE","platformVersion":"1.4.0")");
+  EXPECT_EQ(old.at("service.platformVersion"), "1.4.0");
+  const Reply elsewhere = create("own", R"("launchType":"EC2")");
+  EXPECT_EQ(elsewhere.at("service.platformVersion"), "(absent)");
+  EXPECT_EQ(elsewhere.at("service.platformFamily"), "(absent)");
+}
+
 TEST_F(CapacityProviders, HavePoolsThatTheirOperatorSees) {
   model::Pool& pool = control_.pools.emplace_back();
   pool.set_plugin("fargate");

@@ -10,27 +10,13 @@
 #include <fstream>
 #include <string>
 
+#include "tests/sdk/cdi/files.hpp"
+
 namespace berth::test {
 
-class Room {
+class Room : public Files {
  public:
-  Room() {
-    std::string name = (std::filesystem::temp_directory_path() / "berth-gpu-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-    std::filesystem::create_directories(path / "cdi");
-    ::setenv("BERTH_STAND_IN_NVML", (path / "nvml").c_str(), 1);
-  }
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
-  ~Room() { std::filesystem::remove_all(path); }
-
-  // All at once, so that who reads meanwhile has the old text or the new.
-  void write(const std::string& name, const std::string& text) const {
-    const std::filesystem::path file = path / name;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file.string() + "~") << text;
-    std::filesystem::rename(file.string() + "~", file);
-  }
+  Room() { ::setenv("BERTH_STAND_IN_NVML", (path / "nvml").c_str(), 1); }
   void nvml(const std::string& script) const { write("nvml", script); }
 
   // A line for the script. The stand-in outlives the room, and tells each XID once.
@@ -48,8 +34,6 @@ class Room {
     return file;
   }
   void let_go() const { const std::ofstream open(fifo()); }
-
-  std::filesystem::path path;
 };
 
 // Two devices of NVML, the second one joined to the first by a link.
@@ -59,50 +43,5 @@ inline constexpr const char* kTwo =
     "busy=25 temperature=41 power_mw=61500 links=00000000:0F:00.0\n"
     "gpu uuid=GPU-b name=NVIDIA_A100 memory_mib=40960 minor=1 pci=00000000:0F:00.0 "
     "links=00000000:07:00.0\n";
-
-// What a tool of the vendor's writes about them, with nodes that any host has.
-inline constexpr const char* kCdiOfTwo = R"(---
-cdiVersion: 0.5.0
-containerEdits:
-  env:
-  - NVIDIA_VISIBLE_DEVICES=void
-  deviceNodes:
-  - path: /dev/nvidiactl
-    hostPath: /dev/zero
-  hooks:
-  - args:
-    - tool
-    - hook
-    - update-ldcache
-    hookName: createContainer
-    path: /bin/true
-  mounts:
-  - containerPath: /usr/lib/libcuda.so.550.54.15
-    hostPath: /etc/hostname
-    options:
-    - ro
-    - nosuid
-    - nodev
-    - bind
-devices:
-- containerEdits:
-    deviceNodes:
-    - path: /dev/nvidia0
-      hostPath: /dev/null
-  name: "0"
-- containerEdits:
-    deviceNodes:
-    - path: /dev/nvidia1
-      hostPath: /dev/full
-  name: "1"
-- containerEdits:
-    deviceNodes:
-    - path: /dev/nvidia0
-      hostPath: /dev/null
-    - path: /dev/nvidia1
-      hostPath: /dev/full
-  name: all
-kind: nvidia.com/gpu
-)";
 
 }  // namespace berth::test

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/gpu/devices/cdi_spec.hpp"
+#include "sdk/cdi/spec.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,11 +7,10 @@
 #include <set>
 #include <utility>
 
-#include "plugins/gpu/devices/cdi_yaml.hpp"
-#include "plugins/gpu/devices/config.hpp"
-#include "plugins/gpu/devices/json_object.hpp"
+#include "sdk/cdi/json_object.hpp"
+#include "sdk/cdi/yaml.hpp"
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 namespace {
 
 namespace json = boost::json;
@@ -40,6 +39,14 @@ bool is_device_name(std::string_view name) {
          });
 }
 
+// A letter first, a letter or digit last, "_-." between; CDI's rule for vendors and classes.
+bool is_part_of_kind(std::string_view text) {
+  return !text.empty() && text.size() <= 128 && is_alphanumeric(text.front()) &&
+         (text.front() < '0' || text.front() > '9') && is_alphanumeric(text.back()) &&
+         std::ranges::all_of(
+             text, [](char c) { return is_alphanumeric(c) || c == '_' || c == '-' || c == '.'; });
+}
+
 bool is_plain(std::string_view text) {
   return std::ranges::none_of(text, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
 }
@@ -56,7 +63,7 @@ class SpecReader {
     JsonObject root(value, "", findings_);
     read_version(root);
     spec_.kind = root.required_text("kind");
-    if (!spec_.kind.empty() && !is_cdi_kind(spec_.kind)) root.reject("kind", "is not VENDOR/CLASS");
+    if (!spec_.kind.empty() && !is_kind(spec_.kind)) root.reject("kind", "is not VENDOR/CLASS");
     if (spec_.kind.find('.', spec_.vendor().size()) != std::string::npos) {
       needs("0.6.0", root, "kind");
     }
@@ -235,6 +242,13 @@ void add_new(const google::protobuf::RepeatedPtrField<Message>& more,
 
 }  // namespace
 
+bool is_kind(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos) return false;
+  const std::string_view all = text;
+  return is_part_of_kind(all.substr(0, slash)) && is_part_of_kind(all.substr(slash + 1));
+}
+
 sdk::Result<Spec> parse_spec(std::string_view text, Format format) {
   if (format == Format::Yaml) {
     auto value = parse_yaml(text);
@@ -260,4 +274,4 @@ void merge(const v1::OciEdits& more, v1::OciEdits& edits) {
   }
 }
 
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

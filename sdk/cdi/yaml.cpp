@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/gpu/devices/cdi_yaml.hpp"
+#include "sdk/cdi/yaml.hpp"
 
 #include <yaml.h>
 
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 namespace {
 
 namespace json = boost::json;
@@ -168,4 +168,4 @@ sdk::Result<json::value> parse_yaml(std::string_view text) {
   return std::move(*builder.root());
 }
 
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // CDI files: what is taken, and what is refused with the member at fault.
-#include "plugins/gpu/devices/cdi_spec.hpp"
+#include "sdk/cdi/spec.hpp"
 
 #include <gmock/gmock.h>
 
-#include "plugins/gpu/devices/cdi_yaml.hpp"
-#include "tests/plugins/gpu/room.hpp"
+#include "sdk/cdi/yaml.hpp"
+#include "tests/sdk/cdi/files.hpp"
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 namespace {
 
 using ::testing::ElementsAre;
@@ -196,4 +196,4 @@ TEST(CdiEdits, AreMergedWithoutWhatIsThere) {
 }
 
 }  // namespace
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/gpu/devices/cdi_match.hpp"
+#include "sdk/cdi/match.hpp"
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 namespace {
 
 // A device's own nodes, as a container sees them, or as the host does.
@@ -48,13 +49,6 @@ bool is_only(const Entry& entry, const std::string& node) {
   return false;
 }
 
-bool has_none_like(const Entry& entry, const std::string& node) {
-  auto paths = host_nodes_of(entry);
-  paths.merge(seen_nodes_of(entry));
-  return std::ranges::none_of(
-      paths, [&](const std::string& path) { return is_numbered_like(path, node); });
-}
-
 }  // namespace
 
 std::string missing_support(const Entry& entry) {
@@ -67,6 +61,22 @@ std::string missing_support(const Entry& entry) {
   return members.empty() ? "" : entry.file + " asks for what Berth cannot do: " + members;
 }
 
+sdk::Result<void> add_edits(const Entry& entry, std::set<const Spec*>& specs, v1::OciEdits& edits) {
+  if (std::string missing = missing_support(entry); !missing.empty()) {
+    return sdk::fail(BERTH_PRECONDITION, std::move(missing));
+  }
+  if (specs.insert(entry.spec.get()).second) merge(entry.spec->edits.oci, edits);
+  merge(entry.device->edits.oci, edits);
+  return {};
+}
+
+bool has_none_like(const Entry& entry, const std::string& node) {
+  auto paths = host_nodes_of(entry);
+  paths.merge(seen_nodes_of(entry));
+  return std::ranges::none_of(
+      paths, [&](const std::string& path) { return is_numbered_like(path, node); });
+}
+
 std::optional<std::string> name_by_node(const Catalog& catalog, const std::string& kind,
                                         const std::string& node) {
   std::optional<std::string> found;
@@ -76,35 +86,6 @@ std::optional<std::string> name_by_node(const Catalog& catalog, const std::strin
     found = entry->qualified_name();
   }
   return found;
-}
-
-sdk::Result<std::string> nvidia_name(const Catalog& catalog, const std::string& kind,
-                                     const std::string& uuid, unsigned index, unsigned minor) {
-  const std::string node = "/dev/nvidia" + std::to_string(minor);
-  std::optional<std::string> name;
-  const auto by_uuid = catalog.find(kind + "=" + uuid);
-  const auto by_index = catalog.find(kind + "=" + std::to_string(index));
-  if (by_uuid) {
-    name = (*by_uuid)->qualified_name();
-  } else if (by_uuid.error().status == BERTH_PRECONDITION) {
-    return by_uuid.error();
-  } else if (const auto by_node = name_by_node(catalog, kind, node)) {
-    name = by_node;
-  } else if (by_index && has_none_like(**by_index, node)) {
-    name = (*by_index)->qualified_name();
-  }
-  if (!name) {
-    return sdk::fail(BERTH_PRECONDITION,
-                     "no CDI file in " + catalog.places() + " describes it as a " + kind + " (by " +
-                         uuid + ", or by " + node +
-                         "): run nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml");
-  }
-  if (const auto entry = catalog.find(*name)) {
-    if (std::string missing = missing_support(**entry); !missing.empty()) {
-      return sdk::fail(BERTH_PRECONDITION, std::move(missing));
-    }
-  }
-  return *name;
 }
 
 std::vector<const Entry*> distinct(const std::vector<const Entry*>& entries) {
@@ -126,4 +107,4 @@ std::vector<const Entry*> distinct(const std::vector<const Entry*>& entries) {
   return out;
 }
 
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

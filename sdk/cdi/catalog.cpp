@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/gpu/devices/cdi_catalog.hpp"
+#include "sdk/cdi/catalog.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,7 +14,7 @@
 
 #include "sdk/runtime/owned_fd.hpp"
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 namespace {
 
 namespace fs = std::filesystem;
@@ -196,4 +196,4 @@ std::string Catalog::places() const {
   return out;
 }
 
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

@@ -16,7 +16,7 @@
 
 #include "berth/result.hpp"
 
-namespace berth::gpu {
+namespace berth::cdi {
 
 // Where the first problem goes.
 struct Findings {
@@ -65,4 +65,4 @@ class JsonObject {
   std::set<std::string, std::less<>> read_;
 };
 
-}  // namespace berth::gpu
+}  // namespace berth::cdi

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "berth/result.hpp"
-#include "plugins/gpu/devices/cdi_spec.hpp"
+#include "sdk/cdi/spec.hpp"
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 
 // A device with the file that describes it.
 struct Entry {
@@ -68,4 +68,4 @@ class Catalog {
   std::vector<std::string> problems_;
 };
 
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

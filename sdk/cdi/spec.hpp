@@ -13,7 +13,7 @@
 #include "berth/result.hpp"
 #include "berth/v1/host.pb.h"
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 
 struct Edits {
   v1::OciEdits oci;
@@ -33,6 +33,9 @@ struct Spec {
   [[nodiscard]] std::string vendor() const { return kind.substr(0, kind.find('/')); }
 };
 
+// "vendor.example/class", as CDI has it.
+[[nodiscard]] bool is_kind(const std::string& text);
+
 enum class Format { Json, Yaml };
 
 // Errors: INVALID, with the path of the member at fault in words and field.
@@ -41,4 +44,4 @@ enum class Format { Json, Yaml };
 // Adds `more` to `edits`, without what is there already.
 void merge(const v1::OciEdits& more, v1::OciEdits& edits);
 
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

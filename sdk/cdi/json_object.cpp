@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/gpu/devices/json_object.hpp"
+#include "sdk/cdi/json_object.hpp"
 
 #include <limits>
 #include <utility>
 
-namespace berth::gpu {
+namespace berth::cdi {
 
 namespace json = boost::json;
 
@@ -97,4 +97,4 @@ std::int64_t JsonObject::integer_of(const json::value& value, const std::string&
   return 0;
 }
 
-}  // namespace berth::gpu
+}  // namespace berth::cdi

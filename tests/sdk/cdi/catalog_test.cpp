@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // All CDI files of a host together.
-#include "plugins/gpu/devices/cdi_catalog.hpp"
+#include "sdk/cdi/catalog.hpp"
 
 #include <gmock/gmock.h>
 
-#include "plugins/gpu/devices/cdi_match.hpp"
-#include "tests/plugins/gpu/room.hpp"
+#include <set>
 
-namespace berth::gpu::cdi {
+#include "sdk/cdi/match.hpp"
+#include "tests/sdk/cdi/files.hpp"
+
+namespace berth::cdi {
 namespace {
 
 using ::testing::ElementsAre;
@@ -31,7 +33,7 @@ class CdiCatalog : public ::testing::Test {
     return out;
   }
 
-  test::Room room_;
+  test::Files room_;
   const std::string static_ = room_.path / "cdi";
   const std::string dynamic_ = room_.path / "run";
   Catalog catalog_{{static_, dynamic_}};
@@ -123,24 +125,36 @@ TEST_F(CdiCatalog, CountsEachPieceOfHardwareOnce) {
   EXPECT_THAT(names(distinct(catalog_.of_kind("nvidia.com/gpu"))), ElementsAre("0", "GPU-b"));
 }
 
-TEST_F(CdiCatalog, FindsADeviceOfNvmlByUuidThenByNodeThenByIndex) {
-  const auto name = [this](const char* uuid, unsigned index, unsigned minor) {
-    const auto found = nvidia_name(catalog_, "nvidia.com/gpu", uuid, index, minor);
-    return found ? *found : found.error().message;
-  };
-  EXPECT_THAT(name("GPU-a", 0, 0), HasSubstr("run nvidia-ctk cdi generate"));
+TEST_F(CdiCatalog, AddsTheEditsOfADeviceAndOnceThoseOfItsFile) {
+  room_.write("cdi/a.yaml", test::kCdiOfTwo);
+  room_.write("cdi/b.json", R"({"cdiVersion": "1.1.0", "kind": "v.example/gpu", "devices": [
+    {"name": "far", "containerEdits": {"netDevices": [{"hostInterfaceName": "a", "name": "b"}]}}]})");
+  catalog_.refresh();
+  std::set<const Spec*> specs;
+  v1::OciEdits edits;
+  for (const char* name : {"nvidia.com/gpu=0", "nvidia.com/gpu=1"}) {
+    ASSERT_TRUE(add_edits(**catalog_.find(name), specs, edits));
+  }
+  EXPECT_THAT(edits.env(), ElementsAre("NVIDIA_VISIBLE_DEVICES=void"));
+  EXPECT_EQ(edits.mounts_size(), 1);
+  EXPECT_EQ(edits.hooks_size(), 1);
+  std::vector<std::string> nodes;
+  for (const auto& node : edits.device_nodes()) nodes.push_back(node.path());
+  EXPECT_THAT(nodes, ElementsAre("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvidia1"));
+  const auto refused = add_edits(**catalog_.find("v.example/gpu=far"), specs, edits);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().status, BERTH_PRECONDITION);
+  EXPECT_THAT(refused.error().message, HasSubstr("b.json asks for what Berth cannot do: "));
+  EXPECT_EQ(edits.device_nodes_size(), 3);
+}
+
+TEST_F(CdiCatalog, FindsADeviceByANodeThatIsItsAlone) {
   room_.write("cdi/a.yaml", test::kCdiOfTwo);
   catalog_.refresh();
-  // NVML's index 0 is the device with minor 1: indices are NVML's own order, nodes are the device.
-  EXPECT_EQ(name("GPU-b", 0, 1), "nvidia.com/gpu=1");
-  EXPECT_THAT(name("GPU-c", 0, 7), HasSubstr("(by GPU-c, or by /dev/nvidia7)"));
-  room_.write("cdi/b.json", R"({"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [
-    {"name": "GPU-b", "containerEdits": {}}, {"name": "3", "containerEdits": {"deviceNodes": [
-      {"path": "/dev/dxg", "hostPath": "/dev/null"}]}}]})");
-  catalog_.refresh();
-  EXPECT_EQ(name("GPU-b", 0, 1), "nvidia.com/gpu=GPU-b");
-  EXPECT_EQ(name("GPU-d", 3, 3), "nvidia.com/gpu=3");
+  EXPECT_EQ(name_by_node(catalog_, "nvidia.com/gpu", "/dev/nvidia1"), "nvidia.com/gpu=1");
+  EXPECT_EQ(name_by_node(catalog_, "nvidia.com/gpu", "/dev/nvidia2"), std::nullopt);
+  EXPECT_EQ(name_by_node(catalog_, "amd.com/gpu", "/dev/nvidia1"), std::nullopt);
 }
 
 }  // namespace
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi

@@ -11,9 +11,9 @@
 
 #include "berth/result.hpp"
 
-namespace berth::gpu::cdi {
+namespace berth::cdi {
 
 // Errors: INVALID, with the line.
 [[nodiscard]] sdk::Result<boost::json::value> parse_yaml(std::string_view text);
 
-}  // namespace berth::gpu::cdi
+}  // namespace berth::cdi
