@@ -13,6 +13,7 @@
 #include "core/control/names.hpp"
 #include "core/control/networks.hpp"
 #include "core/control/nodes.hpp"
+#include "core/control/own_time.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/plans.hpp"
 #include "core/control/plugins.hpp"
@@ -79,6 +80,7 @@ class Control::Impl {
   Result<void> restore(const store::Loaded& loaded, Instant now) {
     desk.advance(now);
     if (auto ok = desk.restore(loaded); !ok) return ok;
+    go_on_from_records();
     watches.begin(loaded.epoch);
     clusters.make_default();
     networks.restore();
@@ -90,6 +92,16 @@ class Control::Impl {
       if (task->last_status != TaskStatus::Stopped) delivery.remember(id);
     }
     return {};
+  }
+
+  // Where the clock was set back while nobody ran: what was recorded must not lie ahead, or waits
+  // and retentions would begin anew.
+  void go_on_from_records() {
+    const Instant newest = newest_own_time(desk.state());
+    if (newest <= desk.now()) return;
+    desk.warn("the clock is " + std::to_string((newest - desk.now()).count()) +
+              " ms behind the newest record: time goes on from that");
+    desk.advance(newest);
   }
 
   void up(LaunchPlugin about) {
@@ -301,6 +313,10 @@ void Control::tick(Instant now) {
 
 PlacementStats Control::placement_stats() const {
   return impl_->placer.stats();
+}
+
+Instant Control::now() const {
+  return impl_->desk.now();
 }
 
 const State& Control::state() const {
