@@ -24,6 +24,7 @@
 #include "core/control/routes.hpp"
 #include "core/control/runs.hpp"
 #include "core/control/services/commands.hpp"
+#include "core/control/services/rules.hpp"
 #include "core/control/starts.hpp"
 #include "core/control/tagging.hpp"
 #include "core/control/tasks.hpp"
@@ -58,7 +59,9 @@ class Control::Impl {
         runs({desk, routes, networks, launches, retention, reclaims}),
         starts({desk, plugins, routes, placer, networks, launches}),
         questions({desk, plugins, routes, placer, networks, unplaced}),
-        rollouts(desk),
+        rollouts(desk, (desk.config().service_rules != nullptr ? *desk.config().service_rules
+                                                               : kServiceRules)
+                           .resets),
         services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts,
                   reclaims}),
         service_commands({desk, routes, networks, tasks, nodes, rollouts, services, retention}),

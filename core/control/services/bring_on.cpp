@@ -100,6 +100,7 @@ void Services::daemon(const Current& now, Entry& entry) {
     rooms_.rollouts.edit(now.service->id, [&](model::StoredService& change) {
       change.set_desired_count(entry.posts.eligible());
     });
+    marked_.insert(now.service->id);  // fewer failures may be enough for the breaker now
   }
   DaemonPicture picture;
   entry.posts.describe(picture);
