@@ -108,7 +108,11 @@ void SmallWorld::call(const PluginName&, std::uint32_t method, std::string reque
     start.ParseFromString(request);
     node_of_[start.task_id()] = start.node_id();
     oldest_.push_back(start.task_id());
-    posted_.push_back([this, id = start.task_id()] { say(id, v1::TASK_PHASE_RUNNING); });
+    if (holds_) {
+      held_.push_back(start.task_id());
+    } else {
+      posted_.push_back([this, id = start.task_id()] { say(id, v1::TASK_PHASE_RUNNING); });
+    }
   } else if (method == v1::METHOD_LAUNCH_STOP) {
     v1::StopTaskRequest stop;
     stop.ParseFromString(request);
@@ -161,6 +165,37 @@ void SmallWorld::scale_to(int tasks) {
   command.request.set_desired_count(tasks);
   obey(command);
   if (running() != tasks) give_up("the service does not follow its count");
+}
+
+void SmallWorld::begin_rollout() {
+  control::UpdateService command;
+  command.request.set_service("bench");
+  command.request.set_force_new_deployment(true);
+  command.request.mutable_deployment_configuration()->set_maximum_percent(150);
+  const int before = running();
+  holds_ = true;
+  obey(command);
+  while (static_cast<int>(held_.size()) < before / 2) {
+    const std::size_t started = held_.size();
+    now_ += milliseconds(1);
+    settle();
+    if (held_.size() == started) {
+      // The first may be the only one until it has told what the tag of its image stands for.
+      if (started != 1) give_up("the rollout does not begin");
+      say(held_.front(), v1::TASK_PHASE_RUNNING);
+      held_.pop_front();
+    }
+  }
+}
+
+void SmallWorld::roll_one() {
+  const int before = running();
+  const std::size_t started = held_.size();
+  now_ += milliseconds(1);
+  say(held_.front(), v1::TASK_PHASE_RUNNING);
+  held_.pop_front();
+  settle();
+  if (running() != before || held_.size() != started) give_up("the rollout does not go on");
 }
 
 void SmallWorld::replace_one() {

@@ -28,6 +28,10 @@ class SmallWorld : private Timers, private control::PluginCalls, private store::
   // A healthy task of the service ends; returns once another is RUNNING.
   void replace_one();
   void scale_to(int tasks);
+  // A new deployment, at most half as many tasks again at a time: what starts stays PENDING.
+  void begin_rollout();
+  // One of them is RUNNING and healthy: returns once an old one has ended and another was started.
+  void roll_one();
   [[nodiscard]] int running() const;
   // Bytes that went to the store.
   [[nodiscard]] std::uint64_t written() const { return written_; }
@@ -52,6 +56,8 @@ class SmallWorld : private Timers, private control::PluginCalls, private store::
   std::deque<std::function<void()>> posted_;
   std::map<std::string, std::string> node_of_;  // of tasks that run
   std::deque<std::string> oldest_;              // tasks in the order of their starts
+  bool holds_ = false;                          // tasks that start stay PENDING
+  std::deque<std::string> held_{};              // these
   std::uint64_t sequence_ = 0;
   std::uint64_t written_ = 0;
   store::Sequence batches_ = 0;

@@ -13,6 +13,7 @@
 #include "core/control/names.hpp"
 #include "core/control/networks.hpp"
 #include "core/control/nodes.hpp"
+#include "core/control/own_time.hpp"
 #include "core/control/placer.hpp"
 #include "core/control/plans.hpp"
 #include "core/control/plugins.hpp"
@@ -23,6 +24,7 @@
 #include "core/control/routes.hpp"
 #include "core/control/runs.hpp"
 #include "core/control/services/commands.hpp"
+#include "core/control/services/rules.hpp"
 #include "core/control/starts.hpp"
 #include "core/control/tagging.hpp"
 #include "core/control/tasks.hpp"
@@ -57,7 +59,9 @@ class Control::Impl {
         runs({desk, routes, networks, launches, retention, reclaims}),
         starts({desk, plugins, routes, placer, networks, launches}),
         questions({desk, plugins, routes, placer, networks, unplaced}),
-        rollouts(desk),
+        rollouts(desk, (desk.config().service_rules != nullptr ? *desk.config().service_rules
+                                                               : kServiceRules)
+                           .resets),
         services({desk, plugins, routes, placer, networks, tasks, delivery, launches, rollouts,
                   reclaims}),
         service_commands({desk, routes, networks, tasks, nodes, rollouts, services, retention}),
@@ -79,6 +83,7 @@ class Control::Impl {
   Result<void> restore(const store::Loaded& loaded, Instant now) {
     desk.advance(now);
     if (auto ok = desk.restore(loaded); !ok) return ok;
+    go_on_from_records();
     watches.begin(loaded.epoch);
     clusters.make_default();
     networks.restore();
@@ -90,6 +95,16 @@ class Control::Impl {
       if (task->last_status != TaskStatus::Stopped) delivery.remember(id);
     }
     return {};
+  }
+
+  // Where the clock was set back while nobody ran: what was recorded must not lie ahead, or waits
+  // and retentions would begin anew.
+  void go_on_from_records() {
+    const Instant newest = newest_own_time(desk.state());
+    if (newest <= desk.now()) return;
+    desk.warn("the clock is " + std::to_string((newest - desk.now()).count()) +
+              " ms behind the newest record: time goes on from that");
+    desk.advance(newest);
   }
 
   void up(LaunchPlugin about) {
@@ -301,6 +316,10 @@ void Control::tick(Instant now) {
 
 PlacementStats Control::placement_stats() const {
   return impl_->placer.stats();
+}
+
+Instant Control::now() const {
+  return impl_->desk.now();
 }
 
 const State& Control::state() const {

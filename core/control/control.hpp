@@ -104,7 +104,7 @@ struct Ports {
       halt;  // the store failed: nothing more is acknowledged, the owner must end the process
   // Runs a completion of the store on the loop; the store calls back from a thread of its own.
   std::function<void(std::function<void()>)> post;
-  DecisionMeter* meter = nullptr;  // null: decisions are not measured
+  DecisionMeter* meter = nullptr;                     // null: decisions are not measured
   std::function<void(const std::string&)> warn = {};  // for the log; empty: nobody reads it
 };
 
@@ -139,6 +139,11 @@ class Control {
   // Works off all inputs queued since the last tick, as one batch. The owner calls it after each
   // drain of its queue and when Timers fires. `now` never goes back (a clock that does is held).
   void tick(Instant now);
+
+  // The time that the core goes by: that of the last tick, or, where the clock was set back before
+  // restore, the newest that its records name. Ticks before it do not count, so the owner's clock
+  // goes on from here.
+  [[nodiscard]] Instant now() const;
 
   [[nodiscard]] const State& state() const;
   [[nodiscard]] PlacementStats placement_stats() const;

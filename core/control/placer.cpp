@@ -157,25 +157,17 @@ Result<bool> Placer::would_take(const Demand& demand, const NodeId& node) {
   return placed.has_value();
 }
 
-Result<std::vector<TaskId>> Placer::choose_to_stop(const Demand& demand,
-                                                   const StopQuestion& question) {
+Result<std::vector<placement::Leaver>> Placer::choose_to_stop(
+    const Demand& demand, placement::LeaversId leavers,
+    const placement::LeaversQuestion& question) {
   auto request = compile(demand);
   if (!request) return tl::unexpected(request.error());
-  std::vector<placement::ReservationId> candidates;
-  std::map<placement::ReservationId, TaskId> tasks;
-  for (const TaskId& id : question.candidates) {
-    const auto at = reservations_.find(id);
-    if (at == reservations_.end()) continue;
-    candidates.push_back(at->second.reservation);
-    tasks.emplace(at->second.reservation, id);
-  }
-  const placement::StopQuestion asked{
-      .candidates = candidates, .count = question.count, .dice = question.dice};
-  std::vector<TaskId> chosen;
-  for (const auto reservation : engine_for(demand.cluster).choose_to_stop(*request, asked)) {
-    chosen.push_back(tasks.at(reservation));
-  }
-  return chosen;
+  return engine_for(demand.cluster).choose_to_stop(*request, leavers, question);
+}
+
+placement::ReservationId Placer::reservation_of(const TaskId& task) const {
+  const auto at = reservations_.find(task);
+  return at == reservations_.end() ? placement::ReservationId::None : at->second.reservation;
 }
 
 Result<Placer::Outcome> Placer::try_out(const Demand& demand, int count, std::uint64_t dice) {

@@ -74,15 +74,26 @@ class Placer {
   [[nodiscard]] Result<Outcome> try_out(const Demand& demand, int count, std::uint64_t dice);
   void give_back(const std::vector<Place>& places);
 
-  // Which of a service's tasks to stop, the first one first: see Engine::choose_to_stop. Candidates
-  // that tie stop in the order in which they are given. Errors: as place.
-  struct StopQuestion {
-    const std::vector<TaskId>& candidates;
-    std::size_t count = 1;
-    std::uint64_t dice = 0;
-  };
-  [[nodiscard]] Result<std::vector<TaskId>> choose_to_stop(const Demand& demand,
-                                                           const StopQuestion& question);
+  // Which of a service's tasks to stop: see Engine::choose_to_stop. Errors: as place.
+  [[nodiscard]] placement::LeaversId make_leavers(const ClusterName& cluster) {
+    return engine_for(cluster).make_leavers();
+  }
+  void drop_leavers(const ClusterName& cluster, placement::LeaversId leavers) {
+    engine_for(cluster).drop_leavers(leavers);
+  }
+  void add_leaver(const ClusterName& cluster, placement::LeaversId leavers,
+                  const placement::Leaver& leaver) {
+    engine_for(cluster).add_leaver(leavers, leaver);
+  }
+  void remove_leaver(const ClusterName& cluster, placement::LeaversId leavers,
+                     const placement::Leaver& leaver) {
+    engine_for(cluster).remove_leaver(leavers, leaver);
+  }
+  [[nodiscard]] Result<std::vector<placement::Leaver>> choose_to_stop(
+      const Demand& demand, placement::LeaversId leavers,
+      const placement::LeaversQuestion& question);
+  // What holds the task's room; None where its node is not known to placement now.
+  [[nodiscard]] placement::ReservationId reservation_of(const TaskId& task) const;
 
   // Told when something may fit in a cluster that did not before.
   void on_room(std::function<void(const ClusterName&)> listener) { room_ = std::move(listener); }

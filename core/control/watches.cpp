@@ -23,10 +23,12 @@ void Watches::watch(const TaskId& task, Wait wait) {
 }
 
 void Watches::changed(const TaskId& task) {
-  if (desk_.state().task(task)) {
-    cursors_[task] = ++last_;
-  } else {
-    cursors_.erase(task);
+  if (const auto known = cursors_.find(task); known != cursors_.end()) {
+    if (desk_.state().task(task)) {
+      known->second = ++last_;
+    } else {
+      cursors_.erase(known);
+    }
   }
   const auto at = waiting_.find(task);
   if (at == waiting_.end()) return;

@@ -38,7 +38,7 @@ class Watches {
 
   Desk& desk_;
   std::uint64_t last_ = 0;
-  std::map<TaskId, std::uint64_t> cursors_;  // of tasks that were watched or have changed
+  std::map<TaskId, std::uint64_t> cursors_;  // of tasks that were watched: most never are
   std::map<TaskId, std::vector<Waiter>> waiting_;
 };
 

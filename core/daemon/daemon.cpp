@@ -164,6 +164,7 @@ class ControlPlane {
     spdlog::info("{} records loaded from {}", loaded->snapshot.size(),
                  (config_.data_dir / "berth.db").string());
     if (auto restored = core_.restore(std::move(*loaded), loop_.now()); !restored) return restored;
+    loop_.not_before(core_.now());
     if (services_rest) {
       core_.rest_services();
       spdlog::info("services rest until the next start");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wall clock as the loop needs it: set back it goes on by the machine's steady clock, set ahead
-// it follows. Never goes back, never stands still. Pure. Threads: one at a time.
+// it follows; raised by what is known to have been. Never goes back, never stands still. Pure.
+// Threads: one at a time.
 #pragma once
 
 #include <algorithm>
@@ -25,6 +26,9 @@ class ForwardClock {
     read_at_ += passed;  // a part of a millisecond is left for the next time
     return latest_;
   }
+
+  // From here on it is `least` at least, and goes on from there. Requires: it was read before.
+  void raise(Instant least) { latest_ = std::max(latest_, least); }
 
  private:
   bool begun_ = false;

@@ -41,6 +41,12 @@ Instant Loop::now() {
   return inside_->now();
 }
 
+void Loop::not_before(Instant least) {
+  const std::lock_guard lock(inside_->mutex);
+  (void)inside_->now();
+  inside_->clock.raise(least);
+}
+
 void Loop::wake_at(Instant at) {
   const std::lock_guard lock(inside_->mutex);
   inside_->wake = at;

@@ -265,7 +265,7 @@ NodeSpec Books::spec(std::uint32_t node) const {
 Books::Memory Books::memory() const {
   Memory out;
   out.nodes = rows_.capacity() * sizeof(NodeRow) + identities_.capacity() * sizeof(NodeIdentity) +
-              ids_.bytes() + classes_.bytes() + identity_log_.bytes() +
+              ids_.bytes() + classes_.bytes() + identity_log_.bytes() + node_log_.bytes() +
               free_nodes_.size() * sizeof(std::uint32_t);
   for (const Column& column : columns_) {
     out.nodes += column.offer.capacity() * sizeof(std::int32_t) +

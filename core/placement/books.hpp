@@ -201,6 +201,9 @@ class Books {
   void unwatch(DirtyNodes* dirty) { std::erase(watchers_, dirty); }
   // Changes of who nodes are: they came, went, or have another spec.
   [[nodiscard]] const ChangeLog& identity_log() const { return identity_log_; }
+  // Every change of a node, kept from the first call of log_nodes on.
+  void log_nodes() { logs_nodes_ = true; }
+  [[nodiscard]] const ChangeLog& node_log() const { return node_log_; }
 
   struct Memory {
     std::size_t nodes = 0;
@@ -249,6 +252,7 @@ class Books {
   void end(std::uint32_t node, TaskRecord* task);
   void mark(std::uint32_t node) {
     for (DirtyNodes* dirty : watchers_) dirty->mark(node);
+    if (logs_nodes_) node_log_.add(node, rows_.size());
   }
 
   std::vector<NodeRow> rows_;
@@ -265,6 +269,8 @@ class Books {
   Tally tally_;
   std::vector<DirtyNodes*> watchers_;
   ChangeLog identity_log_;
+  ChangeLog node_log_;
+  bool logs_nodes_ = false;
 };
 
 // Why a spec cannot be a node, or nothing. Checked by add_node and change_node.

@@ -8,6 +8,7 @@
 #include "core/placement/compiled.hpp"
 #include "core/placement/decide.hpp"
 #include "core/placement/kernels.hpp"
+#include "core/placement/leavers.hpp"
 #include "core/placement/remaining.hpp"
 #include "core/placement/scale_in.hpp"
 #include "core/placement/viewer.hpp"
@@ -64,6 +65,11 @@ class Engine::Impl {
     return reserve(compiled, verdict_of(compiled, books, *node) - Verdicts::kFirstPlan, *node);
   }
 
+  Leavers* find(LeaversId id) {
+    const auto at = static_cast<std::size_t>(id);
+    return at < leavers.size() ? leavers[at].get() : nullptr;
+  }
+
   std::uint32_t count(Tally::Kind kind, NodeIndex node, std::string_view name) const {
     const auto set = books.tally().find(kind, name);
     return set && books.is_live(raw(node)) ? books.count(kind, *set, raw(node)) : 0;
@@ -74,6 +80,8 @@ class Engine::Impl {
   std::optional<Viewer> viewer;  // once somebody asked for a view
   std::vector<std::unique_ptr<Compiled>> requests;
   std::vector<std::uint32_t> free_requests;
+  std::vector<std::unique_ptr<Leavers>> leavers;
+  std::vector<std::uint32_t> free_leavers;
 };
 
 Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -277,6 +285,44 @@ std::vector<ReservationId> Engine::choose_to_stop(RequestId request,
   const Compiled* compiled = impl_->find(request);
   if (compiled == nullptr) return {};
   return placement::choose_to_stop(*compiled, impl_->books, question);
+}
+
+LeaversId Engine::make_leavers() {
+  Impl& impl = *impl_;
+  auto made = std::make_unique<Leavers>(impl.books,
+                                        [&impl](Tally::Slot slot) { impl.decider.forget(slot); });
+  if (impl.free_leavers.empty()) {
+    impl.leavers.push_back(std::move(made));
+    return static_cast<LeaversId>(impl.leavers.size() - 1);
+  }
+  const std::uint32_t slot = impl.free_leavers.back();
+  impl.free_leavers.pop_back();
+  impl.leavers[slot] = std::move(made);
+  return static_cast<LeaversId>(slot);
+}
+
+void Engine::drop_leavers(LeaversId leavers) {
+  if (impl_->find(leavers) == nullptr) return;
+  const auto slot = static_cast<std::uint32_t>(leavers);
+  impl_->leavers[slot].reset();
+  impl_->free_leavers.push_back(slot);
+}
+
+bool Engine::add_leaver(LeaversId leavers, const Leaver& leaver) {
+  Leavers* all = impl_->find(leavers);
+  return all != nullptr && all->add(leaver);
+}
+
+void Engine::remove_leaver(LeaversId leavers, const Leaver& leaver) {
+  if (Leavers* all = impl_->find(leavers)) all->remove(leaver);
+}
+
+std::vector<Leaver> Engine::choose_to_stop(RequestId request, LeaversId leavers,
+                                           const LeaversQuestion& question) {
+  const Compiled* compiled = impl_->find(request);
+  Leavers* all = impl_->find(leavers);
+  if (compiled == nullptr || all == nullptr) return {};
+  return all->choose(*compiled, question);
 }
 
 std::shared_ptr<const View> Engine::view() {

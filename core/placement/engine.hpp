@@ -152,6 +152,16 @@ class Engine {
   // retired or of another set are passed by. Empty where the request is unknown.
   [[nodiscard]] std::vector<ReservationId> choose_to_stop(RequestId request,
                                                           const StopQuestion& question) const;
+  // The same question for tasks that the engine keeps in order, so that an answer costs what has
+  // changed since the last one (but all of them with Random). Requires, of the caller: a task that
+  // ends, or may stop no more, is taken out by remove_leaver with the rank that it had.
+  [[nodiscard]] LeaversId make_leavers();
+  void drop_leavers(LeaversId leavers);
+  // False: there is no such task, or it is retired.
+  bool add_leaver(LeaversId leavers, const Leaver& leaver);
+  void remove_leaver(LeaversId leavers, const Leaver& leaver);
+  [[nodiscard]] std::vector<Leaver> choose_to_stop(RequestId request, LeaversId leavers,
+                                                   const LeaversQuestion& question);
   // The nodes as they are now, for readers on other threads: it never changes. Cost: the nodes that
   // changed since the last one was asked for; the same again where none did.
   [[nodiscard]] std::shared_ptr<const View> view();

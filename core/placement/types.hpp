@@ -19,6 +19,7 @@ namespace berth::placement {
 // Handles. An index that its owner gave back may be given out again; a ReservationId never is.
 enum class NodeIndex : std::uint32_t {};
 enum class RequestId : std::uint32_t {};
+enum class LeaversId : std::uint32_t {};
 enum class ReservationId : std::uint64_t { None = 0 };
 
 inline constexpr std::int64_t kMaxAmount = std::int64_t{1} << 30;
@@ -220,6 +221,24 @@ struct StopQuestion {
   // Those that may be stopped, each once. Of tasks that tie the one that comes first here is
   // chosen: hand the newest first, or the oldest, as you would have it.
   std::span<const ReservationId> candidates{};
+  std::size_t count = 1;
+  std::uint64_t dice = 0;  // only Random looks at it
+};
+
+// A task that may be stopped. Of those that tie the one with the greatest rank goes first; ranks of
+// one set of leavers differ.
+struct LeaverRank {
+  std::int64_t at = 0;
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  auto operator<=>(const LeaverRank&) const = default;
+};
+struct Leaver {
+  ReservationId id = ReservationId::None;
+  LeaverRank rank{};
+  bool operator==(const Leaver&) const = default;
+};
+struct LeaversQuestion {
   std::size_t count = 1;
   std::uint64_t dice = 0;  // only Random looks at it
 };

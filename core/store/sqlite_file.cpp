@@ -174,17 +174,19 @@ Result<Loaded> SqliteFile::load() {
 }
 
 Result<void> SqliteFile::begin() {
+  changes_.clear();
   return run(db_.get(), "BEGIN IMMEDIATE");
 }
 
-Result<Sequence> SqliteFile::apply(const Batch& batch) {
-  for (const Change& change : batch) {
-    if (auto ok = write(change); !ok) return tl::unexpected(ok.error());
-  }
+Sequence SqliteFile::apply(const Batch& batch) {
+  for (const Change& change : batch) changes_[{change.kind, change.key}] = &change;
   return ++meta_.sequence;
 }
 
 Result<void> SqliteFile::commit() {
+  for (const auto& [key, change] : std::exchange(changes_, {})) {
+    if (auto ok = write(*change); !ok) return ok;
+  }
   if (auto ok = write_meta(); !ok) return ok;
   return run(db_.get(), "COMMIT");
 }

@@ -5,7 +5,10 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include "core/store/schema.hpp"
 #include "core/store/sqlite_db.hpp"
@@ -26,10 +29,11 @@ class SqliteFile {
   // Begins the next epoch and reads everything.
   [[nodiscard]] Result<Loaded> load();
 
-  // A group of batches in one transaction: begin, any number of apply, commit. After an error
-  // nothing of the group counts, and the object is good for destruction only.
+  // A group of batches in one transaction: begin, any number of apply, commit. Of a record that
+  // changes several times in it the last change is written. The batches live until then. After an
+  // error nothing of the group counts, and the object is good for destruction only.
   [[nodiscard]] Result<void> begin();
-  [[nodiscard]] Result<Sequence> apply(const Batch& batch);
+  [[nodiscard]] Sequence apply(const Batch& batch);
   [[nodiscard]] Result<void> commit();
   void roll_back();
 
@@ -52,6 +56,7 @@ class SqliteFile {
   Db db_;
   Meta meta_;
   std::optional<Statements> statements_;
+  std::map<std::pair<Kind, std::string_view>, const Change*> changes_;  // of the group
 };
 
 }  // namespace berth::store

@@ -99,7 +99,6 @@ class SqliteStore final : public Store {
         continue;
       }
       results.push_back(file_->apply(item.batch));
-      if (!results.back()) ok = tl::unexpected(results.back().error());
     }
     if (ok) {
       reach("store.before_commit");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/fleet/tls_connection.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <openssl/err.h>
@@ -23,6 +24,7 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::milliseconds kLinger{1'000};
+constexpr std::size_t kKeptOutput = 1024;  // of a connection that has nothing to send
 
 std::string address_text(const tcp::socket& socket) {
   error_code error;
@@ -84,7 +86,7 @@ void TlsConnection::read_peer_certificate() {
 
 void TlsConnection::start(Handlers handlers) {
   handlers_ = std::move(handlers);
-  if (!ended_ && !std::exchange(reading_, true)) read_length();
+  if (!ended_ && !std::exchange(reading_, true)) read_more();
 }
 
 void TlsConnection::send(const v1::Frame& frame, bool news) {
@@ -100,7 +102,10 @@ void TlsConnection::send(const v1::Frame& frame, bool news) {
   queued_ += bytes.size();
   queue_.push_back(
       {std::move(bytes), runtime::failpoint::armed ? frame_name(frame) : std::string(), news});
-  if (!writing_) write_next();
+  if (std::exchange(writing_, true)) return;
+  if (runtime::failpoint::armed) return write_next();
+  // Once whoever sends has sent all that he has to.
+  loop_.post([self = shared_from_this()] { self->write_next(); });
 }
 
 void TlsConnection::close(const std::string& why) {
@@ -118,33 +123,61 @@ void TlsConnection::pass(const char* step, const std::string& frame, bool news) 
   if (news) runtime::failpoint::pass(options_.name + step);
 }
 
-void TlsConnection::read_length() {
-  asio::async_read(
-      stream_, asio::buffer(length_),
-      [self = shared_from_this()](const error_code& error, std::size_t) {
-        if (error) return self->end("the connection ended: " + error.message());
-        std::size_t size = 0;
-        for (const unsigned char byte : self->length_) size = (size << 8U) | byte;
-        if (size == 0 || size > self->options_.frame_limit) {
-          return self->end("a frame of " + std::to_string(size) + " bytes, where at most " +
-                           std::to_string(self->options_.frame_limit) + " are allowed");
-        }
-        self->body_.clear();
-        self->read_body(size);
-      });
+// What has come, whether half a frame or several: each read costs more than it brings.
+void TlsConnection::read_more() {
+  stream_.async_read_some(asio::buffer(input_),
+                          [self = shared_from_this()](const error_code& error, std::size_t size) {
+                            if (error) return self->end("the connection ended: " + error.message());
+                            self->take_input(size);
+                          });
+}
+
+void TlsConnection::take_input(std::size_t size) {
+  for (std::size_t at = 0; at < size && !ended_;) {
+    if (left_ == 0) {
+      length_[length_bytes_++] = static_cast<unsigned char>(input_[at++]);
+      if (length_bytes_ == length_.size() && !begin_body()) return;
+      continue;
+    }
+    const std::size_t part = std::min(left_, size - at);
+    body_.append(input_.data() + at, part);
+    at += part;
+    left_ -= part;
+    if (left_ == 0) deliver();
+  }
+  if (ended_) return;
+  if (left_ > input_.size()) return read_body();
+  read_more();
+}
+
+// False: it is a length that may not be, and the connection has ended.
+bool TlsConnection::begin_body() {
+  std::size_t size = 0;
+  for (const unsigned char byte : length_) size = (size << 8U) | byte;
+  if (size == 0 || size > options_.frame_limit) {
+    end("a frame of " + std::to_string(size) + " bytes, where at most " +
+        std::to_string(options_.frame_limit) + " are allowed");
+    return false;
+  }
+  length_bytes_ = 0;
+  left_ = size;
+  body_.clear();
+  return true;
 }
 
 // In pieces, so that announcing much costs the one who announces.
-void TlsConnection::read_body(std::size_t left) {
+void TlsConnection::read_body() {
   constexpr std::size_t kPiece = 256 * 1024;
   const std::size_t have = body_.size();
-  const std::size_t piece = std::min(left, kPiece);
+  const std::size_t piece = std::min(left_, kPiece);
   body_.resize(have + piece);
   asio::async_read(stream_, asio::buffer(body_.data() + have, piece),
-                   [self = shared_from_this(), left, piece](const error_code& error, std::size_t) {
+                   [self = shared_from_this(), piece](const error_code& error, std::size_t) {
                      if (error) return self->end("the connection ended: " + error.message());
-                     if (left > piece) return self->read_body(left - piece);
+                     self->left_ -= piece;
+                     if (self->left_ > 0) return self->read_body();
                      self->deliver();
+                     if (!self->ended_) self->read_more();
                    });
 }
 
@@ -162,24 +195,43 @@ void TlsConnection::deliver() {
     if (handler) handler(std::move(frame));
     pass(".after_frame", name, news);
   }
-  if (!ended_) read_length();
 }
 
+// Frames that wait go together, as far as one TLS record takes them: each write costs more than it
+// carries. One by one where somebody wants to be told of each.
 void TlsConnection::write_next() {
-  writing_ = true;
+  constexpr std::size_t kRecord = 16 * 1024;
+  if (ended_) return;
+  sending_ = 1;
+  std::size_t bytes = queue_.front().bytes.size();
+  while (!runtime::failpoint::armed && sending_ < queue_.size() &&
+         bytes + queue_[sending_].bytes.size() <= kRecord) {
+    bytes += queue_[sending_++].bytes.size();
+  }
   pass(".before_send", queue_.front().name, queue_.front().news);
-  asio::async_write(stream_, asio::buffer(queue_.front().bytes),
+  output_.clear();
+  for (std::size_t i = 0; sending_ > 1 && i < sending_; ++i) output_ += queue_[i].bytes;
+  asio::async_write(stream_, asio::buffer(sending_ > 1 ? output_ : queue_.front().bytes),
                     [self = shared_from_this()](const error_code& error, std::size_t) {
                       self->writing_ = false;
                       if (error) return self->end("the connection ended: " + error.message());
-                      self->pass(".after_send", self->queue_.front().name,
-                                 self->queue_.front().news);
-                      self->queued_ -= self->queue_.front().bytes.size();
-                      self->queue_.pop_front();
-                      if (self->ended_) return;
-                      if (!self->queue_.empty()) return self->write_next();
-                      if (self->closing_) self->end(self->close_reason_);
+                      self->wrote();
                     });
+}
+
+void TlsConnection::wrote() {
+  pass(".after_send", queue_.front().name, queue_.front().news);
+  for (; sending_ > 0; --sending_) {
+    queued_ -= queue_.front().bytes.size();
+    queue_.pop_front();
+  }
+  if (output_.capacity() > kKeptOutput && queue_.empty()) std::string().swap(output_);
+  if (ended_) return;
+  if (!queue_.empty()) {
+    writing_ = true;
+    return write_next();
+  }
+  if (closing_) end(close_reason_);
 }
 
 // Later: whoever sends does not expect `closed` within the call.

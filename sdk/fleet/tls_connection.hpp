@@ -59,10 +59,13 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   };
 
   void pass(const char* step, const std::string& frame, bool news) const;
-  void read_length();
-  void read_body(std::size_t left);
+  void read_more();
+  void read_body();
+  void take_input(std::size_t size);
+  [[nodiscard]] bool begin_body();
   void deliver();
   void write_next();
+  void wrote();
   void end_soon(const std::string& why);
   void end(const std::string& why);
 
@@ -74,9 +77,14 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   std::optional<PeerCertificate> peer_certificate_;
   Handlers handlers_;
   Loop::Timer timer_;
+  std::array<char, 4096> input_{};
   std::array<unsigned char, 4> length_{};
+  std::size_t length_bytes_ = 0;  // of length_, that have come
+  std::size_t left_ = 0;          // of the body, still to come
   std::string body_;
   std::deque<Outgoing> queue_;
+  std::size_t sending_ = 0;  // frames at the front of the queue that are being written
+  std::string output_;       // these, where they are several
   std::size_t queued_ = 0;
   bool reading_ = false;
   bool writing_ = false;

@@ -14,9 +14,23 @@ bool has_ended(const std::string& status) {
   return status != "IN_PROGRESS" && status != "ROLLBACK_IN_PROGRESS" && !status.empty();
 }
 
-// With the default configuration.
-int threshold_of(int desired) {
-  return std::clamp((desired + 1) / 2, 3, 200);
+int rounded_up(int desired, int percent) {
+  return desired * percent / 100 + (desired * percent % 100 > 0 ? 1 : 0);
+}
+
+int threshold_of(const model::StoredService& service) {
+  const auto& threshold =
+      service.deployment_configuration().deployment_circuit_breaker().threshold_configuration();
+  if (threshold.type() == "COUNT") return threshold.value();
+  const int failures =
+      rounded_up(service.desired_count(), threshold.has_value() ? threshold.value() : 50);
+  if (threshold.type() == "UNBOUNDED_PERCENT") return std::max(1, failures);
+  return std::clamp(failures, 3, 200);
+}
+
+bool resets_on_health(const model::StoredService& service) {
+  const auto& breaker = service.deployment_configuration().deployment_circuit_breaker();
+  return !breaker.has_reset_on_healthy_task() || breaker.reset_on_healthy_task();
 }
 
 }  // namespace
@@ -35,9 +49,10 @@ void Ledger::read_service(const store::Change& change, Check check) {
   if (in.status() == "INACTIVE") {
     require(tasks_of(change.key).empty(), "a service ended before its tasks: " + change.key);
   }
-  least_desired_[change.key] = known == services_.end()
-                                   ? in.desired_count()
-                                   : std::min(in.desired_count(), known->second.desired_count());
+  const int before_it = known == services_.end() ? threshold_of(in) : threshold_of(known->second);
+  const int so_far = least_threshold_.emplace(change.key, before_it).first->second;
+  least_threshold_[change.key] = std::min(so_far, threshold_of(in));
+  if (resets_on_health(in)) forgetful_.insert(in.primary());
   services_[change.key] = std::move(in);
 }
 
@@ -99,21 +114,31 @@ void Ledger::check_completed(const Deployment& deployment) const {
           "a deployment was completed without its healthy tasks: " + service);
 }
 
-// At least as many of its tasks must have ended, or are to.
-void Ledger::check_triggered(const Deployment& deployment) const {
+// At least as many of its tasks must have ended, or are to; and it goes back where it is to.
+void Ledger::check_triggered(const Deployment& deployment) {
   const std::string service = deployment.cluster() + "/" + deployment.service();
-  const auto data = services_.find(service);
-  if (data == services_.end()) return;
+  const auto at = services_.find(service);
+  if (at == services_.end()) return;
+  const model::StoredService& data = at->second;
   const auto ended = ended_.find(deployment.number());
   const int failures = ended == ended_.end() ? 0 : ended->second;
-  const auto least = least_desired_.find(service);
-  const int desired = least == least_desired_.end() ? data->second.desired_count() : least->second;
-  require(failures >= threshold_of(desired), "the circuit breaker tripped too early: " + service +
-                                                 " after " + std::to_string(failures) +
-                                                 " ended tasks");
+  const auto least = least_threshold_.find(service);
+  const int threshold = least == least_threshold_.end() ? threshold_of(data) : least->second;
+  require(failures >= threshold, "the circuit breaker tripped too early: " + service + " after " +
+                                     std::to_string(failures) + " ended tasks");
+  const auto& breaker = data.deployment_configuration().deployment_circuit_breaker();
+  const bool goes_back =
+      breaker.rollback() && this->deployment(service, data.last_completed()) != nullptr;
+  require(deployment.rollback_to() == (goes_back ? data.last_completed() : ""),
+          "a broken deployment did not go back to what was completed last: " + service);
+  const std::string& type = breaker.threshold_configuration().type();
+  count("breaker tripped " + (type.empty() ? "default threshold" : type));
+  if (forgetful_.count(deployment.number()) == 0) count("breaker tripped without reset");
+  count(goes_back ? "breaker rolled back" : "breaker left it failed");
 }
 
-// Counted apart: starts that failed before any task of the deployment has run.
+// Counted apart: starts that failed before any task of the deployment has run; or all of them,
+// where health never undoes them.
 void Ledger::check_breaker(const std::string& service) const {
   const auto at = services_.find(service);
   if (at == services_.end() || at->second.status() != "ACTIVE") return;
@@ -123,15 +148,16 @@ void Ledger::check_breaker(const std::string& service) const {
     return;
   }
   const Deployment* primary = deployment(service, data.primary());
-  if (primary == nullptr || primary->rollout() != Deployment::ROLLOUT_IN_PROGRESS ||
-      have_run_.count(data.primary()) > 0) {
+  const bool adds_up =
+      have_run_.count(data.primary()) == 0 || forgetful_.count(data.primary()) == 0;
+  if (primary == nullptr || primary->rollout() != Deployment::ROLLOUT_IN_PROGRESS || !adds_up) {
     return;
   }
   const auto failed = failed_starts_.find(data.primary());
   if (failed == failed_starts_.end()) return;
-  require(failed->second < threshold_of(data.desired_count()),
-          "the circuit breaker did not trip: " + service + " after " +
-              std::to_string(failed->second) + " failures");
+  require(failed->second < threshold_of(data), "the circuit breaker did not trip: " + service +
+                                                   " after " + std::to_string(failed->second) +
+                                                   " failures");
 }
 
 }  // namespace berth::sim

@@ -62,6 +62,14 @@ bool is_listed(const ServiceDeployment& deployment,
          (!request.created_at().has_before() || at < request.created_at().before().ms());
 }
 
+// Where it stands in the list, whatever becomes of it: when it was made, as 19 digits, and its
+// number.
+std::string place_of(const ServiceDeployment& deployment) {
+  const std::string made = std::to_string(deployment.data.created_at().ms());
+  return std::string(19 - std::min<std::size_t>(made.size(), 19), '0') + made +
+         deployment.number.str();
+}
+
 // The newest first.
 std::vector<ServiceDeploymentPtr> listed(const control::State& state, const ServiceId& id,
                                          const model::ListServiceDeploymentsRequest& request) {
@@ -69,12 +77,7 @@ std::vector<ServiceDeploymentPtr> listed(const control::State& state, const Serv
   for (const auto& [number, one] : state.deployments_of(id)) {
     if (is_listed(*one, request)) all.push_back(one);
   }
-  std::ranges::sort(all, [](const auto& a, const auto& b) {
-    const auto key = [](const auto& one) {
-      return std::pair(one->data.created_at().ms(), one->number);
-    };
-    return key(a) > key(b);
-  });
+  std::ranges::sort(all, [](const auto& a, const auto& b) { return place_of(*a) > place_of(*b); });
   return all;
 }
 
@@ -139,18 +142,14 @@ void list_service_deployments(const Call& call) {
           return fail(Errc::NotFound, "Service not found.", Subject::Service, id.name.str());
         }
         model::ListServiceDeploymentsResponse response;
-        bool begun = after.empty();
         std::string last;
         for (const ServiceDeploymentPtr& one : listed(state, id, request)) {
-          if (!begun) {
-            begun = one->number.str() == after;
-            continue;
-          }
+          if (!after.empty() && place_of(*one) >= after) continue;
           if (response.service_deployments_size() == size) {
             response.set_next_token(make_token(binding, last));
             break;
           }
-          last = one->number.str();
+          last = place_of(*one);
           *response.add_service_deployments() =
               show_brief(rollout_view(state, service, one), realm);
         }

@@ -43,6 +43,10 @@ int breaker_threshold(const model::DeploymentCircuitBreaker& breaker, int desire
   return static_cast<int>(std::clamp<std::int64_t>(part, kLeast, kMost));
 }
 
+bool resets_on_healthy_task(const model::DeploymentCircuitBreaker& breaker) {
+  return !breaker.has_reset_on_healthy_task() || breaker.reset_on_healthy_task();
+}
+
 milliseconds restart_wait(int round) {
   if (round < 1) return milliseconds(0);
   return std::min(kLongestWait, kFirstWait * (1 << std::min(round - 1, 20)));

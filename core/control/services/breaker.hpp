@@ -35,6 +35,9 @@ struct BreakerRules {
 // At least 1.
 [[nodiscard]] int breaker_threshold(const model::DeploymentCircuitBreaker& breaker, int desired);
 
+// Whether a task that becomes healthy undoes the failures counted so far (as it does by default).
+[[nodiscard]] bool resets_on_healthy_task(const model::DeploymentCircuitBreaker& breaker);
+
 // The wait after the n-th (from 1) round of starts in a row that failed: 1 s, doubled up to 15
 // minutes.
 [[nodiscard]] milliseconds restart_wait(int round);

@@ -16,13 +16,6 @@ int desired_of(const Service& service) {
   return service.active() ? service.data.desired_count() : 0;
 }
 
-model::PlacementStrategy spread_over_zones() {
-  model::PlacementStrategy spread;
-  spread.set_type("spread");
-  spread.set_field("attribute:ecs.availability-zone");
-  return spread;
-}
-
 }  // namespace
 
 void Services::bring_on(const ServiceId& id, Entry& entry) {
@@ -99,85 +92,6 @@ void Services::replica(const Current& now, Entry& entry) {
   }
 }
 
-// Tasks of older deployments go oldest first. Of the PRIMARY deployment's that serve, it is
-// placement's to say which leave the best rest.
-std::vector<TaskId> Services::pick_stops(const Current& now, const Entry& entry,
-                                         const DeploymentNumber& deployment, const Stops& stops) {
-  std::vector<TaskId> picked;
-  const bool guarded_too = !now.service->active();
-  const bool primary = deployment == now.primary->number;
-  const auto pick = [&](Standing standing, bool draining, int count) {
-    if (count <= 0) return;
-    const Roster::Kind kind{deployment, standing, draining};
-    const bool choose = primary && !draining && standing >= Standing::Starting &&
-                        standing <= Standing::Healthy && now.service->active();
-    const auto wanted = static_cast<std::size_t>(count);
-    std::vector<TaskId> some = entry.roster.pick(
-        kind, {.count = choose ? entry.roster.size() : wanted,
-               .guarded_too = guarded_too || draining || standing == Standing::Unhealthy,
-               .newest_first = primary});
-    if (choose && some.size() > wanted) {
-      const auto call = call_of(now);
-      Result<std::vector<TaskId>> chosen = std::vector<TaskId>();
-      if (call) {
-        const bool planned = entry.routes && entry.routes_of == now.primary->number;
-        Demand demand = demand_of(*call->cluster, call->definition.get(), call->request,
-                                  planned ? entry.routes->front() : Route());
-        // What is moved to an emptier zone must not be what is taken from it again, by whatever
-        // default the operator has.
-        if (demand.strategies.empty() &&
-            now.service->data.availability_zone_rebalancing() == "ENABLED") {
-          demand.strategies = {spread_over_zones()};
-        }
-        demand.service = now.service->id.name.str();
-        // After a restart no plan is known, and none is needed for this.
-        if (!planned) {
-          demand.needs = {{rooms_.desk.state().task(some.front())->plugin, v1::Requirement()}};
-        }
-        chosen = rooms_.placer.choose_to_stop(
-            demand, {.candidates = some, .count = wanted, .dice = rooms_.desk.rng().next()});
-      }
-      // Tasks on nodes that placement does not know now follow, the newest first.
-      std::vector<TaskId> in_order = chosen ? *std::move(chosen) : std::vector<TaskId>();
-      const std::set<TaskId> known(in_order.begin(), in_order.end());
-      for (const TaskId& id : some) {
-        if (in_order.size() >= wanted) break;
-        if (known.count(id) == 0) in_order.push_back(id);
-      }
-      some = std::move(in_order);
-    }
-    some.resize(std::min(some.size(), wanted));
-    picked.insert(picked.end(), some.begin(), some.end());
-  };
-  for (const bool draining : {false, true}) {
-    const Tally& tally = draining ? stops.draining : stops.staying;
-    pick(Standing::Pending, draining, tally.pending);
-    pick(Standing::Unhealthy, draining, tally.unhealthy);
-    pick(Standing::Starting, draining, tally.starting);
-    pick(Standing::Healthy, draining, tally.healthy);
-  }
-  return picked;
-}
-
-void Services::stop(const ServiceId& id, const Entry& entry, const std::vector<TaskId>& tasks) {
-  if (tasks.empty()) return;
-  for (const TaskId& task : tasks) {
-    const Member* member = entry.roster.find(task);
-    if (member == nullptr) continue;
-    const bool unhealthy = member->standing == Standing::Unhealthy;
-    const DeploymentNumber number = member->deployment;
-    if (unhealthy) {
-      rooms_.rollouts.task_ended(*rooms_.desk.state().task(task), TaskEnd::FailedHealth);
-    }
-    const std::string scaled =
-        "Scaling activity initiated by (deployment " + deployment_name(number) + ")";
-    rooms_.tasks.request_stop(task, {StopCode::ServiceSchedulerInitiated,
-                                     unhealthy ? "Task failed container health checks" : scaled});
-    rooms_.delivery.pursue(task);
-  }
-  rooms_.rollouts.say(id, event_text::stopped(tasks));
-}
-
 void Services::daemon(const Current& now, Entry& entry) {
   look_at_nodes(now.service->id, entry);
   const bool awaits = awaits_hosts(now.service->id.cluster);
@@ -186,6 +100,7 @@ void Services::daemon(const Current& now, Entry& entry) {
     rooms_.rollouts.edit(now.service->id, [&](model::StoredService& change) {
       change.set_desired_count(entry.posts.eligible());
     });
+    marked_.insert(now.service->id);  // fewer failures may be enough for the breaker now
   }
   DaemonPicture picture;
   entry.posts.describe(picture);

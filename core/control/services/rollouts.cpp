@@ -176,9 +176,8 @@ void Rollouts::task_healthy(const Task& task) {
   edit(id, task.launch->deployment, [&](Stored& change) {
     // As break_if_due(): by what the service says now.
     const auto& breaker = service->data.deployment_configuration().deployment_circuit_breaker();
-    const bool resets = !breaker.has_reset_on_healthy_task() || breaker.reset_on_healthy_task();
     change.set_failed_tasks(0);
-    if (resets) change.set_breaker_failures(0);
+    if (resets_(breaker)) change.set_breaker_failures(0);
     change.set_restarts(0);
     change.clear_restart_at();
     change.clear_restarts_since();

@@ -21,7 +21,8 @@ namespace berth::control {
 
 class Rollouts {
  public:
-  explicit Rollouts(Desk& desk) : desk_(desk) {}
+  using Resets = bool (*)(const model::DeploymentCircuitBreaker& breaker);
+  Rollouts(Desk& desk, Resets resets) : desk_(desk), resets_(resets) {}
 
   // The change is saved where it changed something.
   void edit(const ServiceId& id, const std::function<void(model::StoredService&)>& change);
@@ -67,6 +68,7 @@ class Rollouts {
   [[nodiscard]] std::int64_t now_ms() const { return desk_.now().time_since_epoch().count(); }
 
   Desk& desk_;
+  Resets resets_;
 };
 
 }  // namespace berth::control

@@ -17,6 +17,7 @@
 
 #include "core/control/services/decide.hpp"
 #include "core/model/records.hpp"
+#include "core/placement/types.hpp"
 
 namespace berth::control {
 
@@ -33,6 +34,8 @@ struct Member {
   std::string zone;       // of its node; empty where it says nothing
   std::string provider;   // of capacity; empty where a launch type was asked for
   Instant created_at;
+  // None where placement does not know its node now.
+  placement::ReservationId reservation = placement::ReservationId::None;
   // Where it stood before it began to stop; unknown after a restart, and then nobody's failure.
   Standing before_stopping = Standing::Healthy;
   bool operator==(const Member&) const = default;

@@ -21,6 +21,7 @@ struct ServiceRules {
   Rebalancing (*rebalance)(const ZonePicture& picture) = &control::rebalance;
   int (*threshold)(const model::DeploymentCircuitBreaker& breaker,
                    int desired) = &breaker_threshold;
+  bool (*resets)(const model::DeploymentCircuitBreaker& breaker) = &resets_on_healthy_task;
 };
 
 // Those in force where a Config names no others.

@@ -114,40 +114,48 @@ void Services::task_changed(const Task& task) {
   const Standing last =
       member->standing == Standing::Stopping ? member->before_stopping : member->standing;
   look_at(entry, id, task.node);
+  if (entry.leavers) entry.leavers->moved(task.id, member, nullptr);
   entry.roster.drop(task.id);
   watch_until(task.id, std::nullopt);
   rooms_.rollouts.task_ended(task, end_of(task, last));
   marked_.insert(id);
 }
 
-// Where the task stands now, and what follows from its getting there.
-void Services::place_member(const Task& task, Follow follow) {
-  const ServiceId id = service_of(task);
-  const ServicePtr service = rooms_.desk.state().service(id);
-  const Instant now = rooms_.desk.now();
-  StandingAt at = standing_of(task, rules_of(*service), now);
+Member Services::member_of(const Task& task, const StandingAt& at) const {
   Member member;
   member.deployment = task.launch->deployment;
   member.node = task.node;
   member.created_at = task.launch->created_at;
+  member.reservation = rooms_.placer.reservation_of(task.id);
   member.standing = at.standing;
-  member.guarded = task.protected_until && *task.protected_until > now;
-  if (member.guarded)
-    at.until = std::min(at.until.value_or(*task.protected_until), *task.protected_until);
-  const ContainerInstancePtr instance = rooms_.desk.state().instance(task.node);
+  member.guarded = task.protected_until && *task.protected_until > rooms_.desk.now();
   member.mover = task.launch->placed_by == kRebalancing;
   member.provider = task.launch->capacity_provider;
+  const ContainerInstancePtr instance = rooms_.desk.state().instance(task.node);
   if (instance) member.zone = zone_of(instance->node);
   member.draining = instance && instance->status == InstanceStatus::Draining;
+  return member;
+}
+
+// Where the task stands now, and what follows from its getting there.
+void Services::place_member(const Task& task, Follow follow) {
+  const ServiceId id = service_of(task);
+  const ServicePtr service = rooms_.desk.state().service(id);
+  StandingAt at = standing_of(task, rules_of(*service), rooms_.desk.now());
+  Member member = member_of(task, at);
+  if (member.guarded)
+    at.until = std::min(at.until.value_or(*task.protected_until), *task.protected_until);
   watch_until(task.id, at.until);
 
   Entry& entry = entry_of(id);
-  const Member* before = entry.roster.find(task.id);
-  const Standing last = before == nullptr ? Standing::Pending : before->standing;
-  if (before != nullptr && member.standing == Standing::Stopping) {
+  const Member* known = entry.roster.find(task.id);
+  const std::optional<Member> before = known == nullptr ? std::nullopt : std::optional(*known);
+  const Standing last = before ? before->standing : Standing::Pending;
+  if (before && member.standing == Standing::Stopping) {
     member.before_stopping = last == Standing::Stopping ? before->before_stopping : last;
   }
   if (!entry.roster.put(task.id, member)) return;
+  if (entry.leavers) entry.leavers->moved(task.id, before ? &*before : nullptr, &member);
   look_at(entry, id, task.node);
   marked_.insert(id);
   if (follow == Follow::No) return;

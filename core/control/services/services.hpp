@@ -12,6 +12,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,6 +25,7 @@
 #include "core/control/plugins.hpp"
 #include "core/control/reclaims.hpp"
 #include "core/control/routes.hpp"
+#include "core/control/services/leavers.hpp"
 #include "core/control/services/posts.hpp"
 #include "core/control/services/rollouts.hpp"
 #include "core/control/services/roster.hpp"
@@ -94,6 +96,7 @@ class Services {
     DeploymentNumber planning;         // plans of this one are being asked for
     bool waits = false;                // the last start found no place, or no plan
     bool said_why = false;             // since it waits
+    std::unique_ptr<Leavers> leavers;  // of the deployment that was scaled in last
     std::set<std::string> full_zones;  // nothing found a place there when it was tried last
     Alarms::Id wake;
   };
@@ -113,6 +116,7 @@ class Services {
   [[nodiscard]] Entry& entry_of(const ServiceId& id);
   enum class Follow { Yes, No };  // whether records follow from where the task stands
   void place_member(const Task& task, Follow follow = Follow::Yes);
+  [[nodiscard]] Member member_of(const Task& task, const StandingAt& at) const;
   // Time made it so while nobody was here to see it: nothing has followed from it yet.
   [[nodiscard]] HealthRules rules_of(const Service& service) const;
   [[nodiscard]] bool became_healthy_unseen(const Task& task) const;
@@ -136,8 +140,14 @@ class Services {
   [[nodiscard]] std::vector<DeploymentNumber> old_ones(const Current& now,
                                                        const Entry& entry) const;
   [[nodiscard]] bool may_start(const Current& now, Entry& entry);
-  std::vector<TaskId> pick_stops(const Current& now, const Entry& entry,
+  // ---- stops.cpp: tasks from a decision
+  std::vector<TaskId> pick_stops(const Current& now, Entry& entry,
                                  const DeploymentNumber& deployment, const Stops& stops);
+  [[nodiscard]] std::vector<TaskId> choose_stops(const Current& now, Entry& entry,
+                                                 Standing standing, std::size_t wanted);
+  [[nodiscard]] std::optional<Demand> demand_of_rest(const Current& now, const Entry& entry,
+                                                     const TaskId& one) const;
+  void stop(const ServiceId& id, const Entry& entry, const std::vector<TaskId>& tasks);
   // ---- rebalancing.cpp: over Availability Zones
   void rebalance(const Current& now, Entry& entry, const ReplicaPicture& picture);
   [[nodiscard]] ZonePicture zones_of(const Current& now, const Entry& entry,
@@ -145,14 +155,12 @@ class Services {
   void start_in_zone(const Current& now, Entry& entry, const Rebalancing& decision);
   void look_at_zone(const ClusterName& cluster, const NodeId& node);
 
-  void stop(const ServiceId& id, const Entry& entry, const std::vector<TaskId>& tasks);
   void settle(const Current& now, Entry& entry);
 
   // ---- starts.cpp: tasks from a decision
   void start(const Current& now, Entry& entry, int wanted);
   [[nodiscard]] std::vector<int> counts_by_route(const Current& now, const Entry& entry,
-                                                 const std::vector<Route>& routes,
-                                                 int count) const;
+                                                 const std::vector<Route>& routes, int count) const;
   void start_on_posts(const Current& now, Entry& entry);
   // Null while it is being found out, or where it cannot be.
   [[nodiscard]] RoutesPtr routes_for(const Current& now, Entry& entry, const Launches::Call& call);

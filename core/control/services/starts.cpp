@@ -146,8 +146,7 @@ int Services::start_until_resolved(const Current& now, Entry& entry, const Launc
   }
   if (!first) return std::min(count, 1);
   const Instant until = *first + rules_.resolution_wait;
-  const bool clock_went_back = *first > rooms_.desk.now();
-  if (until <= rooms_.desk.now() || clock_went_back) return count;
+  if (until <= rooms_.desk.now()) return count;
   wake_at(now.service->id, entry, until);
   return 0;
 }

@@ -125,6 +125,91 @@ TEST_F(ServiceOperations, ShowDeploymentsAndRevisionsByTheirArns) {
   EXPECT_FALSE(control_.stopped.rollback);
 }
 
+TEST_F(ServiceOperations, ListServicesInPages) {
+  for (int i = 0; i < 12; ++i) {
+    ecs("CreateService", R"({"taskDefinition":"web:1","desiredCount":1,"serviceName":"s)" +
+                             std::to_string(100 + i) + "\"}");
+  }
+  const auto names = [](const Reply& page) {
+    std::string all;
+    for (const auto& arn : page.value.find("serviceArns")->items) {
+      all += arn.text.substr(arn.text.rfind('/') + 1) + " ";
+    }
+    return all;
+  };
+  const auto next = [&](const std::string& members, const Reply& page) {
+    return ecs("ListServices", "{" + members + R"("nextToken":")" + page.at("nextToken") + "\"}");
+  };
+  const Reply ten = ecs("ListServices", "{}");
+  EXPECT_EQ(names(ten), "s100 s101 s102 s103 s104 s105 s106 s107 s108 s109 ");
+  EXPECT_EQ(names(next("", ten)), "s110 s111 ");
+  EXPECT_EQ(next("", ten).at("nextToken"), "(absent)");
+  const Reply five = ecs("ListServices", R"({"maxResults":5})");
+  EXPECT_EQ(names(five), "s100 s101 s102 s103 s104 ");
+  // What goes meanwhile moves nothing.
+  control_.state().erase_service({ClusterName("default"), ServiceName("s104")});
+  const Reply second = next(R"("maxResults":7,)", five);
+  EXPECT_EQ(names(second), "s105 s106 s107 s108 s109 s110 s111 ");
+  EXPECT_EQ(second.at("nextToken"), "(absent)") << "a full page may be the last";
+  EXPECT_EQ(names(ecs("ListServices", R"({"maxResults":100})")).size(), 11 * 5u);
+  EXPECT_EQ(said(next(R"("schedulingStrategy":"DAEMON",)", five)),
+            "InvalidParameterException: Invalid token.")
+      << "of another list";
+  for (const char* token : {"AAAA", "no base64!", "="}) {
+    EXPECT_EQ(said(ecs("ListServices", R"({"nextToken":")" + std::string(token) + "\"}")),
+              "InvalidParameterException: Invalid token.")
+        << token;
+  }
+  for (const char* size : {"0", "101", "-1"}) {
+    const Reply refused = ecs("ListServices", R"({"maxResults":)" + std::string(size) + "}");
+    EXPECT_EQ(refused.at("__type"), "InvalidParameterException") << size;
+    EXPECT_THAT(refused.at("message"), HasSubstr("maxResults")) << size;
+  }
+}
+
+TEST_F(ServiceOperations, ListDeploymentsInPagesTheNewestFirst) {
+  create();
+  const auto put = [&](int number, const std::string& status) {
+    ServiceDeployment one;
+    one.service = {ClusterName("default"), ServiceName("web")};
+    one.number = DeploymentNumber(std::to_string(1'000'000'000'000'000'100 + number));
+    one.data.set_id(std::to_string(100 + number));
+    one.data.set_status(status);
+    // Two of each time.
+    one.data.mutable_created_at()->set_ms(1'000'000 + number / 2);
+    control_.state().put(std::make_shared<const ServiceDeployment>(std::move(one)));
+  };
+  for (int i = 0; i < 30; ++i) put(i, i % 2 == 0 ? "SUCCESSFUL" : "IN_PROGRESS");
+  const auto ids = [](const Reply& page) {
+    std::string all;
+    for (const auto& one : page.value.find("serviceDeployments")->items) {
+      const std::string& arn = one.find("serviceDeploymentArn")->text;
+      all += arn.substr(arn.rfind('/') + 1) + " ";
+    }
+    return all;
+  };
+  const auto list = [&](const std::string& members, const std::string& token = "") {
+    return ecs("ListServiceDeployments",
+               R"({"service":"web")" + members +
+                   (token.empty() ? "" : R"(,"nextToken":")" + token + "\"") + "}");
+  };
+  const Reply twenty = list("");
+  EXPECT_EQ(ids(twenty).size(), 20 * 4u);
+  EXPECT_THAT(ids(twenty), testing::StartsWith("129 128 127 "));
+  EXPECT_EQ(ids(list("", twenty.at("nextToken"))),
+            "109 108 107 106 105 104 103 102 101 100 AAAAAAAAAAAAAAAAAAAAA ");
+  const std::string running = R"(,"status":["IN_PROGRESS"])";
+  const Reply first = list(running + R"(,"maxResults":3)");
+  EXPECT_EQ(ids(first), "129 127 125 ");
+  // The last one shown is of this list no more; the next page begins behind it all the same.
+  put(25, "SUCCESSFUL");
+  EXPECT_EQ(ids(list(running + R"(,"maxResults":3)", first.at("nextToken"))), "123 121 119 ");
+  EXPECT_EQ(said(list("", first.at("nextToken"))), "InvalidParameterException: Invalid token.");
+  EXPECT_EQ(said(list("", "AAAA")), "InvalidParameterException: Invalid token.");
+  EXPECT_THAT(said(list(R"(,"maxResults":101)")), HasSubstr("InvalidParameterException"));
+  EXPECT_THAT(said(list(R"(,"maxResults":0)")), HasSubstr("maxResults"));
+}
+
 TEST_F(ServiceOperations, ProtectTasksForTwoHoursUnlessTold) {
   const auto protect = [&](const std::string& more) {
     return ecs("UpdateTaskProtection",

@@ -79,6 +79,7 @@ class Bench : public ::testing::Test, public Timers {
               .warn = [this](const std::string& text) { warnings.push_back(text); }});
     const auto restored = core->restore(std::move(*loaded), now);
     ASSERT_TRUE(restored) << restored.error().message;
+    now = std::max(now, core->now());  // as the daemon's loop does
   }
   // The process dies: what is not durable is lost, calls are never answered.
   void crash() {

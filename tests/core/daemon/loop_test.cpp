@@ -66,5 +66,28 @@ TEST(ForwardClock, FollowsTheWallAndGoesOnWhereThatIsSetBack) {
   EXPECT_EQ(clock.at(ahead + hours(1), steady + hours(1)), ahead + hours(1));
 }
 
+TEST(ForwardClock, GoesOnFromWhereItIsRaisedTo) {
+  using std::chrono::hours;
+  ForwardClock clock;
+  const Instant wall{hours(1000)};
+  const ForwardClock::Steady steady{hours(1)};
+  (void)clock.at(wall, steady);
+  clock.raise(wall + hours(2));
+  EXPECT_EQ(clock.at(wall + milliseconds(7), steady + milliseconds(7)),
+            wall + hours(2) + milliseconds(7));
+  clock.raise(wall);
+  EXPECT_EQ(clock.at(wall + milliseconds(9), steady + milliseconds(9)),
+            wall + hours(2) + milliseconds(9))
+      << "never back";
+}
+
+TEST(Loop, GoesOnFromWhereTimeHasBeenAlready) {
+  Loop loop;
+  const Instant ahead = loop.now() + std::chrono::hours(1);
+  loop.not_before(ahead);
+  EXPECT_GE(loop.now(), ahead);
+  EXPECT_LT(loop.now(), ahead + std::chrono::minutes(30));
+}
+
 }  // namespace
 }  // namespace berth::daemon

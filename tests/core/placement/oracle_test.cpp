@@ -61,5 +61,20 @@ RC_GTEST_PROP(Engine, ChoosesWhichTasksToStopAsTheOracleDoes, ()) {
   }
 }
 
+RC_GTEST_PROP(Engine, KeepsTheOrderOfThoseThatMayBeStopped, ()) {
+  Twins twins(Twins::Shape{.shelves = *rc::gen::inRange<std::int64_t>(0, 6)});
+  Draw draw(*rc::gen::arbitrary<std::uint64_t>());
+  const auto nodes = *rc::gen::inRange<std::int64_t>(1, 30);
+  for (std::int64_t i = 0; i < nodes; ++i) twins.add_node(draw);
+  for (std::int64_t i = 0; i < 4 * nodes; ++i) twins.adopt(draw);
+  for (int i = 0; i < 10; ++i) twins.compile(draw);
+  for (int i = 0; i < 60; ++i) {
+    twins.step(draw.next());
+    twins.change_leavers(draw);
+    // As often as not the same question again: from what was kept.
+    for (int j = 0; j < 3; ++j) twins.choose_of_leavers(draw);
+  }
+}
+
 }  // namespace
 }  // namespace berth::placement::testing

@@ -144,5 +144,53 @@ TEST_F(ScaleInTest, ChoosesNothingForNothing) {
   EXPECT_THAT(engine.choose_to_stop(RequestId{77}, {.candidates = all}), IsEmpty());
 }
 
+TEST_F(ScaleInTest, KeepsLeaversInTheSameOrderTheGreatestRankFirstWhereTheyTie) {
+  const NodeIndex a = host("a", "1");
+  const NodeIndex b = host("b", "1");
+  const NodeIndex c = host("c", "2");
+  const auto a1 = task(a), b1 = task(b), b2 = task(b), c1 = task(c), c2 = task(c);
+  const LeaversId leavers = engine.make_leavers();
+  std::int64_t at = 0;
+  for (const ReservationId id : {a1, b1, b2, c1, c2}) {
+    EXPECT_TRUE(engine.add_leaver(leavers, {id, {.at = ++at}}));
+  }
+  const auto ids = [&](std::size_t count) {
+    std::vector<ReservationId> out;
+    for (const Leaver& one : engine.choose_to_stop(service({}), leavers, {.count = count})) {
+      out.push_back(one.id);
+    }
+    return out;
+  };
+  EXPECT_THAT(ids(3), ElementsAre(b2, c2, b1)) << "zones tie after the first, then all do";
+  EXPECT_THAT(ids(3), ElementsAre(b2, c2, b1)) << "asking changes nothing";
+  engine.remove_leaver(leavers, {b2, {.at = 3}});
+  EXPECT_THAT(ids(1), ElementsAre(b1)) << "one that must stay counts all the same";
+  engine.retire(b1);
+  EXPECT_THAT(ids(1), ElementsAre(c2));
+  EXPECT_FALSE(engine.add_leaver(leavers, {b1, {.at = 9}})) << "it is retired";
+  engine.remove_node(c);
+  EXPECT_THAT(ids(9), ElementsAre(a1));
+}
+
+TEST_F(ScaleInTest, KeepsLeaversForOtherStrategiesToo) {
+  const NodeIndex small = host("small", "1", 100, 1000);
+  const NodeIndex large = host("large", "1", 200, 500);
+  const auto s = task(small, {.cpu = 50, .memory_mib = 10});
+  const auto l = task(large, {.cpu = 20, .memory_mib = 10});
+  const LeaversId leavers = engine.make_leavers();
+  engine.add_leaver(leavers, {s, {.at = 1}});
+  engine.add_leaver(leavers, {l, {.at = 2}});
+  const auto first = [&](Strategy::Kind kind) {
+    return engine.choose_to_stop(service({{kind}}), leavers, {}).at(0).id;
+  };
+  EXPECT_EQ(first(Strategy::Kind::BinpackCpu), l);
+  EXPECT_EQ(first(Strategy::Kind::BinpackMemory), s);
+  // Another service's task takes the room: that is heard of without a word.
+  task(large, {.cpu = 150}, "other");
+  EXPECT_EQ(first(Strategy::Kind::BinpackCpu), s);
+  engine.drop_leavers(leavers);
+  EXPECT_THAT(engine.choose_to_stop(service({}), leavers, {.count = 2}), IsEmpty());
+}
+
 }  // namespace
 }  // namespace berth::placement

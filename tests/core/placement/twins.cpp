@@ -45,7 +45,8 @@ bool is_scored(const Request& request) {
 
 }  // namespace
 
-Twins::Twins(Shape shape) : shape_(std::move(shape)), engine_(shape_.options) {
+Twins::Twins(Shape shape)
+    : shape_(std::move(shape)), engine_(shape_.options), leavers_(engine_.make_leavers()) {
   Draw draw(1);
   expect(draw);  // without expected tasks nothing compiles that asks for the fragmentation
 }
@@ -302,11 +303,60 @@ void Twins::choose_to_stop(Draw& draw) const {
         "choose_to_stop: other tasks");
 }
 
+// As a service does: who is stopped goes, others come, now and then all are anew.
+void Twins::change_leavers(Draw& draw) {
+  if (draw.one_in(40)) {
+    engine_.drop_leavers(leavers_);
+    leavers_ = engine_.make_leavers();
+    ranks_.clear();
+  }
+  for (std::int64_t i = draw.below(6); i > 0; --i) {
+    const auto node = any_node(draw);
+    if (!node) return;
+    for (const Oracle::Task& task : oracle_.nodes[*node]->tasks) {
+      const bool known = std::any_of(ranks_.begin(), ranks_.end(), [&](const auto& one) {
+        return one.second == task.reservation;
+      });
+      if (known || draw.one_in(4)) continue;
+      const LeaverRank rank{draw.below(3), draw.next(), draw.next()};
+      agree(engine_.add_leaver(leavers_, {task.reservation, rank}) == task.counted,
+            "add_leaver: another answer");
+      if (task.counted) ranks_.emplace(rank, task.reservation);
+    }
+  }
+  // Those that ended go, and others as it comes.
+  std::erase_if(ranks_, [&](const auto& one) {
+    const bool ended = !engine_.node_of(one.second);
+    if (!ended && !draw.one_in(8)) return false;
+    engine_.remove_leaver(leavers_, {one.second, one.first});
+    return true;
+  });
+}
+
+void Twins::choose_of_leavers(Draw& draw) {
+  const Known* known = any_request(draw);
+  if (known == nullptr) return;
+  std::vector<ReservationId> candidates;
+  for (auto at = ranks_.rbegin(); at != ranks_.rend(); ++at) candidates.push_back(at->second);
+  const auto count = static_cast<std::size_t>(draw.below(7));
+  const std::uint64_t dice = draw.next();
+  std::vector<ReservationId> chosen;
+  for (const Leaver& one :
+       engine_.choose_to_stop(known->id, leavers_, {.count = count, .dice = dice})) {
+    const auto rank = ranks_.find(one.rank);
+    agree(rank != ranks_.end() && rank->second == one.id, "choose_to_stop: a leaver that is none");
+    chosen.push_back(one.id);
+  }
+  agree(chosen == stops(oracle_, known->request,
+                        {.candidates = candidates, .count = count, .dice = dice}),
+        "choose_to_stop: other leavers");
+}
+
 // ---- All of it
 
 void Twins::step(std::uint64_t seed) {
   Draw draw(seed);
-  switch (draw.below(18)) {
+  switch (draw.below(20)) {
     case 0:
       return add_node(draw);
     case 1:
@@ -334,6 +384,10 @@ void Twins::step(std::uint64_t seed) {
       return choose_to_stop(draw);
     case 13:
       return compare_view();
+    case 14:
+      return change_leavers(draw);
+    case 15:
+      return choose_of_leavers(draw);
     default:
       return place(draw);
   }

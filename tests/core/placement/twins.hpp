@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -49,6 +50,9 @@ class Twins {
   // A task where it fits or not.
   void adopt(Draw& draw);
   void choose_to_stop(Draw& draw) const;
+  // Some tasks may be stopped, others no more; then who goes first.
+  void change_leavers(Draw& draw);
+  void choose_of_leavers(Draw& draw);
   // Any one operation.
   void step(std::uint64_t seed);
   void compare_books() const;
@@ -82,6 +86,8 @@ class Twins {
   Engine engine_;
   Oracle oracle_;
   std::vector<Known> requests_;
+  LeaversId leavers_;
+  std::map<LeaverRank, ReservationId> ranks_;  // of all that may be stopped
   Ways ways_;
   int next_id_ = 0;
 };

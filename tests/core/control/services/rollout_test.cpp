@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/core/control/services/service_bench.hpp"
+#include "tests/core/control/services/rollout_bench.hpp"
 
 namespace berth::control {
 namespace {
@@ -11,43 +11,7 @@ using ::testing::HasSubstr;
 
 using Stored = model::StoredServiceDeployment;
 
-class RolloutTest : public ServiceBench {
- protected:
-  // A service of `count` tasks of web:1, COMPLETED.
-  void run(int count, CreateService command) {
-    open();
-    command.request.set_desired_count(count);
-    submit(std::move(command));
-    work();
-    pass(seconds(41));
-    ASSERT_EQ(primary("web")->data.rollout(), Stored::ROLLOUT_COMPLETED);
-  }
-  static CreateService with_breaker(bool rollback) {
-    CreateService command = create("web", 0);
-    auto& breaker =
-        *command.request.mutable_deployment_configuration()->mutable_deployment_circuit_breaker();
-    breaker.set_enable(true);
-    breaker.set_rollback(rollback);
-    return command;
-  }
-  AskedPtr roll(const std::string& definition = "web:2") {
-    UpdateService command = update("web");
-    command.request.set_task_definition(definition);
-    auto asked = submit(command);
-    work();
-    return asked;
-  }
-  ServiceDeploymentPtr rollout_of(int revision) {
-    ServiceDeploymentPtr found;
-    for (const auto& [number, one] : core->state().deployments_of(service("web")->id)) {
-      if (one->data.revision() == revision) found = one;
-    }
-    return found;
-  }
-  void set_draining(const std::string& node, bool draining = true) {
-    ask(UpdateInstancesState{ClusterName("default"), {node}, draining});
-  }
-};
+class RolloutTest : public RolloutBench {};
 
 TEST_F(RolloutTest, ReplacesTheOldOnceTheNewAreHealthy) {
   run(2, create("web", 0));
@@ -89,117 +53,6 @@ TEST_F(RolloutTest, SaysThatItIsStuckWhereThePercentagesLeaveNoWay) {
   roll();
   EXPECT_EQ(tasks_of("web", 1).size(), 2u);
   EXPECT_THAT(events_of("web"), Contains(HasSubstr("unable to stop or start tasks")));
-}
-
-TEST_F(RolloutTest, IsBrokenByTasksThatNeverStartAndGoesBack) {
-  run(2, with_breaker(true));
-  const DeploymentNumber good = primary("web")->number;
-  broken.insert(2);
-  roll();
-  for (int i = 0; i < 10; ++i) pass(seconds(2));
-  EXPECT_EQ(primary("web")->number, good);
-  const ServiceDeploymentPtr bad = rollout_of(2);
-  EXPECT_EQ(bad->data.rollout(), Stored::ROLLOUT_FAILED);
-  EXPECT_EQ(bad->data.rollout_reason(), "ECS deployment circuit breaker: tasks failed to start.");
-  EXPECT_EQ(bad->data.status(), "ROLLBACK_SUCCESSFUL");
-  EXPECT_TRUE(bad->data.breaker_triggered());
-  EXPECT_EQ(bad->data.breaker_failures(), 3);
-  EXPECT_EQ(tasks_of("web", 1).size(), 2u) << "they have been there all the time";
-  EXPECT_EQ(service("web")->data.revision(), 1);
-  EXPECT_THAT(events_of("web"), Contains(HasSubstr("deployment failed: tasks failed to start.")));
-  EXPECT_THAT(events_of("web"),
-              Contains("(service web) rolling back to deployment ecs-svc/" + good.str() + "."));
-}
-
-TEST_F(RolloutTest, StaysFailedWithoutRollbackAndKeepsTheOldTasks) {
-  run(2, with_breaker(false));
-  broken.insert(2);
-  roll();
-  for (int i = 0; i < 10; ++i) pass(seconds(2));
-  EXPECT_TRUE(primary("web")->failed());
-  EXPECT_EQ(primary("web")->data.status(), "STOPPED");
-  EXPECT_EQ(tasks_of("web", 1).size(), 2u);
-  const std::size_t tried = starts.size();
-  pass(minutes(30));
-  EXPECT_EQ(starts.size(), tried) << "a failed deployment starts nothing";
-}
-
-TEST_F(RolloutTest, IsBrokenByTasksThatExitBeforeTheyAreHealthy) {
-  run(1, with_breaker(true));
-  roll();
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(tasks_of("web", 2).size(), 1u);
-    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
-    pass(seconds(5));
-  }
-  EXPECT_EQ(rollout_of(2)->data.rollout(), Stored::ROLLOUT_FAILED);
-  EXPECT_EQ(primary("web")->data.revision(), 1);
-}
-
-TEST_F(RolloutTest, TasksThatAreSeenEndingBeforeTheyHaveEndedCountAsWell) {
-  run(1, with_breaker(true));
-  roll();
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(tasks_of("web", 2).size(), 1u);
-    const TaskId id = tasks_of("web", 2)[0]->id;
-    say(id, v1::TASK_PHASE_STOPPING);
-    say(id, v1::TASK_PHASE_STOPPED);
-    pass(seconds(5));
-  }
-  EXPECT_EQ(rollout_of(2)->data.rollout(), Stored::ROLLOUT_FAILED);
-}
-
-TEST_F(RolloutTest, EarlyExitsDoNotCountWhereTheKeyTurnsThemOff) {
-  config.early_exits_fail_deployments = false;
-  crash();
-  run(1, with_breaker(true));
-  roll();
-  for (int i = 0; i < 4; ++i) {
-    ASSERT_EQ(tasks_of("web", 2).size(), 1u);
-    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
-    pass(seconds(10));
-  }
-  EXPECT_EQ(rollout_of(2)->data.rollout(), Stored::ROLLOUT_IN_PROGRESS);
-}
-
-TEST_F(RolloutTest, TheBreakerForgetsOldFailuresOnceATaskIsHealthy) {
-  run(2, with_breaker(true));
-  roll();
-  for (int i = 0; i < 2; ++i) {
-    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
-    pass(seconds(3));
-  }
-  EXPECT_EQ(primary("web")->data.breaker_failures(), 2);
-  pass(seconds(40));
-  EXPECT_EQ(primary("web")->data.breaker_failures(), 0);
-}
-
-TEST_F(RolloutTest, TheBreakerForgetsOldFailuresAlsoWhereHealthCameWhileNobodyWasThere) {
-  run(2, with_breaker(true));
-  roll();
-  for (int i = 0; i < 2; ++i) {
-    say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
-    pass(seconds(3));
-  }
-  ASSERT_EQ(primary("web")->data.breaker_failures(), 2);
-  now += seconds(60);
-  crash();
-  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
-  work();
-  EXPECT_EQ(primary("web")->data.breaker_failures(), 0);
-}
-
-TEST_F(RolloutTest, TheBreakerKeepsFailuresThatCameAfterHealthOverARestart) {
-  run(2, with_breaker(true));
-  roll();
-  pass(seconds(45));
-  ASSERT_EQ(tasks_of("web", 2).size(), 2u);
-  for (int i = 0; i < 2; ++i) say(tasks_of("web", 2)[0]->id, v1::TASK_PHASE_STOPPED);
-  const int failures = primary("web")->data.breaker_failures();
-  crash();
-  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
-  work();
-  EXPECT_EQ(primary("web")->data.breaker_failures(), failures);
 }
 
 TEST_F(RolloutTest, IsAbortedOrRolledBackByStopServiceDeployment) {

@@ -320,6 +320,49 @@ TEST_F(ServiceTest, TagsItsTasksAsItIsTold) {
   EXPECT_EQ(keys, (std::set<std::string>{"team", "aws:ecs:clusterName", "aws:ecs:serviceName"}));
 }
 
+TEST_F(ServiceTest, PropagatesTheTagsOfTheTaskDefinitionThatEachTaskIsOf) {
+  bring_up({node(kNode, 4096, 4096), node(kNode2, 4096, 4096)});
+  const auto tag = [](auto& request, const std::string& key, const std::string& value) {
+    ecs::Tag* one = request.add_tags();
+    one->set_key(key);
+    one->set_value(value);
+  };
+  for (const char* revision : {"1", "2"}) {
+    RegisterTaskDefinition tagged = definition();
+    tag(tagged.request, "revision", revision);
+    ask(tagged);
+  }
+  CreateService made = create("web", 1);
+  made.request.set_propagate_tags("TASK_DEFINITION");
+  tag(made.request, "team", "a");
+  submit(made);
+  work();
+  const auto tags = [&](int revision) {
+    std::map<std::string, std::string> all;
+    for (const ecs::Tag& one : tasks_of("web", revision).at(0)->launch->tags) {
+      all[one.key()] = one.value();
+    }
+    return all;
+  };
+  using Tags = std::map<std::string, std::string>;
+  EXPECT_EQ(tags(1), (Tags{{"revision", "1"}})) << "not the service's own";
+  UpdateService next = update("web");
+  next.request.set_task_definition("web:2");
+  submit(next);
+  work();
+  EXPECT_EQ(tags(2), (Tags{{"revision", "2"}}));
+  EXPECT_EQ(tags(1), (Tags{{"revision", "1"}}));
+
+  // From then on, for new tasks only.
+  UpdateService none = update("web");
+  none.request.set_propagate_tags("NONE");
+  ask(none);
+  pass(seconds(60));
+  ask(stop_task(tasks_of("web", 2)[0]->id));
+  work();
+  EXPECT_EQ(tags(2), Tags());
+}
+
 TEST_F(ServiceTest, KeepsAClusterFromBeingDeleted) {
   open();
   submit(create("web", 0));
