@@ -51,7 +51,7 @@ ReservationId Books::book(Booking booking) {
       .serial = row.next_serial, .kind = booking.kind & 0x7FFFFFFFu, .counted = 1};
   row.next_serial = row.next_serial == UINT32_MAX ? 1 : row.next_serial + 1;
   kinds_.share(task.kind);
-  row.tasks.add(task);
+  tasks_.add(booking.node, task);
   row.counted_tasks += 1;
   count_in(kind_of(task), booking.node, true);
   use(kind_of(task), booking.node, 1);
@@ -69,7 +69,7 @@ const TaskRecord* Books::find(ReservationId id) const {
   const std::uint32_t node = node_of(id);
   if (!is_live(node)) return nullptr;
   const auto serial = static_cast<std::uint32_t>(static_cast<std::uint64_t>(id));
-  for (const TaskRecord& task : rows_[node].tasks) {
+  for (const TaskRecord& task : tasks_.of(node)) {
     if (task.serial == serial) return &task;
   }
   return nullptr;
@@ -78,7 +78,7 @@ const TaskRecord* Books::find(ReservationId id) const {
 void Books::end(std::uint32_t node, TaskRecord* task) {
   NodeRow& row = rows_[node];
   const TaskRecord old = *task;
-  row.tasks.remove(task);
+  tasks_.remove(node, task);
   if (old.counted != 0) {
     row.counted_tasks -= 1;
     count_in(kind_of(old), node, false);
@@ -99,9 +99,10 @@ void Books::end(std::uint32_t node, TaskRecord* task) {
 
 bool Books::release(ReservationId id) {
   const std::uint32_t node = node_of(id);
-  if (!is_live(node)) return false;
-  TaskRecord* task =
-      rows_[node].tasks.find(static_cast<std::uint32_t>(static_cast<std::uint64_t>(id)));
+  if (node >= rows_.size()) return false;
+  prefetch(node);
+  // One that is not there has no tasks.
+  TaskRecord* task = tasks_.find(node, static_cast<std::uint32_t>(static_cast<std::uint64_t>(id)));
   if (task == nullptr) return false;
   end(node, task);
   return true;
@@ -110,8 +111,7 @@ bool Books::release(ReservationId id) {
 bool Books::retire(ReservationId id) {
   const std::uint32_t node = node_of(id);
   if (!is_live(node)) return false;
-  TaskRecord* task =
-      rows_[node].tasks.find(static_cast<std::uint32_t>(static_cast<std::uint64_t>(id)));
+  TaskRecord* task = tasks_.find(node, static_cast<std::uint32_t>(static_cast<std::uint64_t>(id)));
   if (task == nullptr) return false;
   if (task->counted == 0) return true;
   task->counted = 0;
@@ -126,7 +126,7 @@ std::uint32_t Books::count(Tally::Kind kind, Tally::Set set, std::uint32_t node)
     return static_cast<std::uint32_t>(counts->of(node));
   }
   std::uint32_t out = 0;
-  for (const TaskRecord& task : rows_[node].tasks) {
+  for (const TaskRecord& task : tasks_.of(node)) {
     const TaskKind& what = kind_of(task);
     const bool is_of = (kind == Tally::Kind::Group ? what.group : what.service) == set;
     out += is_of && task.counted != 0 ? 1 : 0;
@@ -138,7 +138,7 @@ Tally::Slot Books::track(std::string_view attribute) {
   const Tally::Tracked tracked = tally_.track(attribute, classes_);
   if (!tracked.is_new) return tracked.slot;
   for (std::uint32_t node = 0; node < node_end(); ++node) {
-    for (const TaskRecord& task : rows_[node].tasks) {
+    for (const TaskRecord& task : tasks_.of(node)) {
       if (task.counted == 0) continue;
       const TaskKind& kind = kind_of(task);
       tally_.add_value(kind.group, tracked.slot, rows_[node].node_class);

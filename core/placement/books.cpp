@@ -114,6 +114,7 @@ Result<std::uint32_t> Books::add_node(const NodeSpec& spec) {
   std::uint32_t node = node_end();
   if (free_nodes_.empty()) {
     rows_.emplace_back();
+    tasks_.resize(rows_.size());
     identities_.emplace_back();
     for (Column& column : std::span(columns_).subspan(kFirstColumn)) {
       column.offer.resize(padded(), lanes::kNothing);
@@ -182,7 +183,7 @@ void Books::attach(std::uint32_t node, const NodeSpec& spec) {
     }
     refresh_devices(node);
   }
-  for (const TaskRecord& task : rows_[node].tasks) {
+  for (const TaskRecord& task : tasks_.of(node)) {
     if (task.counted != 0) count_in(kind_of(task), node, true);
   }
   offer_all(node);
@@ -193,7 +194,7 @@ void Books::attach(std::uint32_t node, const NodeSpec& spec) {
 // The row as if no node were there, its tasks and what they hold aside.
 void Books::detach(std::uint32_t node) {
   NodeRow& row = rows_[node];
-  for (const TaskRecord& task : row.tasks) {
+  for (const TaskRecord& task : tasks_.of(node)) {
     if (task.counted != 0) count_in(kind_of(task), node, false);
   }
   if (classes_.nodes_of(rows_[node].node_class) == 1) tally_.class_goes(rows_[node].node_class);
@@ -225,12 +226,11 @@ void Books::set_status(std::uint32_t node, NodeSpec::State state, bool connected
 }
 
 void Books::remove_node(std::uint32_t node) {
-  TaskList& tasks = rows_[node].tasks;
-  while (!tasks.empty()) end(node, tasks.find(tasks.begin()->serial));
+  while (!tasks_.of(node).empty()) end(node, tasks_.find(node, tasks_.of(node).front().serial));
   detach(node);
   ids_.remove(node, [this](std::uint32_t n) { return identities_[n].id.view(); });
   identities_[node] = NodeIdentity{};
-  rows_[node].tasks = TaskList();
+  tasks_.clear(node);
   free_nodes_.push(node);
   identity_log_.add(node, rows_.size());
   mark(node);
@@ -271,10 +271,10 @@ Books::Memory Books::memory() const {
     out.nodes += column.offer.capacity() * sizeof(std::int32_t) +
                  (column.total.capacity() + column.used.capacity()) * sizeof(std::int64_t);
   }
-  out.tasks = holdings_.bytes() + kinds_.bytes();
+  out.nodes += tasks_.node_bytes();
+  out.tasks = holdings_.bytes() + kinds_.bytes() + tasks_.task_bytes();
   for (std::uint32_t node = 0; node < node_end(); ++node) {
     out.nodes += identities_[node].id.bytes() + identities_[node].ec2_instance_id.bytes();
-    out.tasks += rows_[node].tasks.bytes();
     const NodeExtras* extras = rows_[node].extras.get();
     if (extras == nullptr) continue;
     out.nodes += sizeof(NodeExtras) + extras->device_specs.size() * (2 * sizeof(Device) + 64) +

@@ -34,7 +34,7 @@
 #include "core/placement/node_ids.hpp"
 #include "core/placement/tally.hpp"
 #include "core/placement/task_kinds.hpp"
-#include "core/placement/task_list.hpp"
+#include "core/placement/task_lists.hpp"
 #include "core/placement/types.hpp"
 
 namespace berth::placement {
@@ -69,7 +69,6 @@ struct alignas(64) NodeRow {
   std::int64_t used_memory_mib = 0;
   std::int32_t total_cpu = 0;
   std::int32_t total_memory_mib = 0;
-  TaskList tasks{};
   std::uint32_t next_serial = 1;    // lasts beyond the node, so that no id is given twice
   std::uint32_t counted_tasks = 0;  // those that are not retired
   std::unique_ptr<NodeExtras> extras{};
@@ -104,6 +103,10 @@ class Books {
   [[nodiscard]] const NodeRow& row(std::uint32_t node) const { return rows_[node]; }
   // Has the row at hand that the next questions will ask for.
   void prefetch(std::uint32_t node) const { lanes::prefetch(&rows_[node]); }
+  // Valid until tasks come or go.
+  [[nodiscard]] std::span<const TaskRecord> tasks(std::uint32_t node) const {
+    return tasks_.of(node);
+  }
   [[nodiscard]] const NodeIdentity& identity(std::uint32_t node) const { return identities_[node]; }
   [[nodiscard]] std::uint32_t class_number(std::uint32_t node) const {
     return rows_[node].node_class;
@@ -256,6 +259,7 @@ class Books {
   }
 
   std::vector<NodeRow> rows_;
+  TaskLists tasks_;
   std::vector<NodeIdentity> identities_;
   NodeIds ids_;
   NodeClasses classes_;

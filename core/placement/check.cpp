@@ -34,7 +34,7 @@ class RowFacts final : public NodeFacts {
   }
   [[nodiscard]] std::int64_t running_tasks() const override { return row_.counted_tasks; }
   [[nodiscard]] bool any_group(const GroupTest& test) const override {
-    for (const TaskRecord& task : row_.tasks) {
+    for (const TaskRecord& task : books_.tasks(node_)) {
       if (task.counted != 0 && test(books_.tally().name(books_.kind_of(task).group))) return true;
     }
     return false;

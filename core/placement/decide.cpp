@@ -158,12 +158,10 @@ bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field, s
                                      static_cast<std::uint32_t>(field.only_count);
 }
 
-bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field,
-                     const OrderSearch& search) {
-  const std::uint32_t node = search.node();
-  const std::uint8_t label = search.label();
-  return passes(compiled, plan, field, node,
-                label == OrderIndex::kLaterClass ? books_.class_number(node) : label);
+bool Decider::passes(Compiled& compiled, std::size_t plan, const Field& field, Labelled which) {
+  const bool is_later = which.label == OrderIndex::kLaterClass;
+  return passes(compiled, plan, field, which.node,
+                is_later ? books_.class_number(which.node) : which.label);
 }
 
 // Value by value from the least tasks on, those with as many together.
@@ -217,6 +215,7 @@ Decider::Outcome Decider::search_field(Compiled& compiled, Field field, std::uin
 // The first node at or after `start`, going round.
 Decider::Outcome Decider::first_fit(Compiled& compiled, const Field& field, std::uint32_t start) {
   const FitIndex& index = indexes_.fit(field.parting);
+  const PendingNodes& pending = index.pending();
   const std::int32_t* classes = indexes_.columns().node_class();
   const auto class_of = [&](std::uint32_t node) {
     return static_cast<std::uint32_t>(classes[node]);
@@ -235,6 +234,15 @@ Decider::Outcome Decider::first_fit(Compiled& compiled, const Field& field, std:
         }
         if (!spend(search.steps())) return Outcome::Exhausted;
         if (node < end) found_ = std::min(found_, node);
+        const PlanFloors& plan = compiled.floors(p);
+        std::uint64_t hints = pending.with_at_least(plan.cpu, plan.memory, part);
+        if (hints != 0) hints &= pending.nodes_not_above(std::min(found_, end - 1));
+        for (; hints != 0; hints &= hints - 1) {
+          node = pending.node(static_cast<std::uint32_t>(std::countr_zero(hints)));
+          if (node >= from && node < std::min(found_, end) &&
+              passes(compiled, p, field, node, class_of(node)))
+            found_ = node;
+        }
       }
     }
     if (found_ != kNone) return Outcome::Found;
@@ -269,6 +277,7 @@ Decider::Outcome Decider::least_count(Compiled& compiled, Field field, std::int3
 Decider::Outcome Decider::least_kept_count(Compiled& compiled, const Field& field,
                                            std::int32_t& count, std::int32_t end) {
   const FitIndex& index = indexes_.fit(field.parting);
+  const PendingNodes& pending = index.pending();
   const std::int32_t* classes = indexes_.columns().node_class();
   const auto class_of = [&](std::uint32_t node) {
     return static_cast<std::uint32_t>(classes[node]);
@@ -293,6 +302,17 @@ Decider::Outcome Decider::least_kept_count(Compiled& compiled, const Field& fiel
         search.lower_count_end(count);
       }
       if (!spend(search.steps())) return Outcome::Exhausted;
+      const PlanFloors& plan = compiled.floors(p);
+      for (std::uint64_t hints = pending.with_at_least(plan.cpu, plan.memory, part); hints != 0;
+           hints &= hints - 1) {
+        const std::uint32_t node =
+            pending.node(static_cast<std::uint32_t>(std::countr_zero(hints)));
+        const std::int32_t here = counts.of(node);
+        const bool is_better = here < count || (here == count && found_ != kNone && node < found_);
+        if (!is_better || !passes(compiled, p, field, node, class_of(node))) continue;
+        count = here;
+        found_ = node;
+      }
     }
   }
   return found_ == kNone ? Outcome::None : Outcome::Found;
@@ -301,16 +321,18 @@ Decider::Outcome Decider::least_kept_count(Compiled& compiled, const Field& fiel
 Decider::Outcome Decider::binpack(Compiled& compiled, const Field& field, std::uint64_t dice) {
   const ColumnId key = compiled.route.key;
   const OrderIndex& index = indexes_.order(key, field.parting);
+  const PendingNodes& pending = index.pending();
+  const bool by_cpu = key == kCpuColumn;
   found_ = kNone;
   std::int32_t least = INT32_MAX;
   for (const std::uint8_t part : field.parts) {
     for (std::size_t p = 0; part < index.parts() && p < compiled.plan_count; ++p) {
       const PlanFloors& plan = compiled.floors(p);
-      const bool by_cpu = key == kCpuColumn;
       OrderSearch search(index.tree(part), {.least_key = by_cpu ? plan.cpu : plan.memory,
                                             .least_other = by_cpu ? plan.memory : plan.cpu});
       while (search.next() && std::pair(search.key(), search.node()) < std::pair(least, found_)) {
-        if (passes(compiled, p, field, search)) {
+        if (!pending.contains(search.node()) &&
+            passes(compiled, p, field, {search.node(), search.label()})) {
           least = search.key();
           found_ = search.node();
           break;
@@ -318,6 +340,19 @@ Decider::Outcome Decider::binpack(Compiled& compiled, const Field& field, std::u
         if (budget_ < search.steps() || !spend(1)) return Outcome::Exhausted;
       }
       if (!spend(search.steps())) return Outcome::Exhausted;
+      std::uint64_t hints = pending.with_at_least(plan.cpu, plan.memory, part);
+      if (hints == 0) continue;
+      hints &= by_cpu ? pending.cpu_not_above(least) : pending.memory_not_above(least);
+      for (; hints != 0; hints &= hints - 1) {
+        const auto at = static_cast<std::uint32_t>(std::countr_zero(hints));
+        const std::int32_t here = by_cpu ? pending.cpu(at) : pending.memory(at);
+        const std::uint32_t node = pending.node(at);
+        if (std::pair(here, node) < std::pair(least, found_) &&
+            passes(compiled, p, field, {node, pending.label(at)})) {
+          least = here;
+          found_ = node;
+        }
+      }
     }
   }
   if (found_ == kNone) return Outcome::None;
@@ -329,6 +364,7 @@ Decider::Outcome Decider::among_ties(Compiled& compiled, const Field& field, std
                                      std::uint64_t dice) {
   const bool by_cpu = compiled.route.key == kCpuColumn;
   const OrderIndex& index = indexes_.order(compiled.route.key, field.parting);
+  const PendingNodes& pending = index.pending();
   ties_.clear();
   for (const std::uint8_t part : field.parts) {
     for (std::size_t p = 0; part < index.parts() && p < compiled.plan_count; ++p) {
@@ -337,11 +373,21 @@ Decider::Outcome Decider::among_ties(Compiled& compiled, const Field& field, std
       OrderSearch search(index.tree(part),
                          {.least_key = key, .least_other = by_cpu ? plan.memory : plan.cpu});
       while (search.next() && search.key() == key) {
-        if (passes(compiled, p, field, search)) ties_.push_back(search.node());
+        if (!pending.contains(search.node()) &&
+            passes(compiled, p, field, {search.node(), search.label()}))
+          ties_.push_back(search.node());
         if (ties_.size() > kMostTies || budget_ < search.steps() || !spend(1))
           return Outcome::Exhausted;
       }
       if (!spend(search.steps())) return Outcome::Exhausted;
+      std::uint64_t hints =
+          pending.with_at_least(by_cpu ? key : plan.cpu, by_cpu ? plan.memory : key, part) &
+          (by_cpu ? pending.cpu_not_above(key) : pending.memory_not_above(key));
+      for (; hints != 0; hints &= hints - 1) {
+        const auto at = static_cast<std::uint32_t>(std::countr_zero(hints));
+        if (passes(compiled, p, field, {pending.node(at), pending.label(at)}))
+          ties_.push_back(pending.node(at));
+      }
     }
   }
   std::sort(ties_.begin(), ties_.end());

@@ -87,8 +87,13 @@ class Decider {
                                          const FitIndex& index, std::uint8_t part);
   [[nodiscard]] bool passes(Compiled& compiled, std::size_t plan, const Field& field,
                             std::uint32_t node, std::uint32_t node_class);
+  // A node and the label that an OrderIndex has of it.
+  struct Labelled {
+    std::uint32_t node = 0;
+    std::uint8_t label = 0;
+  };
   [[nodiscard]] bool passes(Compiled& compiled, std::size_t plan, const Field& field,
-                            const OrderSearch& search);
+                            Labelled which);
   [[nodiscard]] bool spend(std::uint32_t steps);
   // Keeps counts of the request's set by node. False: they would go beyond the cap.
   bool keep_counts(const Compiled& compiled);

@@ -71,11 +71,7 @@ FitIndex::~FitIndex() {
 }
 
 void FitIndex::fetch(const void* whose, std::uint32_t node) {
-  const auto& index = *static_cast<const FitIndex*>(whose);
-  if (node >= index.codes_.size()) return;
-  lanes::prefetch(&index.codes_[node]);
-  const std::uint8_t part = index.parting_ ? index.part_of_[node] : 0;
-  if (part < index.trees_.size()) index.trees_[part].prefetch(node / lanes::kWidth);
+  static_cast<const FitIndex*>(whose)->pending_.prefetch(node);
 }
 
 void FitIndex::make_room() {
@@ -84,6 +80,7 @@ void FitIndex::make_room() {
   for (FitTree& tree : trees_) tree.resize(books_.node_end());
   codes_.resize(books_.padded());
   if (parting_) part_of_.resize(books_.padded());
+  pending_.resize(books_.padded());
 }
 
 void FitIndex::look_at(std::uint32_t node) {
@@ -102,6 +99,7 @@ std::uint32_t FitIndex::members(std::uint32_t block, std::uint8_t part) const {
 void FitIndex::build() {
   trees_.clear();
   steps_version_ = steps_.version();
+  pending_.clear();
   make_room();
   for (std::uint32_t node = 0; node < books_.node_end(); ++node) look_at(node);
   for (std::uint32_t node = 0; node < books_.node_end(); node += lanes::kWidth) {
@@ -128,6 +126,32 @@ void FitIndex::refresh_node(std::uint32_t node) {
   }
 }
 
+void FitIndex::note(std::uint32_t node) {
+  if (!pending_.has_room_for(node)) take_in();
+  PendingNodes::Entry now{.node = node};
+  now.cpu = columns_.cpu()[node];
+  now.memory = columns_.memory()[node];
+  const bool is_here = now.cpu != lanes::kNothing;
+  if (parting_ && is_here)
+    now.part = static_cast<std::uint8_t>(placement::part_of(books_, parting_, node));
+  pending_.note(now);
+  // Searches go by `part_of_`, too.
+  if (parting_ && is_here && part_of_[node] != now.part) take_in();
+}
+
+// In rounds, the first of which have the lines at hand that the last one reads.
+void FitIndex::take_in() {
+  const std::uint32_t count = pending_.count();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t node = pending_.node(i);
+    lanes::prefetch(&codes_[node]);
+    const std::uint8_t part = parting_ ? part_of_[node] : 0;
+    if (part < trees_.size()) trees_[part].prefetch(node / lanes::kWidth);
+  }
+  for (std::uint32_t i = 0; i < count; ++i) refresh_node(pending_.node(i));
+  pending_.clear();
+}
+
 void FitIndex::refresh() {
   if (dirty_.all() || steps_version_ != steps_.version()) {
     build();
@@ -135,12 +159,13 @@ void FitIndex::refresh() {
   }
   if (dirty_.nodes().empty()) return;
   make_room();
-  for (const std::uint32_t node : dirty_.nodes()) refresh_node(node);
+  for (const std::uint32_t node : dirty_.nodes()) note(node);
   dirty_.clear(most_dirty(books_));
 }
 
 std::size_t FitIndex::bytes() const {
-  std::size_t out = dirty_.bytes() + part_of_.capacity() + codes_.capacity() * sizeof(FitCode);
+  std::size_t out =
+      dirty_.bytes() + pending_.bytes() + part_of_.capacity() + codes_.capacity() * sizeof(FitCode);
   for (const FitTree& tree : trees_) out += tree.bytes();
   return out;
 }
@@ -156,28 +181,64 @@ OrderIndex::~OrderIndex() {
 }
 
 void OrderIndex::fetch(const void* whose, std::uint32_t node) {
-  const auto& index = *static_cast<const OrderIndex*>(whose);
-  if (index.pool_ != nullptr) index.pool_->prefetch(node);
+  static_cast<const OrderIndex*>(whose)->pending_.prefetch(node);
 }
 
-void OrderIndex::insert(std::uint32_t node) {
-  if (pool_->where(node) != OrderPool::kNowhere) return;
+PendingNodes::Entry OrderIndex::look_at(std::uint32_t node) const {
+  PendingNodes::Entry out{.node = node};
+  out.cpu = books_.cpu_offer(node);
+  if (out.cpu == lanes::kNothing) return out;
+  out.memory = books_.memory_offer(node);
+  out.part = static_cast<std::uint8_t>(part_of(books_, parting_, node));
+  out.label =
+      static_cast<std::uint8_t>(std::min<std::uint32_t>(books_.class_number(node), kLaterClass));
+  return out;
+}
+
+OrderEntry OrderIndex::entry_of(const PendingNodes::Entry& pending) const {
   const bool by_cpu = key_ == kCpuColumn;
-  const std::int32_t cpu = books_.cpu_offer(node);
-  if (cpu == lanes::kNothing) return;
-  const std::int32_t memory = books_.memory_offer(node);
-  const std::uint32_t label = std::min<std::uint32_t>(books_.class_number(node), kLaterClass);
-  trees_[part_of(books_, parting_, node)].insert(
-      {by_cpu ? cpu : memory, by_cpu ? memory : cpu, node, static_cast<std::uint8_t>(label)});
+  return {by_cpu ? pending.cpu : pending.memory, by_cpu ? pending.memory : pending.cpu,
+          pending.node, pending.label};
+}
+
+void OrderIndex::make_room() {
+  const std::size_t parts = parts_of(books_, parting_);
+  while (trees_.size() < parts) trees_.emplace_back(*pool_);
+  pool_->resize(books_.node_end());
+  pending_.resize(books_.node_end());
 }
 
 void OrderIndex::build() {
   trees_.clear();
   pool_ = std::make_unique<OrderPool>();
-  pool_->resize(books_.node_end());
-  for (std::size_t part = 0; part < parts_of(books_, parting_); ++part) trees_.emplace_back(*pool_);
-  for (std::uint32_t node = 0; node < books_.node_end(); ++node) insert(node);
+  pending_.clear();
+  make_room();
+  for (std::uint32_t node = 0; node < books_.node_end(); ++node) {
+    const PendingNodes::Entry now = look_at(node);
+    if (now.cpu != lanes::kNothing) trees_[now.part].insert(entry_of(now));
+  }
   dirty_.clear(most_dirty(books_));
+}
+
+// In rounds, each of which has the lines at hand that the next one reads.
+void OrderIndex::take_in() {
+  const std::uint32_t count = pending_.count();
+  for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_where(pending_.node(i));
+  for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_block(pending_.node(i));
+  for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_group(pending_.node(i));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t node = pending_.node(i);
+    if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (pending_.cpu(i) == lanes::kNothing) continue;
+    trees_[pending_.part(i)].prefetch_place(entry_of(pending_.entry(i)));
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (pending_.cpu(i) == lanes::kNothing) continue;
+    trees_[pending_.part(i)].insert(entry_of(pending_.entry(i)));
+  }
+  pending_.clear();
 }
 
 void OrderIndex::refresh() {
@@ -186,18 +247,16 @@ void OrderIndex::refresh() {
     return;
   }
   if (dirty_.nodes().empty()) return;
-  const std::size_t parts = parts_of(books_, parting_);
-  while (trees_.size() < parts) trees_.emplace_back(*pool_);
-  pool_->resize(books_.node_end());
+  make_room();
   for (const std::uint32_t node : dirty_.nodes()) {
-    if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
+    if (!pending_.has_room_for(node)) take_in();
+    pending_.note(look_at(node));
   }
-  for (const std::uint32_t node : dirty_.nodes()) insert(node);
   dirty_.clear(most_dirty(books_));
 }
 
 std::size_t OrderIndex::bytes() const {
-  std::size_t out = dirty_.bytes() + (pool_ == nullptr ? 0 : pool_->bytes());
+  std::size_t out = dirty_.bytes() + pending_.bytes() + (pool_ == nullptr ? 0 : pool_->bytes());
   for (const OrderTree& tree : trees_) out += tree.bytes();
   return out;
 }

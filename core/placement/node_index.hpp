@@ -19,6 +19,7 @@
 #include "core/placement/dirty_nodes.hpp"
 #include "core/placement/fit_tree.hpp"
 #include "core/placement/order_tree.hpp"
+#include "core/placement/pending_nodes.hpp"
 
 namespace berth::placement {
 
@@ -68,9 +69,11 @@ class FitIndex {
 
   [[nodiscard]] Parting parting() const { return parting_; }
   void refresh();
-  // One tree for each value by number, or one for all. Valid until the next refresh.
+  // One tree for each value by number, or one for all. Valid until the next refresh. Of nodes that
+  // are `pending` a search may find some, never wrongly, and miss others.
   [[nodiscard]] std::size_t parts() const { return trees_.size(); }
   [[nodiscard]] const FitTree& tree(std::size_t part) const { return trees_[part]; }
+  [[nodiscard]] const PendingNodes& pending() const { return pending_; }
   // Of each node its tree, up to `padded()`; null where there is one for all.
   [[nodiscard]] const std::uint8_t* part_of() const { return parting_ ? part_of_.data() : nullptr; }
   [[nodiscard]] std::size_t bytes() const;
@@ -81,6 +84,8 @@ class FitIndex {
   void look_at(std::uint32_t node);
   [[nodiscard]] std::uint32_t members(std::uint32_t block, std::uint8_t part) const;
   void refresh_node(std::uint32_t node);
+  void note(std::uint32_t node);
+  void take_in();
   void build();
 
   Books& books_;
@@ -93,6 +98,7 @@ class FitIndex {
   // Of nodes, when they were last looked at, up to `padded()`.
   std::vector<FitCode> codes_;
   std::vector<std::uint8_t> part_of_;  // parted ones only
+  PendingNodes pending_;
 };
 
 class OrderIndex {
@@ -110,12 +116,17 @@ class OrderIndex {
   [[nodiscard]] Parting parting() const { return parting_; }
   void refresh();
   [[nodiscard]] std::size_t parts() const { return trees_.size(); }
+  // What it says of nodes that are `pending` does not count.
   [[nodiscard]] const OrderTree& tree(std::size_t part) const { return trees_[part]; }
+  [[nodiscard]] const PendingNodes& pending() const { return pending_; }
   [[nodiscard]] std::size_t bytes() const;
 
  private:
   static void fetch(const void* whose, std::uint32_t node);
-  void insert(std::uint32_t node);
+  [[nodiscard]] PendingNodes::Entry look_at(std::uint32_t node) const;
+  [[nodiscard]] OrderEntry entry_of(const PendingNodes::Entry& pending) const;
+  void make_room();
+  void take_in();
   void build();
 
   Books& books_;
@@ -124,6 +135,7 @@ class OrderIndex {
   DirtyNodes dirty_;
   std::unique_ptr<OrderPool> pool_;
   std::deque<OrderTree> trees_;
+  PendingNodes pending_;
 };
 
 // The indexes that decisions asked for so far.

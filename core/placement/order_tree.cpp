@@ -102,11 +102,17 @@ std::uint32_t OrderPool::make_group(OrderTree* tree) {
   return at;
 }
 
-void OrderPool::prefetch(std::uint32_t node) const {
-  const std::uint32_t at = node < where_.size() ? where_[node] : kNowhere;
-  if (at == kNowhere) return;
-  const auto* lines = reinterpret_cast<const char*>(&block(at));
+void OrderPool::prefetch_block(std::uint32_t node) const {
+  if (where_[node] == kNowhere) return;
+  const auto* lines = reinterpret_cast<const char*>(&block(where_[node]));
   for (std::size_t line = 0; line < sizeof(OrderBlock); line += 64) lanes::prefetch(lines + line);
+}
+
+void OrderPool::prefetch_group(std::uint32_t node) const {
+  if (where_[node] == kNowhere) return;
+  const OrderGroup& of = group(block(where_[node]).group);
+  lanes::prefetch(of.most);
+  lanes::prefetch(&of.count);
 }
 
 std::size_t OrderPool::bytes() const {
@@ -156,7 +162,7 @@ void OrderTree::insert(const OrderEntry& entry) {
     number_slots(group, 0);
     groups_.push_back(group_at);
     first_.push_back(order);
-    most_.push_back(lanes::kNothing);
+    most_.insert(most_.begin(), lanes::kNothing);
   }
   Place at = locate(order);
   if (pool_.block(static_cast<std::uint32_t>(pool_.group(groups_[at.group]).block[at.slot]))
@@ -174,6 +180,15 @@ void OrderTree::insert(const OrderEntry& entry) {
     first_[at.group] = order;
   }
   raise_most(at, entry.other);
+}
+
+void OrderTree::prefetch_place(const OrderEntry& entry) const {
+  if (groups_.empty()) return;
+  const Place at = locate(order_of(entry.key, entry.node));
+  const OrderGroup& group = pool_.group(groups_[at.group]);
+  const auto block_at = static_cast<std::uint32_t>(group.block[at.slot]);
+  const auto* lines = reinterpret_cast<const char*>(&pool_.block(block_at));
+  for (std::size_t line = 0; line < sizeof(OrderBlock); line += 64) lanes::prefetch(lines + line);
 }
 
 void OrderTree::number_slots(const OrderGroup& group, std::uint32_t from) {
@@ -341,8 +356,14 @@ OrderSearch::OrderSearch(const OrderTree& tree, Question question)
 bool OrderSearch::next_block() {
   while (blocks_ == 0) {
     ++group_;
-    while (group_ < tree_.groups_.size() && tree_.most_[group_] < question_.least_other) ++group_;
-    if (group_ >= tree_.groups_.size()) return false;
+    std::uint32_t hints = 0;
+    while (group_ < tree_.groups_.size()) {
+      hints = lanes::at_least(tree_.most_.data() + group_, question_.least_other);
+      if (hints != 0) break;
+      group_ += lanes::kWidth;
+    }
+    if (hints == 0) return false;
+    group_ += static_cast<std::size_t>(std::countr_zero(hints));
     ++steps_;
     blocks_ = lanes::at_least(pool_.group(tree_.groups_[group_]).most, question_.least_other);
   }

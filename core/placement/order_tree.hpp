@@ -77,8 +77,10 @@ class OrderPool {
   // The node's block, or kNowhere.
   [[nodiscard]] std::uint32_t where(std::uint32_t node) const { return where_[node]; }
   void set_where(std::uint32_t node, std::uint32_t block) { where_[node] = block; }
-  // Has the lines at hand that `remove` will ask for.
-  void prefetch(std::uint32_t node) const;
+  // Have the lines at hand that `remove` will ask for: each the ones that the next one reads.
+  void prefetch_where(std::uint32_t node) const { lanes::prefetch(&where_[node]); }
+  void prefetch_block(std::uint32_t node) const;
+  void prefetch_group(std::uint32_t node) const;
   // The tree the node is in. Requires: it is in one.
   [[nodiscard]] OrderTree& tree_of(std::uint32_t node) {
     return *group(block(where_[node]).group).tree;
@@ -113,6 +115,8 @@ class OrderTree {
   void insert(const OrderEntry& entry);
   // Requires: the node is in this tree.
   void remove(std::uint32_t node);
+  // Has the block at hand that `insert` will most likely ask for.
+  void prefetch_place(const OrderEntry& entry) const;
   [[nodiscard]] std::size_t bytes() const;
 
  private:
@@ -135,7 +139,8 @@ class OrderTree {
   OrderPool& pool_;
   // By group, in order.
   std::vector<std::int64_t> first_;
-  std::vector<std::int32_t> most_;
+  // Sixteen are read at once: after the last there are as many of lanes::kNothing.
+  std::vector<std::int32_t> most_ = std::vector<std::int32_t>(lanes::kWidth, lanes::kNothing);
   std::vector<std::uint32_t> groups_;
 };
 

@@ -7,7 +7,7 @@ Remaining remaining_of(const Books& books, std::uint32_t node) {
   const NodeRow& row = books.row(node);
   Remaining out{.cpu = books.left(kCpuColumn, node),
                 .memory_mib = books.left(kMemoryColumn, node),
-                .tasks = row.tasks.size()};
+                .tasks = static_cast<std::uint32_t>(books.tasks(node).size())};
   if (const auto eni = books.find_column(Column::Kind::Eni, "ENI"))
     out.eni_slots = books.left(*eni, node);
   if (row.extras == nullptr) return out;

@@ -99,7 +99,7 @@ const std::shared_ptr<const std::string>& Viewer::group_name(Tally::Set set) {
 
 void Viewer::count_groups(std::uint32_t node, ViewNode& out) {
   std::vector<Tally::Set> sets;
-  for (const TaskRecord& task : books_.row(node).tasks) {
+  for (const TaskRecord& task : books_.tasks(node)) {
     if (task.counted != 0) sets.push_back(books_.kind_of(task).group);
   }
   std::sort(sets.begin(), sets.end());

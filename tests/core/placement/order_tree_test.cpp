@@ -40,7 +40,7 @@ class Forest {
 
   void put(std::uint32_t node, std::size_t tree, std::int32_t key, std::int32_t other) {
     take(node);
-    pool_.prefetch(node);
+    trees_[tree].prefetch_place({key, other, node, label_of(node)});
     trees_[tree].insert({key, other, node, label_of(node)});
     ASSERT_EQ(&pool_.tree_of(node), &trees_[tree]);
     entries_[node] = {key, node, other};
@@ -48,6 +48,9 @@ class Forest {
     tree_of_[node] = tree;
   }
   void take(std::uint32_t node) {
+    pool_.prefetch_where(node);
+    pool_.prefetch_block(node);
+    pool_.prefetch_group(node);
     if (pool_.where(node) == OrderPool::kNowhere) return;
     pool_.tree_of(node).remove(node);
     ASSERT_EQ(pool_.where(node), OrderPool::kNowhere);
