@@ -41,7 +41,7 @@ class Leftovers : public testing::TasksOnHost {
       return init && !*init;
     }));
   }
-  AgentConfig config() {
+  AgentConfig agent_config() {
     AgentConfig out;
     out.tasks = place_.config();
     return out;
@@ -50,7 +50,7 @@ class Leftovers : public testing::TasksOnHost {
 
 TEST_F(Leftovers, AreNotRemovedWhileATaskRuns) {
   begin();
-  const auto removed = remove_leftovers(config());
+  const auto removed = remove_leftovers(agent_config());
   ASSERT_FALSE(removed);
   EXPECT_EQ(removed.error().message, "task " + kTaskId + " still runs; stop it first");
 }
@@ -58,7 +58,7 @@ TEST_F(Leftovers, AreNotRemovedWhileATaskRuns) {
 TEST_F(Leftovers, AreRemovedWhereTheContainersOfATaskAreGoneAndItsRecordDoesNotSaySo) {
   begin();
   kill_containers();
-  const auto removed = remove_leftovers(config());
+  const auto removed = remove_leftovers(agent_config());
   ASSERT_TRUE(removed) << removed.error().message;
   EXPECT_THAT(place_.leftovers(), ::testing::IsEmpty());
   EXPECT_FALSE(fs::exists("/sys/class/net/" + place_.name()));
