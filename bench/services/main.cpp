@@ -29,6 +29,7 @@ struct Costs {
 };
 
 double median(std::vector<double> values) {
+  if (values.empty()) return 0;
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
                    values.end());
   return values[values.size() / 2];

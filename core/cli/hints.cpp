@@ -32,9 +32,8 @@ constexpr std::array kHints{
          "in "
          "[plugins.registry-ecr] of berth.toml."},
     Hint{"The security token included in the request is invalid",
-         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be a pair of [access_keys] of the "
-         "control "
-         "plane's berth.toml."},
+         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be those of an [[access_key]] of the "
+         "control plane's berth.toml."},
 };
 
 }  // namespace

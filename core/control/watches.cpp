@@ -7,7 +7,8 @@
 namespace berth::control {
 
 void Watches::watch(const TaskId& task, Wait wait) {
-  if (wait.cursor != cursor_of(task) || wait.deadline <= desk_.now()) {
+  // No cursor for what is no task: nobody would take it away again.
+  if (!desk_.state().task(task) || wait.cursor != cursor_of(task) || wait.deadline <= desk_.now()) {
     return answer(task, wait.reply);
   }
   std::vector<Waiter>& waiters = waiting_[task];

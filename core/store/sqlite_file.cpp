@@ -183,11 +183,12 @@ Sequence SqliteFile::apply(const Batch& batch) {
   return ++meta_.sequence;
 }
 
-Result<void> SqliteFile::commit() {
+Result<void> SqliteFile::commit(const std::function<void()>& before_commit) {
   for (const auto& [key, change] : std::exchange(changes_, {})) {
     if (auto ok = write(*change); !ok) return ok;
   }
   if (auto ok = write_meta(); !ok) return ok;
+  if (before_commit) before_commit();
   return run(db_.get(), "COMMIT");
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -34,7 +35,7 @@ class SqliteFile {
   // error nothing of the group counts, and the object is good for destruction only.
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Sequence apply(const Batch& batch);
-  [[nodiscard]] Result<void> commit();
+  [[nodiscard]] Result<void> commit(const std::function<void()>& before_commit = {});
   void roll_back();
 
   [[nodiscard]] Epoch epoch() const { return meta_.epoch; }

@@ -100,10 +100,7 @@ class SqliteStore final : public Store {
       }
       results.push_back(file_->apply(item.batch));
     }
-    if (ok) {
-      reach("store.before_commit");
-      ok = file_->commit();
-    }
+    if (ok) ok = file_->commit([this] { reach("store.before_commit"); });
     if (ok) {
       reach("store.after_commit");
     } else {

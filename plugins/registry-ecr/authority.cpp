@@ -269,10 +269,9 @@ std::string Authority::region_for(const std::string& registry) const {
   return region_;
 }
 
-// The variables are those of AWS's SDKs.
+// Not AWS_ENDPOINT_URL, by which clients are pointed at Berth itself.
 std::string Authority::ecr_endpoint(const std::string& region) const {
-  for (const std::string& url : {config_.ecr.endpoint, environment("AWS_ENDPOINT_URL_ECR"),
-                                 environment("AWS_ENDPOINT_URL")}) {
+  for (const std::string& url : {config_.ecr.endpoint, environment("AWS_ENDPOINT_URL_ECR")}) {
     if (!url.empty()) return url;
   }
   return "https://api.ecr." + region + ".amazonaws.com";

@@ -71,7 +71,7 @@ class FullDisk(unittest.TestCase):
         self.stack.await_status(steady, "RUNNING")
         writer = self.start("writer", "dd if=/dev/zero of=/fill bs=64k; sleep 1000")
         stopped = self.stack.await_status(writer, "STOPPED")
-        self.assertEqual(stopped["stopCode"], "TerminationNotice")
+        self.assertEqual(stopped["stopCode"], "EssentialContainerExited")
         self.assertRegex(stopped["stoppedReason"], r"^OutOfDiskError: No space left on device: .* this task took [3-6]\d MiB")
         self.assertEqual(self.stack.task(steady)["lastStatus"], "RUNNING")
         until("there is room again", lambda: self.free() > 32 * MIB)

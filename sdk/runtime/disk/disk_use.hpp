@@ -31,7 +31,8 @@ struct DiskRoom {
 [[nodiscard]] std::optional<DiskRoom> room_of(const std::filesystem::path& path);
 
 // Of a file or a directory with all below it, as far as that is on the file system of `disk`, links
-// not followed. Looks at each entry once; what vanishes or cannot be read meanwhile counts nothing.
+// not followed. Looks at each entry once, 256 levels deep; what vanishes or cannot be read
+// meanwhile counts nothing.
 [[nodiscard]] DiskUse use_of(const std::filesystem::path& path, const std::filesystem::path& disk);
 
 }  // namespace berth::runtime

@@ -25,7 +25,9 @@ struct SocketFree {
 };
 using Socket = std::unique_ptr<nl_sock, SocketFree>;
 
-constexpr int type_of(int message) { return NFNL_SUBSYS_CTNETLINK << 8 | message; }
+constexpr int type_of(int message) {
+  return NFNL_SUBSYS_CTNETLINK << 8 | message;
+}
 constexpr nfgenmsg kIpv4{.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0};
 
 sdk::Error error_of(int code) {
@@ -44,11 +46,12 @@ std::optional<Tuple> read_tuple(nlattr* attribute) {
   std::array<nlattr*, CTA_TUPLE_MAX + 1> tuple{};
   std::array<nlattr*, CTA_IP_MAX + 1> ip{};
   std::array<nlattr*, CTA_PROTO_MAX + 1> protocol{};
-  if (!attribute || ::nla_parse_nested(tuple.data(), CTA_TUPLE_MAX, attribute, nullptr) < 0 || !tuple[CTA_TUPLE_IP] ||
-      !tuple[CTA_TUPLE_PROTO] || ::nla_parse_nested(ip.data(), CTA_IP_MAX, tuple[CTA_TUPLE_IP], nullptr) < 0 ||
-      ::nla_parse_nested(protocol.data(), CTA_PROTO_MAX, tuple[CTA_TUPLE_PROTO], nullptr) < 0 || !ip[CTA_IP_V4_SRC] ||
-      !ip[CTA_IP_V4_DST] || !protocol[CTA_PROTO_NUM] || ::nla_get_u8(protocol[CTA_PROTO_NUM]) != IPPROTO_UDP ||
-      !protocol[CTA_PROTO_DST_PORT]) {
+  if (!attribute || ::nla_parse_nested(tuple.data(), CTA_TUPLE_MAX, attribute, nullptr) < 0 ||
+      !tuple[CTA_TUPLE_IP] || !tuple[CTA_TUPLE_PROTO] ||
+      ::nla_parse_nested(ip.data(), CTA_IP_MAX, tuple[CTA_TUPLE_IP], nullptr) < 0 ||
+      ::nla_parse_nested(protocol.data(), CTA_PROTO_MAX, tuple[CTA_TUPLE_PROTO], nullptr) < 0 ||
+      !ip[CTA_IP_V4_SRC] || !ip[CTA_IP_V4_DST] || !protocol[CTA_PROTO_NUM] ||
+      ::nla_get_u8(protocol[CTA_PROTO_NUM]) != IPPROTO_UDP || !protocol[CTA_PROTO_DST_PORT]) {
     return std::nullopt;
   }
   return Tuple{::nla_get_u32(ip[CTA_IP_V4_SRC]), ::nla_get_u32(ip[CTA_IP_V4_DST]),
@@ -71,7 +74,8 @@ bool is_wanted(const Search& search, const Tuple& there, const Tuple& back, std:
 int look_at(nl_msg* message, void* argument) {
   auto& search = *static_cast<Search*>(argument);
   std::array<nlattr*, CTA_MAX + 1> flow{};
-  if (::nlmsg_parse(::nlmsg_hdr(message), sizeof(nfgenmsg), flow.data(), CTA_MAX, nullptr) < 0) return NL_OK;
+  if (::nlmsg_parse(::nlmsg_hdr(message), sizeof(nfgenmsg), flow.data(), CTA_MAX, nullptr) < 0)
+    return NL_OK;
   const auto there = read_tuple(flow[CTA_TUPLE_ORIG]);
   const auto back = read_tuple(flow[CTA_TUPLE_REPLY]);
   const std::uint32_t status = flow[CTA_STATUS] ? ntohl(::nla_get_u32(flow[CTA_STATUS])) : 0;
@@ -96,14 +100,16 @@ sdk::Result<void> forget_flows(const UdpFlows& flows) {
   if (flows.host_ports.empty()) return {};
   const Socket socket(::nl_socket_alloc());
   if (!socket) return error_of(-NLE_NOMEM);
-  if (const int code = ::nl_connect(socket.get(), NETLINK_NETFILTER); code < 0) return error_of(code);
+  if (const int code = ::nl_connect(socket.get(), NETLINK_NETFILTER); code < 0)
+    return error_of(code);
   Search search{.flows = flows, .address = 0, .found = {}};
   if (!flows.address.empty() && ::inet_pton(AF_INET, flows.address.c_str(), &search.address) != 1) {
     return sdk::fail(BERTH_INVALID, "no address: " + flows.address, "address");
   }
   ::nl_socket_modify_cb(socket.get(), NL_CB_VALID, NL_CB_CUSTOM, look_at, &search);
   nfgenmsg header = kIpv4;
-  int code = ::nl_send_simple(socket.get(), type_of(IPCTNL_MSG_CT_GET), NLM_F_DUMP, &header, sizeof header);
+  int code = ::nl_send_simple(socket.get(), type_of(IPCTNL_MSG_CT_GET), NLM_F_DUMP, &header,
+                              sizeof header);
   if (code >= 0) code = ::nl_recvmsgs_default(socket.get());
   if (code < 0) return error_of(code);
   for (const std::string& tuple : search.found) forget(socket.get(), tuple);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel's memory of UDP flows, which NAT rules are not asked for again once a flow is known: a client that goes on
-// sending from one port would reach the container before, or nobody, for as long as it sends.
+// The kernel's memory of UDP flows, which NAT rules are not asked for again once a flow is known: a
+// client that goes on sending from one port would reach the container before, or nobody, for as
+// long as it sends.
 //
 // Threads: any. Errors: INTERNAL with the kernel's words, where connections cannot be listed.
 #pragma once

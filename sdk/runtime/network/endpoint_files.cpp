@@ -28,8 +28,7 @@ std::optional<PublishedPort> parse_port(const std::string& text) {
   char protocol[4] = {};
   unsigned count = 1;
   const int read = std::sscanf(text.c_str(), "%u:%u/%3s*%u", &host, &container, protocol, &count);
-  if (read < 3 ||
-      count < 1 || host + count > 65'536 || container + count > 65'536) {
+  if (read < 3 || count < 1 || host + count > 65'536 || container + count > 65'536) {
     return std::nullopt;
   }
   return PublishedPort{static_cast<std::uint16_t>(container), static_cast<std::uint16_t>(host),

@@ -63,8 +63,8 @@ class InterfaceNetwork {
   // News of other hosts: routes and groups follow. What cannot be made is logged by the caller: the
   // sentences say so.
   [[nodiscard]] std::vector<std::string> take(const PeerNews& news);
-  // No task reaches these.
-  void close(const Doors& doors);
+  // No task reaches these. A name in place of the address closes nothing.
+  [[nodiscard]] sdk::Result<void> close(const Doors& doors);
 
   // Removes rules and routes; refused with PRECONDITION while there are interfaces.
   [[nodiscard]] sdk::Result<void> tear_down();

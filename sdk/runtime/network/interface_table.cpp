@@ -240,11 +240,13 @@ sdk::Result<void> InterfaceTable::close(const Doors& doors) {
     elements += (elements.empty() ? "" : ", ") + doors.address + " . " + std::to_string(port);
   }
   if (elements == closed_) return {};
-  closed_ = elements;
+  const std::string before = std::exchange(closed_, elements);
   if (!exists()) return {};
   std::string text = "flush set ip " + table_ + " closed\n";
   if (!closed_.empty()) text += "add element ip " + table_ + " closed { " + closed_ + " }\n";
-  return apply(text);
+  auto done = apply(text);
+  if (!done) closed_ = before;
+  return done;
 }
 
 sdk::Result<void> InterfaceTable::check_rules(const TaskInterface& interface) {

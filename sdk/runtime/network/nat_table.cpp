@@ -130,10 +130,12 @@ sdk::Result<void> NatTable::close(const Doors& doors) {
   if (doors == doors_) return {};
   doors_ = doors;
   if (!exists()) return {};
-  auto done = run("flush chain ip " + table_ + " closed\ntable ip " + table_ +
-                  " {\n  chain closed {\n" + closed() + "  }\n}\n");
-  if (!done) return done.error();
-  return {};
+  // A table of an earlier agent may have no such chain.
+  auto done = run("add chain ip " + table_ + " closed\nflush chain ip " + table_ +
+                  " closed\ntable ip " + table_ + " {\n  chain closed {\n" + closed() + "  }\n}\n");
+  if (done) return {};
+  doors_ = {};  // so that the next try is one, also with the same doors
+  return done.error();
 }
 
 bool NatTable::exists() {

@@ -23,8 +23,8 @@ sdk::Error error_here(const std::string& what) {
   return sdk::fail(status, what + ": " + std::strerror(errno));
 }
 
-// Devices that come later have IPv4 alone: we give them nothing else, and what one container announced by IPv6 would be its
-// neighbours' way out. A kernel without IPv6 has no such file.
+// Devices that come later have IPv4 alone: we give them nothing else, and what one container
+// announced by IPv6 would be its neighbours' way out. A kernel without IPv6 has no such file.
 bool disable_ipv6(const char* device) {
   const std::string path = std::string("/proc/sys/net/ipv6/conf/") + device + "/disable_ipv6";
   const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));

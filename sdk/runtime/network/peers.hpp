@@ -42,7 +42,8 @@ class Peers {
 
   void take(const PeerNews& news);
 
-  // What is known, for a file; and back. Lines that cannot be read are left out: the next snapshot says all again.
+  // What is known, for a file; and back. Lines that cannot be read are left out: the next snapshot
+  // says all again.
   [[nodiscard]] std::string print() const;
   [[nodiscard]] static Peers read(const std::string& text);
 

@@ -137,8 +137,8 @@ sdk::Result<std::vector<PublishedPort>> PortAllocator::publish(
     if (wish.container_port == 0) {
       return fail(sdk::fail(BERTH_INVALID, "containerPort 0 cannot be published", "containerPort"));
     }
-    const auto port = wish.is_range ? take_row(wish.protocol, wish.count)
-                                    : take(wish.protocol, wish.host_port);
+    const auto port =
+        wish.is_range ? take_row(wish.protocol, wish.count) : take(wish.protocol, wish.host_port);
     if (!port && port.error().status == BERTH_ALREADY_EXISTS) {
       auto error = port.error();
       // Docker's words, which people search for.

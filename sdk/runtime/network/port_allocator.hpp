@@ -31,8 +31,8 @@ class PortAllocator {
   [[nodiscard]] sdk::Result<std::uint16_t> take(Protocol protocol, std::uint16_t wanted);
   // The first of `count` free ports of the range in a row.
   [[nodiscard]] sdk::Result<std::uint16_t> take_row(Protocol protocol, std::uint16_t count);
-  // All that are asked for, or none. Errors: those above, a fixed one that is taken in Docker's words;
-  // INVALID containerPort 0.
+  // All that are asked for, or none. Errors: those above, a fixed one that is taken in Docker's
+  // words; INVALID containerPort 0.
   [[nodiscard]] sdk::Result<std::vector<PublishedPort>> publish(
       const std::vector<PortRequest>& wishes);
   // Takes those that were published before this process began; if somebody has one by now the

@@ -216,7 +216,9 @@ void LocalHost::take(const PeerNews& news) {
 }
 
 void LocalHost::close_doors(const Doors& doors) {
-  interfaces_->close(doors);
+  if (auto closed = interfaces_->close(doors); !closed) {
+    spdlog::error("tasks: tasks with addresses of their own may reach the control plane: {}", closed.error().message);
+  }
   if (auto closed = network_->close(doors); !closed) {
     spdlog::error("tasks: containers in mode bridge may reach the control plane: {}", closed.error().message);
   }

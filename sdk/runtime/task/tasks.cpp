@@ -71,7 +71,7 @@ class Tasks::Impl {
   }
 
   // By the host, which has a reason.
-  void stop_for(const std::string& task_id, const std::string& why);
+  void stop_for(const std::string& task_id, const std::string& why, v1::StopCode code);
 
   TaskEngine& engine() { return *engine_; }
   LocalHost& host() { return *host_; }
@@ -206,8 +206,15 @@ std::vector<DiskUser> Tasks::Impl::disk_users() const {
 void Tasks::Impl::watch_disk(const std::stop_token& stop) {
   FullDisk disk({.room = [this] { return room_of(config_.data_dir); },
                  .users = [this] { return disk_users(); },
+                 .runs =
+                     [this](const std::string& id) {
+                       const auto report = engine_->find(id);
+                       return report && !report->has_stopped_at();
+                     },
                  .drop_images = [this] { return host_->drop_unused_images(); },
-                 .stop = [this](const std::string& id, const std::string& why) { stop_for(id, why); },
+                 // As of a container that ended by itself: what fills disks again and again is a failure of its service.
+                 .stop = [this](const std::string& id,
+                                const std::string& why) { stop_for(id, why, v1::STOP_CODE_ESSENTIAL_CONTAINER_EXITED); },
                  .drop_logs =
                      [this](const std::string& id) {
                        spdlog::warn("tasks: the disk is full: the logs of task {}, which has stopped, are dropped", id);
@@ -220,12 +227,12 @@ void Tasks::Impl::watch_disk(const std::stop_token& stop) {
   while (!ended.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); })) disk.look();
 }
 
-void Tasks::Impl::stop_for(const std::string& task_id, const std::string& why) {
+void Tasks::Impl::stop_for(const std::string& task_id, const std::string& why, v1::StopCode code) {
   v1::StopTaskRequest request;
   request.set_task_id(task_id);
   request.set_reason(why);
   spdlog::warn("tasks: task {} is stopped: {}", task_id, why);
-  if (auto stopped = engine_->stop(request, v1::STOP_CODE_TERMINATION_NOTICE); !stopped) {
+  if (auto stopped = engine_->stop(request, code); !stopped) {
     spdlog::error("task {} cannot be stopped: {}", task_id, stopped.error().message);
   }
 }
@@ -285,7 +292,7 @@ void Tasks::stop_without_devices(const std::function<std::optional<std::string>(
     for (const auto& grant : task->request.allocation().devices()) {
       const auto why = loss(grant.device_id());
       if (!why) continue;
-      impl_->stop_for(task->request.task_id(), *why);
+      impl_->stop_for(task->request.task_id(), *why, v1::STOP_CODE_TERMINATION_NOTICE);
       break;
     }
   }

@@ -22,7 +22,7 @@ TEST(Hints, SayWhatToDoAboutWhatTheApiRefuses) {
               HasSubstr("--api HOST:0"));
   EXPECT_THAT(hint_for("CannotPullImageManifestError: no such host"), HasSubstr("registry-ecr"));
   EXPECT_THAT(hint_for("The security token included in the request is invalid."),
-              HasSubstr("access_keys"));
+              HasSubstr("[[access_key]]"));
 }
 
 TEST(Hints, AddNothingToOtherMessages) {

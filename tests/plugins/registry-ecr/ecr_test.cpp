@@ -180,7 +180,7 @@ TEST(EcrToken, IsAskedForAtTheEndpointOfTheEnvironment) {
         {{"AWS_ENDPOINT_URL_ECR", ecr.server.url()}, {"AWS_ENDPOINT_URL", "http://127.0.0.1:1"}});
     EXPECT_EQ(header_for(*authority, ecr_question()), "Basic " + base64("AWS:password1"));
   }
-  const Environment general(std::map<std::string, std::string>{{"AWS_ENDPOINT_URL", "no url"}});
+  const Environment wrong(std::map<std::string, std::string>{{"AWS_ENDPOINT_URL_ECR", "no url"}});
   const std::string refused = header_for(*authority, ecr_question());
   EXPECT_NE(refused.find("'no url', is no URL"), std::string::npos) << refused;
 }

@@ -192,6 +192,37 @@ TEST_F(FleetHostile, AStrangersHugeFrameIsNotAwaited) {
   EXPECT_TRUE(server_.logged("a frame of 2147483647 bytes"));
 }
 
+std::string bytes_of_report(std::uint64_t sequence) {
+  v1::Frame frame;
+  *frame.mutable_report() = task_report('a', sequence);
+  return RawPeer::length(frame.ByteSizeLong()) + frame.SerializeAsString();
+}
+
+TEST_F(FleetHostile, AFrameMayComeInAsManyPiecesAsItHasBytes) {
+  const auto agent = raw_agent();
+  for (const char byte : bytes_of_report(1)) agent->send(std::string(1, byte));
+  EXPECT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
+}
+
+TEST_F(FleetHostile, FramesThatComeTogetherAreTakenOneByOneAndSoAreTheAnswers) {
+  constexpr std::uint64_t kReports = 200;
+  const auto agent = raw_agent();
+  std::string all;
+  for (std::uint64_t i = 1; i <= kReports; ++i) all += bytes_of_report(i);
+  // Not at the seams of frames, and more than fits one record.
+  for (std::size_t at = 0; at < all.size(); at += 5000) agent->send(all.substr(at, 5000));
+  ASSERT_TRUE(server_.wait([&] { return server_.reports.size() == kReports; }));
+  for (std::uint64_t i = 0; i < kReports; ++i) EXPECT_EQ(server_.reports[i].sequence(), i + 1);
+}
+
+TEST_F(FleetHostile, WhatStandsBeforeALengthThatMayNotBeIsStillTaken) {
+  const auto agent = raw_agent();
+  agent->send(bytes_of_report(1) + RawPeer::length(0) + bytes_of_report(2));
+  EXPECT_TRUE(agent->is_cut());
+  EXPECT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
+  EXPECT_TRUE(server_.logged("a frame of 0 bytes"));
+}
+
 TEST_F(FleetHostile, AnEmptyFrameIsCutOff) {
   RawPeer peer(server_.server->port());
   peer.shake_hands();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/disk/full_disk.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -44,6 +46,11 @@ class FullDiskTest : public testing::Test {
                         std::vector<DiskUser> all;
                         for (const auto& [id, user] : users_) all.push_back(user);
                         return all;
+                      },
+                  .runs =
+                      [this](const std::string& id) {
+                        const auto at = users_.find(id);
+                        return at != users_.end() && !at->second.stopped;
                       },
                   .drop_images = [this] { return images_ > 0 && images_-- > 0; },
                   .stop =
@@ -127,12 +134,40 @@ TEST_F(FullDiskTest, LogsOfAStoppedTaskGoBeforeATaskDoes) {
   EXPECT_THAT(stopped_, IsEmpty());
 }
 
-TEST_F(FullDiskTest, ADiskThatSomethingElseFillsStopsNobodyAndIsComplainedOfOnce) {
-  use("a", 1);
+TEST_F(FullDiskTest, ADiskThatSomethingElseFillsStopsNobodyAndIsLookedAtSeldom) {
+  use("a", 200);
+  free(100);
+  look();
+  use("a", 240);  // of the 100 that went
   free(0);
-  look(20);
+  walks_ = 0;
+  look(60);
   EXPECT_THAT(stopped_, IsEmpty());
   EXPECT_EQ(complaints_.size(), 1U);
+  EXPECT_EQ(walks_, 1);
+  use("a", 260);
+  look(60);
+  EXPECT_THAT(stopped_, ElementsAre("a"));
+}
+
+TEST_F(FullDiskTest, AStoppedTaskThatLeavesMoreThanLogsHoldsNobodyUp) {
+  use("stuck", 500, true);
+  use("runs", 400);
+  free(0);
+  look(10);
+  EXPECT_THAT(dropped_, ElementsAre("stuck"));
+  EXPECT_THAT(stopped_, ElementsAre("runs"));
+}
+
+TEST_F(FullDiskTest, RoomThatComesAndGoesAboutATenthIsMeasuredOnce) {
+  use("a", 500);
+  for (int i = 0; i < 10; ++i) {
+    free(100);
+    look();
+    free(110);
+    look();
+  }
+  EXPECT_EQ(walks_, 1);
 }
 
 TEST_F(FullDiskTest, SoIsWhoTookAllFilesThereMayBe) {
@@ -162,6 +197,17 @@ TEST(DiskUse, CountsBlocksOfWhatIsBelowAndFollowsNoLinks) {
   std::filesystem::resize_file(root / "a" / "b" / "file", 1ULL << 30);  // a hole weighs nothing
   const DiskUse use = use_of(root, root);
   EXPECT_EQ(use.files, 5U);
+  // Deeper than a path may be long.
+  const int before = ::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::chdir(root.c_str()), 0);
+  for (int i = 0; i < 30; ++i) {
+    const std::string name(200, 'd');
+    ASSERT_EQ(::mkdir(name.c_str(), 0700), 0);
+    ASSERT_EQ(::chdir(name.c_str()), 0);
+  }
+  ASSERT_EQ(::fchdir(before), 0);
+  ::close(before);
+  EXPECT_EQ(use_of(root, root).files, 35U);
   EXPECT_GE(use.bytes, 100'000U);
   EXPECT_LT(use.bytes, 200'000U);
   EXPECT_EQ(use_of(root / "absent", root).files, 0U);
