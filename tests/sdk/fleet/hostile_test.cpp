@@ -150,6 +150,12 @@ class FleetHostile : public FleetTest {
     EXPECT_TRUE(server_.wait([&] { return server_.reports.size() == 1; }));
   }
 
+  static std::string bytes_of_report(std::uint64_t sequence) {
+    v1::Frame frame;
+    *frame.mutable_report() = task_report('a', sequence);
+    return RawPeer::length(frame.ByteSizeLong()) + frame.SerializeAsString();
+  }
+
   TestServer server_;
   std::string node_;
   std::string certificate_;
@@ -190,12 +196,6 @@ TEST_F(FleetHostile, AStrangersHugeFrameIsNotAwaited) {
   peer.send(RawPeer::length(0x7fffffff));
   EXPECT_TRUE(peer.is_cut());
   EXPECT_TRUE(server_.logged("a frame of 2147483647 bytes"));
-}
-
-std::string bytes_of_report(std::uint64_t sequence) {
-  v1::Frame frame;
-  *frame.mutable_report() = task_report('a', sequence);
-  return RawPeer::length(frame.ByteSizeLong()) + frame.SerializeAsString();
 }
 
 TEST_F(FleetHostile, AFrameMayComeInAsManyPiecesAsItHasBytes) {
