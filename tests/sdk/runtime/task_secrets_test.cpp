@@ -60,8 +60,11 @@ class SecretsOnHost : public testing::RunningTasks {
       const bool in_memory = entry.path().string().find("/secret/") != std::string::npos;
       const bool own_log = entry.path().filename() == "json.log";
       if (!entry.is_regular_file() || in_memory || own_log) continue;
+      std::error_code gone;
+      const auto size = entry.file_size(gone);
+      if (gone) continue;
       // At once: there are images among them.
-      std::string text(entry.file_size(), '\0');
+      std::string text(size, '\0');
       std::ifstream(entry.path(), std::ios::binary)
           .read(text.data(), static_cast<std::streamsize>(text.size()));
       if (text.find(kValue) != std::string::npos) found.push_back(entry.path());
