@@ -319,6 +319,7 @@ void Twins::change_leavers(Draw& draw) {
       });
       if (known || draw.one_in(4)) continue;
       const LeaverRank rank{draw.below(3), draw.next(), draw.next()};
+      if (ranks_.contains(rank)) continue;  // draws may repeat, ranks may not
       agree(engine_.add_leaver(leavers_, {task.reservation, rank}) == task.counted,
             "add_leaver: another answer");
       if (task.counted) ranks_.emplace(rank, task.reservation);
