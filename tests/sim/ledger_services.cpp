@@ -92,6 +92,8 @@ void Ledger::read_deployment(const store::Change& change, Check check) {
   } else if (check == Check::Yes) {
     count("deployment new>" + in.status());
   }
+  // Also once the record of the task that ran is gone.
+  if (in.has_run()) have_run_.insert(in.number());
   deployments_[change.key] = std::move(in);
 }
 
@@ -155,9 +157,12 @@ void Ledger::check_breaker(const std::string& service) const {
   }
   const auto failed = failed_starts_.find(data.primary());
   if (failed == failed_starts_.end()) return;
-  require(failed->second < threshold_of(data), "the circuit breaker did not trip: " + service +
-                                                   " after " + std::to_string(failed->second) +
-                                                   " failures");
+  require(failed->second < threshold_of(data),
+          "the circuit breaker did not trip: " + service + " after " +
+              std::to_string(failed->second) + " failures; recorded are " +
+              std::to_string(primary->breaker_failures()) + ", and " +
+              std::to_string(threshold_of(data)) + " are enough of " +
+              std::to_string(data.desired_count()) + " tasks");
 }
 
 }  // namespace berth::sim
