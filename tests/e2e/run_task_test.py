@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the AWS CLI to real containers and back."""
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import tempfile
+import termios
 import unittest
 import urllib.request
 
@@ -285,6 +289,25 @@ secret_access_key = "secret"
         task = re.search("berth logs -f ([0-9a-f]{32})", errors)[1]
         self.assertEqual(self.stack.berth("logs", task).stdout, "here\n")
         self.stack.berth("stop", "--wait", task)
+
+    def test_a_terminal_shows_how_far_a_pull_is(self):
+        noise = images.layer([("noise", os.urandom(32 << 20), 0o644)], (), applets=False)
+        self.plain.client.image("large", "1", [images.layer(), noise], Env=["PATH=/bin"])
+        pid, master = pty.fork()
+        if pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+            os.execve(BIN + "/berth", ["berth", "--api", self.stack.url, "run", "--entrypoint", "/bin/sh", f"{self.plain.host}/large:1",
+                                       "--", "-c", "echo done"], self.stack.env)
+        self.addCleanup(os.close, master)
+        seen = b""
+        try:
+            while piece := os.read(master, 4096):
+                seen += piece
+        except OSError:
+            pass  # how a terminal tells its end
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, seen)
+        self.assertRegex(seen.decode(), r"pulling \S+/large:1 [0-9.]+/3[2-9]\.\d MiB, [01]/2 layers")
+        self.assertTrue(seen.endswith(b"\r\x1b[Kdone\r\n"), seen[-80:])
 
     def test_stop_of_an_unknown_id_says_where_to_look(self):
         refused = self.stack.berth("stop", "0" * 32, check=False)

@@ -159,8 +159,9 @@ class Stack:
         self.env = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
                     "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 
-    def up(self, check=True, failpoint=None, gate=None):
-        env = {**self.env, **({"BERTH_FAILPOINT": failpoint, "BERTH_FAILPOINT_GATE": gate} if failpoint else {})}
+    def up(self, check=True, failpoint=None, gate=None, of_monitors=False):
+        name = "BERTH_MONITOR_FAILPOINT" if of_monitors else "BERTH_FAILPOINT"
+        env = {**self.env, **({name: failpoint, "BERTH_FAILPOINT_GATE": gate} if failpoint else {})}
         return run([BIN + "/berth", "up", "--detach", "--data-dir", self.data, "--api", f"127.0.0.1:{self.port()}", "--config",
                     self.config_file], check=check, env=env)
 
