@@ -245,9 +245,8 @@ class LaunchTypes(unittest.TestCase):
         self.start_services()
         self.steady = {task["taskArn"]: task for service in SERVICES for task in self.tasks(service)}
         until("each container has told of its start", lambda: len(self.marks.lines()) == 7)
-        self.processes = self.living()
-        self.assertEqual(len(self.processes), 7)
-        self.started = 7
+        until("each is the process that it will be", lambda: len(self.living()) == 7)
+        self.processes, self.started = self.living(), 7
         for number, victims in enumerate((["ec2"], ["fargate"], ["gpu"], ["berthd"], ["ec2", "fargate", "gpu", "berthd"])):
             with self.subTest(victims=victims):
                 self.one_round(number, victims)
