@@ -2,8 +2,10 @@
 #include "core/placement/node_index.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "core/placement/lanes.hpp"
+#include "core/placement/narrow.hpp"
 
 namespace berth::placement {
 namespace {
@@ -38,15 +40,23 @@ void NodeColumns::refresh_node(std::uint32_t node) {
   cpu_[node] = books_.cpu_offer(node);
   memory_[node] = books_.memory_offer(node);
   class_[node] = static_cast<std::int32_t>(books_.class_number(node));
+  if (narrow_cpu_.empty()) return;
+  narrow_cpu_[node] = narrow_of(cpu_[node]);
+  narrow_memory_[node] = narrow_of(memory_[node]);
+}
+
+void NodeColumns::make_room() {
+  const std::size_t size = books_.padded();
+  cpu_.resize(size, lanes::kNothing);
+  memory_.resize(size, lanes::kNothing);
+  class_.resize(size);
+  narrow_cpu_.resize(size <= kMostNarrow ? size : 0);
+  narrow_memory_.resize(narrow_cpu_.size());
 }
 
 void NodeColumns::refresh() {
   if (!dirty_.all() && dirty_.nodes().empty()) return;
-  if (cpu_.size() < books_.padded()) {
-    cpu_.resize(books_.padded(), lanes::kNothing);
-    memory_.resize(books_.padded(), lanes::kNothing);
-    class_.resize(books_.padded());
-  }
+  if (cpu_.size() < books_.padded()) make_room();
   if (dirty_.all()) {
     for (std::uint32_t node = 0; node < books_.node_end(); ++node) refresh_node(node);
   } else {
@@ -57,6 +67,7 @@ void NodeColumns::refresh() {
 
 std::size_t NodeColumns::bytes() const {
   return (cpu_.capacity() + memory_.capacity() + class_.capacity()) * sizeof(std::int32_t) +
+         (narrow_cpu_.capacity() + narrow_memory_.capacity()) * sizeof(std::uint16_t) +
          dirty_.bytes();
 }
 
@@ -77,7 +88,7 @@ void FitIndex::fetch(const void* whose, std::uint32_t node) {
 void FitIndex::make_room() {
   const std::size_t parts = parts_of(books_, parting_);
   while (trees_.size() < parts) trees_.emplace_back(steps_);
-  for (FitTree& tree : trees_) tree.resize(books_.node_end());
+  for (FitTree& tree : trees_) tree.resize(books_.padded());
   codes_.resize(books_.padded());
   if (parting_) part_of_.resize(books_.padded());
   pending_.resize(books_.padded());
@@ -158,7 +169,7 @@ void FitIndex::refresh() {
     return;
   }
   if (dirty_.nodes().empty()) return;
-  make_room();
+  if (codes_.size() < books_.padded() || trees_.size() < parts_of(books_, parting_)) make_room();
   for (const std::uint32_t node : dirty_.nodes()) note(node);
   dirty_.clear(most_dirty(books_));
 }
@@ -210,7 +221,7 @@ void OrderIndex::make_room() {
 
 void OrderIndex::build() {
   trees_.clear();
-  pool_ = std::make_unique<OrderPool>();
+  pool_ = std::make_unique<OrderPool>(books_.advise_memory());
   pending_.clear();
   make_room();
   for (std::uint32_t node = 0; node < books_.node_end(); ++node) {
@@ -222,6 +233,7 @@ void OrderIndex::build() {
 
 // In rounds, each of which has the lines at hand that the next one reads.
 void OrderIndex::take_in() {
+  std::array<OrderTree::Place, PendingNodes::kSize> places;
   const std::uint32_t count = pending_.count();
   for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_where(pending_.node(i));
   for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_block(pending_.node(i));
@@ -232,11 +244,11 @@ void OrderIndex::take_in() {
   }
   for (std::uint32_t i = 0; i < count; ++i) {
     if (pending_.cpu(i) == lanes::kNothing) continue;
-    trees_[pending_.part(i)].prefetch_place(entry_of(pending_.entry(i)));
+    places[i] = trees_[pending_.part(i)].prefetch_place(entry_of(pending_.entry(i)));
   }
   for (std::uint32_t i = 0; i < count; ++i) {
     if (pending_.cpu(i) == lanes::kNothing) continue;
-    trees_[pending_.part(i)].insert(entry_of(pending_.entry(i)));
+    trees_[pending_.part(i)].insert(entry_of(pending_.entry(i)), places[i]);
   }
   pending_.clear();
 }
