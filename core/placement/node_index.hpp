@@ -102,7 +102,7 @@ class FitIndex {
   [[nodiscard]] std::uint32_t members(std::uint32_t block, std::uint8_t part) const;
   void refresh_node(std::uint32_t node);
   void note(std::uint32_t node);
-  void take_in();
+  void take_in(std::uint64_t positions);
   void build();
 
   Books& books_;
@@ -143,7 +143,7 @@ class OrderIndex {
   [[nodiscard]] PendingNodes::Entry look_at(std::uint32_t node) const;
   [[nodiscard]] OrderEntry entry_of(const PendingNodes::Entry& pending) const;
   void make_room();
-  void take_in();
+  void take_in(std::uint64_t positions);
   void build();
 
   Books& books_;

@@ -23,7 +23,8 @@ template <typename Wanted>
 void expect_those(const PendingNodes& pending, const Model& model, std::uint64_t mask,
                   const Wanted& wanted) {
   std::size_t found = 0;
-  for (std::uint32_t at = 0; at < pending.count(); ++at) {
+  for (std::uint64_t rest = pending.used(); rest != 0; rest &= rest - 1) {
+    const auto at = static_cast<std::uint32_t>(std::countr_zero(rest));
     const Entry& entry = model.at(pending.node(at));
     ASSERT_EQ((mask >> at & 1) != 0, wanted(entry)) << "node " << entry.node;
     found += wanted(entry) ? 1 : 0;
@@ -44,14 +45,16 @@ TEST(PendingNodes, AnswerAsAMapOfTheLastThatWasNotedOfEach) {
                 .part = static_cast<std::uint8_t>(draw.below(3)),
                 .label = static_cast<std::uint8_t>(draw.below(256))};
     if (!pending.has_room_for(entry.node)) {
-      ASSERT_EQ(pending.count(), PendingNodes::kSize);
-      pending.clear();
-      for (const auto& [node, one] : model) ASSERT_FALSE(pending.contains(node));
-      model.clear();
+      ASSERT_EQ(model.size(), PendingNodes::kSize);
+      const std::uint64_t going = draw.one_in(9) ? pending.used() : pending.next_to_go();
+      ASSERT_GE(bits_of(going), PendingNodes::kTogether);
+      for (std::uint64_t rest = going; rest != 0; rest &= rest - 1)
+        model.erase(pending.node(static_cast<std::uint32_t>(std::countr_zero(rest))));
+      pending.remove(going);
     }
     pending.note(entry);
     model[entry.node] = entry;
-    ASSERT_EQ(pending.count(), model.size());
+    ASSERT_EQ(bits_of(pending.used()), model.size());
     ASSERT_TRUE(pending.contains(entry.node));
     const std::int32_t cpu = amount();
     const std::int32_t memory = amount();
@@ -65,8 +68,10 @@ TEST(PendingNodes, AnswerAsAMapOfTheLastThatWasNotedOfEach) {
                  [](const Entry&) { return true; });
     expect_those(pending, model, pending.nodes_not_above(entry.node),
                  [&](const Entry& one) { return one.node <= entry.node; });
-    const auto at = static_cast<std::uint32_t>(draw.below(pending.count()));
+    const auto at = static_cast<std::uint32_t>(std::countr_zero(pending.used()));
     ASSERT_EQ(pending.entry(at).label, model.at(pending.node(at)).label);
+    const auto other = static_cast<std::uint32_t>(draw.below(500));
+    ASSERT_EQ(pending.contains(other), model.contains(other));
     if (::testing::Test::HasFatalFailure()) return;
   }
 }
