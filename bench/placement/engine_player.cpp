@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/placement/engine_player.hpp"
 
+#include <sys/mman.h>
+
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -41,7 +43,15 @@ std::string name_of_group(std::uint32_t group) {
 
 }  // namespace
 
-EnginePlayer::EnginePlayer(const Load& load, Plan plan, EngineOptions options) : engine_(options) {
+EngineOptions with_huge_pages(EngineOptions options) {
+  options.advise_memory = [](void* at, std::size_t bytes) {
+    static_cast<void>(::madvise(at, bytes, MADV_HUGEPAGE));
+  };
+  return options;
+}
+
+EnginePlayer::EnginePlayer(const Load& load, Plan plan, EngineOptions options)
+    : engine_(with_huge_pages(options)) {
   add_nodes(load);
   adopt_tasks(load);
   compile_requests(load, plan);

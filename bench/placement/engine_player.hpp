@@ -10,6 +10,9 @@
 
 namespace berth::bench {
 
+// As berthd does: large memory of the engine may be in huge pages, where the kernel has them.
+[[nodiscard]] placement::EngineOptions with_huge_pages(placement::EngineOptions options);
+
 class EnginePlayer {
  public:
   struct Ticket {
@@ -30,7 +33,7 @@ class EnginePlayer {
   // In the order of a start: what the constructor does, for those that measure each. Nodes, tasks
   // that run, requests.
   struct Empty {};
-  EnginePlayer(Empty, placement::EngineOptions options = {}) : engine_(options) {}
+  EnginePlayer(Empty, placement::EngineOptions options = {}) : engine_(with_huge_pages(options)) {}
   void add_nodes(const Load& load);
   void adopt_tasks(const Load& load);
   void compile_requests(const Load& load, Plan plan);

@@ -8,7 +8,8 @@
 #include "core/placement/lanes.hpp"
 
 namespace berth::placement {
-Books::Books() {
+Books::Books(AdviseMemory advise)
+    : advise_(advise), rows_(LargeAllocator<NodeRow>(advise)), tasks_(advise) {
   columns_.push_back(Column{.kind = Column::Kind::Cpu, .name = "CPU"});
   columns_.push_back(Column{.kind = Column::Kind::Memory, .name = "MEMORY"});
   // Zones are what services spread over without being asked to.

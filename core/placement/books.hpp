@@ -30,6 +30,7 @@
 #include "core/placement/dirty_nodes.hpp"
 #include "core/placement/holdings.hpp"
 #include "core/placement/lanes.hpp"
+#include "core/placement/large_memory.hpp"
 #include "core/placement/node_classes.hpp"
 #include "core/placement/node_ids.hpp"
 #include "core/placement/tally.hpp"
@@ -90,7 +91,8 @@ inline constexpr ColumnId kFirstColumn = 2;  // that the rows do not have
 
 class Books {
  public:
-  Books();
+  // Null: nobody is shown large memory.
+  explicit Books(AdviseMemory advise = nullptr);
 
   // ---- Nodes. Errors: as Engine::add_node.
   [[nodiscard]] Result<std::uint32_t> add_node(const NodeSpec& spec);
@@ -100,6 +102,7 @@ class Books {
   [[nodiscard]] bool is_live(std::uint32_t node) const {
     return node < rows_.size() && rows_[node].live;
   }
+  [[nodiscard]] AdviseMemory advise_memory() const { return advise_; }
   [[nodiscard]] const NodeRow& row(std::uint32_t node) const { return rows_[node]; }
   // Has the row at hand that the next questions will ask for.
   void prefetch(std::uint32_t node) const { lanes::prefetch(&rows_[node]); }
@@ -258,7 +261,8 @@ class Books {
     if (logs_nodes_) node_log_.add(node, rows_.size());
   }
 
-  std::vector<NodeRow> rows_;
+  AdviseMemory advise_;
+  LargeVector<NodeRow> rows_;
   TaskLists tasks_;
   std::vector<NodeIdentity> identities_;
   NodeIds ids_;

@@ -331,8 +331,8 @@ Decider::Outcome Decider::binpack(Compiled& compiled, const Field& field, std::u
       OrderSearch search(index.tree(part), {.least_key = by_cpu ? plan.cpu : plan.memory,
                                             .least_other = by_cpu ? plan.memory : plan.cpu});
       while (search.next() && std::pair(search.key(), search.node()) < std::pair(least, found_)) {
-        if (!pending.contains(search.node()) &&
-            passes(compiled, p, field, {search.node(), search.label()})) {
+        if (pending.contains(search.node())) continue;  // they are few
+        if (passes(compiled, p, field, {search.node(), search.label()})) {
           least = search.key();
           found_ = search.node();
           break;

@@ -39,7 +39,8 @@ Error no_such_node() {
 class Engine::Impl {
  public:
   explicit Impl(EngineOptions options)
-      : decider(
+      : books(options.advise_memory),
+        decider(
             pick(options.simd), books,
             {.counts_cap_bytes = options.cache_bytes, .scan_up_to_nodes = options.scan_up_to_nodes},
             {.cache_bytes = options.score_cache_bytes,

@@ -46,6 +46,9 @@ struct EngineOptions {
   // What scores of nodes may take, about 5 bytes for each node and each scored strategy of each
   // request; beyond it those not asked for longest are made anew when they are asked again.
   std::size_t score_cache_bytes = std::size_t{64} << 20;
+  // Called with memory that is about to hold what grows with the cluster: from 8 MiB on, at
+  // multiples of 2 MiB. It may ask for huge pages and must not throw. Null: none is asked.
+  void (*advise_memory)(void* at, std::size_t bytes) = nullptr;
   // The type of the devices that scores look at; others only have to suffice.
   std::string scored_device_type = "GPU";
 };

@@ -2,8 +2,11 @@
 #include "core/placement/node_index.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "core/placement/lanes.hpp"
+#include "core/placement/narrow.hpp"
 
 namespace berth::placement {
 namespace {
@@ -22,6 +25,12 @@ std::uint32_t part_of(const Books& books, Parting parting, std::uint32_t node) {
   return parting ? books.tally().values(*parting).of_class(books.class_number(node)) : 0;
 }
 
+template <typename Visit>
+void each_of(std::uint64_t positions, const Visit& visit) {
+  for (; positions != 0; positions &= positions - 1)
+    visit(static_cast<std::uint32_t>(std::countr_zero(positions)));
+}
+
 }  // namespace
 
 // ---- NodeColumns
@@ -38,15 +47,23 @@ void NodeColumns::refresh_node(std::uint32_t node) {
   cpu_[node] = books_.cpu_offer(node);
   memory_[node] = books_.memory_offer(node);
   class_[node] = static_cast<std::int32_t>(books_.class_number(node));
+  if (narrow_cpu_.empty()) return;
+  narrow_cpu_[node] = narrow_of(cpu_[node]);
+  narrow_memory_[node] = narrow_of(memory_[node]);
+}
+
+void NodeColumns::make_room() {
+  const std::size_t size = books_.padded();
+  cpu_.resize(size, lanes::kNothing);
+  memory_.resize(size, lanes::kNothing);
+  class_.resize(size);
+  narrow_cpu_.resize(size <= kMostNarrow ? size : 0);
+  narrow_memory_.resize(narrow_cpu_.size());
 }
 
 void NodeColumns::refresh() {
   if (!dirty_.all() && dirty_.nodes().empty()) return;
-  if (cpu_.size() < books_.padded()) {
-    cpu_.resize(books_.padded(), lanes::kNothing);
-    memory_.resize(books_.padded(), lanes::kNothing);
-    class_.resize(books_.padded());
-  }
+  if (cpu_.size() < books_.padded()) make_room();
   if (dirty_.all()) {
     for (std::uint32_t node = 0; node < books_.node_end(); ++node) refresh_node(node);
   } else {
@@ -57,6 +74,7 @@ void NodeColumns::refresh() {
 
 std::size_t NodeColumns::bytes() const {
   return (cpu_.capacity() + memory_.capacity() + class_.capacity()) * sizeof(std::int32_t) +
+         (narrow_cpu_.capacity() + narrow_memory_.capacity()) * sizeof(std::uint16_t) +
          dirty_.bytes();
 }
 
@@ -77,7 +95,7 @@ void FitIndex::fetch(const void* whose, std::uint32_t node) {
 void FitIndex::make_room() {
   const std::size_t parts = parts_of(books_, parting_);
   while (trees_.size() < parts) trees_.emplace_back(steps_);
-  for (FitTree& tree : trees_) tree.resize(books_.node_end());
+  for (FitTree& tree : trees_) tree.resize(books_.padded());
   codes_.resize(books_.padded());
   if (parting_) part_of_.resize(books_.padded());
   pending_.resize(books_.padded());
@@ -127,7 +145,7 @@ void FitIndex::refresh_node(std::uint32_t node) {
 }
 
 void FitIndex::note(std::uint32_t node) {
-  if (!pending_.has_room_for(node)) take_in();
+  if (!pending_.has_room_for(node)) take_in(pending_.next_to_go());
   PendingNodes::Entry now{.node = node};
   now.cpu = columns_.cpu()[node];
   now.memory = columns_.memory()[node];
@@ -136,20 +154,19 @@ void FitIndex::note(std::uint32_t node) {
     now.part = static_cast<std::uint8_t>(placement::part_of(books_, parting_, node));
   pending_.note(now);
   // Searches go by `part_of_`, too.
-  if (parting_ && is_here && part_of_[node] != now.part) take_in();
+  if (parting_ && is_here && part_of_[node] != now.part) take_in(pending_.used());
 }
 
-// In rounds, the first of which have the lines at hand that the last one reads.
-void FitIndex::take_in() {
-  const std::uint32_t count = pending_.count();
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint32_t node = pending_.node(i);
+// In rounds, the first of which has the lines at hand that the second one reads.
+void FitIndex::take_in(std::uint64_t positions) {
+  each_of(positions, [&](std::uint32_t at) {
+    const std::uint32_t node = pending_.node(at);
     lanes::prefetch(&codes_[node]);
     const std::uint8_t part = parting_ ? part_of_[node] : 0;
     if (part < trees_.size()) trees_[part].prefetch(node / lanes::kWidth);
-  }
-  for (std::uint32_t i = 0; i < count; ++i) refresh_node(pending_.node(i));
-  pending_.clear();
+  });
+  each_of(positions, [&](std::uint32_t at) { refresh_node(pending_.node(at)); });
+  pending_.remove(positions);
 }
 
 void FitIndex::refresh() {
@@ -158,7 +175,7 @@ void FitIndex::refresh() {
     return;
   }
   if (dirty_.nodes().empty()) return;
-  make_room();
+  if (codes_.size() < books_.padded() || trees_.size() < parts_of(books_, parting_)) make_room();
   for (const std::uint32_t node : dirty_.nodes()) note(node);
   dirty_.clear(most_dirty(books_));
 }
@@ -210,7 +227,7 @@ void OrderIndex::make_room() {
 
 void OrderIndex::build() {
   trees_.clear();
-  pool_ = std::make_unique<OrderPool>();
+  pool_ = std::make_unique<OrderPool>(books_.advise_memory());
   pending_.clear();
   make_room();
   for (std::uint32_t node = 0; node < books_.node_end(); ++node) {
@@ -221,24 +238,25 @@ void OrderIndex::build() {
 }
 
 // In rounds, each of which has the lines at hand that the next one reads.
-void OrderIndex::take_in() {
-  const std::uint32_t count = pending_.count();
-  for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_where(pending_.node(i));
-  for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_block(pending_.node(i));
-  for (std::uint32_t i = 0; i < count; ++i) pool_->prefetch_group(pending_.node(i));
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint32_t node = pending_.node(i);
+void OrderIndex::take_in(std::uint64_t positions) {
+  each_of(positions, [&](std::uint32_t at) { pool_->prefetch_where(pending_.node(at)); });
+  each_of(positions, [&](std::uint32_t at) { pool_->prefetch_block(pending_.node(at)); });
+  each_of(positions, [&](std::uint32_t at) { pool_->prefetch_group(pending_.node(at)); });
+  each_of(positions, [&](std::uint32_t at) {
+    const std::uint32_t node = pending_.node(at);
     if (pool_->where(node) != OrderPool::kNowhere) pool_->tree_of(node).remove(node);
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (pending_.cpu(i) == lanes::kNothing) continue;
-    trees_[pending_.part(i)].prefetch_place(entry_of(pending_.entry(i)));
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (pending_.cpu(i) == lanes::kNothing) continue;
-    trees_[pending_.part(i)].insert(entry_of(pending_.entry(i)));
-  }
-  pending_.clear();
+  });
+  std::array<OrderPlace, PendingNodes::kSize> places;
+  std::uint64_t here = 0;
+  each_of(positions, [&](std::uint32_t at) {
+    if (pending_.cpu(at) == lanes::kNothing) return;
+    here |= std::uint64_t{1} << at;
+    places[at] = trees_[pending_.part(at)].prefetch_place(entry_of(pending_.entry(at)));
+  });
+  each_of(here, [&](std::uint32_t at) {
+    trees_[pending_.part(at)].insert(entry_of(pending_.entry(at)), places[at]);
+  });
+  pending_.remove(positions);
 }
 
 void OrderIndex::refresh() {
@@ -249,7 +267,7 @@ void OrderIndex::refresh() {
   if (dirty_.nodes().empty()) return;
   make_room();
   for (const std::uint32_t node : dirty_.nodes()) {
-    if (!pending_.has_room_for(node)) take_in();
+    if (!pending_.has_room_for(node)) take_in(pending_.next_to_go());
     pending_.note(look_at(node));
   }
   dirty_.clear(most_dirty(books_));

@@ -32,7 +32,14 @@ inline constexpr std::uint32_t kMostParts = 16;
 // asked.
 class NodeColumns {
  public:
-  explicit NodeColumns(Books& books) : books_(books), dirty_(fetch, this) { books_.watch(&dirty_); }
+  explicit NodeColumns(Books& books)
+      : books_(books),
+        dirty_(fetch, this),
+        cpu_(LargeAllocator<std::int32_t>(books.advise_memory())),
+        memory_(cpu_.get_allocator()),
+        class_(cpu_.get_allocator()) {
+    books_.watch(&dirty_);
+  }
   ~NodeColumns() { books_.unwatch(&dirty_); }
   NodeColumns(const NodeColumns&) = delete;
   NodeColumns& operator=(const NodeColumns&) = delete;
@@ -46,17 +53,27 @@ class NodeColumns {
   [[nodiscard]] const std::int32_t* of(ColumnId key) const {
     return key == kCpuColumn ? cpu() : memory();
   }
+  // As codes (narrow.hpp). Null where nodes are more than kMostNarrow.
+  [[nodiscard]] const std::uint16_t* narrow_cpu() const {
+    return narrow_cpu_.empty() ? nullptr : narrow_cpu_.data();
+  }
+  [[nodiscard]] const std::uint16_t* narrow_memory() const { return narrow_memory_.data(); }
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  static constexpr std::size_t kMostNarrow = 4096;
+
   static void fetch(const void* whose, std::uint32_t node);
+  void make_room();
   void refresh_node(std::uint32_t node);
 
   Books& books_;
   DirtyNodes dirty_;
-  std::vector<std::int32_t> cpu_;
-  std::vector<std::int32_t> memory_;
-  std::vector<std::int32_t> class_;
+  LargeVector<std::int32_t> cpu_;
+  LargeVector<std::int32_t> memory_;
+  LargeVector<std::int32_t> class_;
+  std::vector<std::uint16_t> narrow_cpu_;
+  std::vector<std::uint16_t> narrow_memory_;
 };
 
 class FitIndex {
@@ -85,7 +102,7 @@ class FitIndex {
   [[nodiscard]] std::uint32_t members(std::uint32_t block, std::uint8_t part) const;
   void refresh_node(std::uint32_t node);
   void note(std::uint32_t node);
-  void take_in();
+  void take_in(std::uint64_t positions);
   void build();
 
   Books& books_;
@@ -126,7 +143,7 @@ class OrderIndex {
   [[nodiscard]] PendingNodes::Entry look_at(std::uint32_t node) const;
   [[nodiscard]] OrderEntry entry_of(const PendingNodes::Entry& pending) const;
   void make_room();
-  void take_in();
+  void take_in(std::uint64_t positions);
   void build();
 
   Books& books_;

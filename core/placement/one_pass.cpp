@@ -65,6 +65,20 @@ Scan::Decision Scan::decide_in_one_pass(Compiled& compiled, const Books& books,
   return {.is_made = true};
 }
 
+// Best::kNone: a wide scan has to look.
+std::size_t Scan::first_least_narrow(const Compiled& compiled, const NodeColumns& columns) const {
+  if (columns.narrow_cpu() == nullptr) return Best::kNone;
+  const bool by_cpu = compiled.route.key == kCpuColumn;
+  const std::uint16_t cpu = narrow_of(compiled.first_plan.cpu);
+  const std::uint16_t memory = narrow_of(compiled.first_plan.memory);
+  if (std::max(cpu, memory) == kNarrowMost || std::min(cpu, memory) == 0) return Best::kNone;
+  return narrow_({.key = by_cpu ? columns.narrow_cpu() : columns.narrow_memory(),
+                  .other = by_cpu ? columns.narrow_memory() : columns.narrow_cpu(),
+                  .least_key = by_cpu ? cpu : memory,
+                  .least_other = by_cpu ? memory : cpu,
+                  .nodes = columns.size()});
+}
+
 // Made, too, where no node passes.
 Scan::Decision Scan::decide_among(const Compiled& compiled, const Books& books,
                                   const NodeColumns& columns, std::span<const Floor> floors,
@@ -74,6 +88,10 @@ Scan::Decision Scan::decide_among(const Compiled& compiled, const Books& books,
     if (node == Best::kNone) return {.is_made = true};
     return {.is_made = true, .node = static_cast<std::uint32_t>(node)};
   };
+  if (route.last == Route::Last::Binpack && floors.size() == 2) {
+    const std::size_t node = first_least_narrow(compiled, columns);
+    if (node != Best::kNone) return made(node);
+  }
   if (route.last == Route::Last::Binpack)
     return made(kernels_.first_least(all(columns), floors, {columns.of(route.key)}).node);
   if (route.last == Route::Last::First && !route.spread_instance)

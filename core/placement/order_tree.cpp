@@ -49,14 +49,21 @@ void set_first(OrderGroup& group, std::uint32_t slot, std::int64_t order) {
 
 // The last of `count` ascending numbers that is not above `order`, or the first.
 std::size_t last_not_above(const std::int64_t* numbers, std::size_t count, std::int64_t order) {
-  // Halving without branches: the answers are as good as random.
+  // Without branches, since the answers are as good as random; in quarters, since loads that do not
+  // wait for each other cost as much as one.
   std::size_t base = 0;
-  for (std::size_t length = count; length > 1;) {
-    const std::size_t half = length / 2;
-    base = numbers[base + half] <= order ? base + half : base;
-    length -= half;
+  std::size_t length = count;
+  while (length > 4) {
+    const std::size_t quarter = length / 4;
+    const std::size_t passed = std::size_t{numbers[base + quarter] <= order} +
+                               std::size_t{numbers[base + 2 * quarter] <= order} +
+                               std::size_t{numbers[base + 3 * quarter] <= order};
+    base += passed * quarter;
+    length = passed == 3 ? length - 3 * quarter : quarter;
   }
-  return base;
+  std::size_t out = base;
+  for (std::size_t i = 1; i < length; ++i) out += std::size_t{numbers[base + i] <= order};
+  return out;
 }
 
 // The most of the other offer in a block.
@@ -73,7 +80,7 @@ std::int32_t most_of(const OrderBlock& block) {
 std::uint32_t OrderPool::make_block(std::uint32_t group) {
   std::uint32_t at = blocks_;
   if (free_blocks_.empty()) {
-    if (blocks_ % kChunk == 0) block_chunks_.push_back(std::make_unique<OrderBlock[]>(kChunk));
+    if (blocks_ == block_stack_.size()) block_stack_.grow(1);
     ++blocks_;
   } else {
     at = free_blocks_.back();
@@ -88,7 +95,7 @@ std::uint32_t OrderPool::make_block(std::uint32_t group) {
 std::uint32_t OrderPool::make_group(OrderTree* tree) {
   std::uint32_t at = groups_;
   if (free_groups_.empty()) {
-    if (groups_ % kChunk == 0) group_chunks_.push_back(std::make_unique<OrderGroup[]>(kChunk));
+    if (groups_ == group_stack_.size()) group_stack_.grow(1);
     ++groups_;
   } else {
     at = free_groups_.back();
@@ -116,9 +123,7 @@ void OrderPool::prefetch_group(std::uint32_t node) const {
 }
 
 std::size_t OrderPool::bytes() const {
-  return block_chunks_.size() * kChunk * sizeof(OrderBlock) +
-         group_chunks_.size() * kChunk * sizeof(OrderGroup) +
-         where_.capacity() * sizeof(std::uint32_t) +
+  return block_stack_.bytes() + group_stack_.bytes() + where_.capacity() * sizeof(std::uint32_t) +
          (free_blocks_.capacity() + free_groups_.capacity()) * sizeof(std::uint32_t);
 }
 
@@ -151,7 +156,15 @@ void OrderTree::raise_most(Place at, std::int32_t other) {
   most_[at.group] = std::max(most_[at.group], other);
 }
 
-void OrderTree::insert(const OrderEntry& entry) {
+bool OrderTree::is_place_of(std::int64_t order, Place at) const {
+  if (at.group >= groups_.size()) return false;
+  const OrderGroup& group = pool_.group(groups_[at.group]);
+  if (at.slot >= group.count || order < group.first(at.slot)) return false;
+  if (at.slot + 1 < group.count) return order < group.first(at.slot + 1);
+  return at.group + 1 == groups_.size() || order < first_[at.group + 1];
+}
+
+void OrderTree::insert(const OrderEntry& entry, Place hint) {
   const std::int64_t order = order_of(entry.key, entry.node);
   if (groups_.empty()) {
     const std::uint32_t group_at = pool_.make_group(this);
@@ -164,7 +177,7 @@ void OrderTree::insert(const OrderEntry& entry) {
     first_.push_back(order);
     most_.insert(most_.begin(), lanes::kNothing);
   }
-  Place at = locate(order);
+  Place at = is_place_of(order, hint) ? hint : locate(order);
   if (pool_.block(static_cast<std::uint32_t>(pool_.group(groups_[at.group]).block[at.slot]))
           .count == OrderBlock::kSize) {
     split_block(at);
@@ -182,13 +195,14 @@ void OrderTree::insert(const OrderEntry& entry) {
   raise_most(at, entry.other);
 }
 
-void OrderTree::prefetch_place(const OrderEntry& entry) const {
-  if (groups_.empty()) return;
+OrderTree::Place OrderTree::prefetch_place(const OrderEntry& entry) const {
+  if (groups_.empty()) return {};
   const Place at = locate(order_of(entry.key, entry.node));
   const OrderGroup& group = pool_.group(groups_[at.group]);
   const auto block_at = static_cast<std::uint32_t>(group.block[at.slot]);
   const auto* lines = reinterpret_cast<const char*>(&pool_.block(block_at));
   for (std::size_t line = 0; line < sizeof(OrderBlock); line += 64) lanes::prefetch(lines + line);
+  return at;
 }
 
 void OrderTree::number_slots(const OrderGroup& group, std::uint32_t from) {
@@ -357,7 +371,7 @@ bool OrderSearch::next_block() {
   while (blocks_ == 0) {
     ++group_;
     std::uint32_t hints = 0;
-    while (group_ < tree_.groups_.size()) {
+    while (group_ < tree_.groups_.size()) {  // many in a row, where the other offer is scarce
       hints = lanes::at_least(tree_.most_.data() + group_, question_.least_other);
       if (hints != 0) break;
       group_ += lanes::kWidth;

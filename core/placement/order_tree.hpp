@@ -11,10 +11,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "core/placement/lanes.hpp"
+#include "core/placement/large_memory.hpp"
 
 namespace berth::placement {
 
@@ -56,18 +56,13 @@ class OrderPool {
  public:
   static constexpr std::uint32_t kNowhere = UINT32_MAX;
 
-  [[nodiscard]] OrderBlock& block(std::uint32_t at) {
-    return block_chunks_[at / kChunk][at % kChunk];
-  }
-  [[nodiscard]] const OrderBlock& block(std::uint32_t at) const {
-    return block_chunks_[at / kChunk][at % kChunk];
-  }
-  [[nodiscard]] OrderGroup& group(std::uint32_t at) {
-    return group_chunks_[at / kChunk][at % kChunk];
-  }
-  [[nodiscard]] const OrderGroup& group(std::uint32_t at) const {
-    return group_chunks_[at / kChunk][at % kChunk];
-  }
+  explicit OrderPool(AdviseMemory advise = nullptr)
+      : block_stack_(advise), group_stack_(advise), where_(LargeAllocator<std::uint32_t>(advise)) {}
+
+  [[nodiscard]] OrderBlock& block(std::uint32_t at) { return block_stack_[at]; }
+  [[nodiscard]] const OrderBlock& block(std::uint32_t at) const { return block_stack_[at]; }
+  [[nodiscard]] OrderGroup& group(std::uint32_t at) { return group_stack_[at]; }
+  [[nodiscard]] const OrderGroup& group(std::uint32_t at) const { return group_stack_[at]; }
   [[nodiscard]] std::uint32_t make_block(std::uint32_t group);
   [[nodiscard]] std::uint32_t make_group(OrderTree* tree);
   void free_block(std::uint32_t at) { free_blocks_.push_back(at); }
@@ -88,14 +83,13 @@ class OrderPool {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  static constexpr std::uint32_t kChunk = 256;  // so that growing moves nothing
-  std::vector<std::unique_ptr<OrderBlock[]>> block_chunks_;
-  std::vector<std::unique_ptr<OrderGroup[]>> group_chunks_;
+  Stack<OrderBlock> block_stack_;
+  Stack<OrderGroup> group_stack_;
   std::uint32_t blocks_ = 0;
   std::uint32_t groups_ = 0;
   std::vector<std::uint32_t> free_blocks_;
   std::vector<std::uint32_t> free_groups_;
-  std::vector<std::uint32_t> where_;
+  LargeVector<std::uint32_t> where_;
 };
 
 struct OrderEntry {
@@ -105,28 +99,33 @@ struct OrderEntry {
   std::uint8_t label = 0;  // whatever the search shall know of the node at once
 };
 
+// Where an entry belongs. Others may come and go before it is inserted: then it is looked for
+// again.
+struct OrderPlace {
+  std::size_t group = 0;
+  std::uint32_t slot = 0;  // of the block in the group
+};
+
 class OrderTree {
  public:
   explicit OrderTree(OrderPool& pool) : pool_(pool) {}
   OrderTree(const OrderTree&) = delete;
   OrderTree& operator=(const OrderTree&) = delete;
 
+  using Place = OrderPlace;
+  // Has the block at hand that `insert` will most likely ask for.
+  [[nodiscard]] Place prefetch_place(const OrderEntry& entry) const;
   // Requires: the node is in no tree of the pool.
-  void insert(const OrderEntry& entry);
+  void insert(const OrderEntry& entry, Place hint = {});
   // Requires: the node is in this tree.
   void remove(std::uint32_t node);
-  // Has the block at hand that `insert` will most likely ask for.
-  void prefetch_place(const OrderEntry& entry) const;
   [[nodiscard]] std::size_t bytes() const;
 
  private:
   friend class OrderSearch;
-  struct Place {
-    std::size_t group = 0;   // index into groups_
-    std::uint32_t slot = 0;  // of the block in the group
-  };
   // Where an entry of this order belongs. Requires: there is a group.
   [[nodiscard]] Place locate(std::int64_t order) const;
+  [[nodiscard]] bool is_place_of(std::int64_t order, Place at) const;
   [[nodiscard]] std::size_t position_of(const OrderGroup& group) const;
   void number_slots(const OrderGroup& group, std::uint32_t from);
   void split_block(Place at);

@@ -13,13 +13,16 @@
 #include "core/placement/books.hpp"
 #include "core/placement/compiled.hpp"
 #include "core/placement/kernels.hpp"
+#include "core/placement/narrow.hpp"
 #include "core/placement/node_index.hpp"
 
 namespace berth::placement {
 
 class Scan {
  public:
-  explicit Scan(const Kernels& kernels) : kernels_(kernels) {}
+  explicit Scan(const Kernels& kernels)
+      : kernels_(kernels),
+        narrow_(&kernels == &scalar_kernels() ? first_least_scalar : first_least_avx2) {}
 
   struct Question {
     std::uint64_t dice = 0;
@@ -48,6 +51,8 @@ class Scan {
   [[nodiscard]] Decision decide_among(const Compiled& compiled, const Books& books,
                                       const NodeColumns& columns, std::span<const Floor> floors,
                                       std::uint64_t dice);
+  [[nodiscard]] std::size_t first_least_narrow(const Compiled& compiled,
+                                               const NodeColumns& columns) const;
   // All nodes, as a bitmap.
   [[nodiscard]] const Bitmap& all(const NodeColumns& columns);
   void strike_out(Compiled& compiled, std::size_t plan, const Books& books, Bitmap& nodes);
@@ -56,6 +61,7 @@ class Scan {
                            const NodeColumns& columns);
 
   const Kernels& kernels_;
+  std::size_t (*narrow_)(const NarrowScan&);
   Bitmap candidates_;
   Bitmap part_;
   Bitmap all_;

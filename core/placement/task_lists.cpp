@@ -26,7 +26,7 @@ std::uint32_t TaskLists::take_lines(std::uint32_t length) {
     return at;
   }
   const std::uint32_t lines = lines_of(length);
-  if (end_ - next_ < lines) make_lines(lines);
+  if (lines_.size() - next_ < lines) make_lines(lines);
   const std::uint32_t at = next_;
   next_ += lines;
   return at;
@@ -35,22 +35,14 @@ std::uint32_t TaskLists::take_lines(std::uint32_t length) {
 // What was left of the last ones goes to lists that are short enough.
 void TaskLists::make_lines(std::uint32_t lines) {
   for (std::uint32_t length = kLengths - 1; length > 0; --length) {
-    for (; end_ - next_ >= lines_of(length); next_ += lines_of(length))
+    for (; lines_.size() - next_ >= lines_of(length); next_ += lines_of(length))
       free_[length].push_back(next_);
   }
-  // A share of what there is, so that there are few allocations, and large ones.
-  const std::size_t pieces = std::max(
-      {(std::size_t{lines} + kPieceLines - 1) / kPieceLines, pieces_.size() / 8, std::size_t{1}});
-  memory_.push_back(std::make_unique_for_overwrite<Line[]>(pieces * kPieceLines));
-  next_ = static_cast<std::uint32_t>(pieces_.size()) * kPieceLines;
-  for (std::size_t i = 0; i < pieces; ++i)
-    pieces_.push_back(memory_.back().get() + i * kPieceLines);
-  end_ = static_cast<std::uint32_t>(pieces_.size()) * kPieceLines;
+  lines_.grow(lines);
 }
 
 std::size_t TaskLists::task_bytes() const {
-  std::size_t out = pieces_.size() * (kPieceLines * sizeof(Line) + sizeof(Line*)) +
-                    memory_.capacity() * sizeof(memory_[0]);
+  std::size_t out = lines_.bytes();
   for (const auto& free : free_) out += free.capacity() * sizeof(std::uint32_t);
   return out;
 }

@@ -10,9 +10,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
+
+#include "core/placement/lanes.hpp"
+#include "core/placement/large_memory.hpp"
 
 namespace berth::placement {
 
@@ -25,6 +27,8 @@ static_assert(sizeof(TaskRecord) == 8);
 
 class TaskLists {
  public:
+  explicit TaskLists(AdviseMemory advise) : lists_(LargeAllocator<List>(advise)), lines_(advise) {}
+
   // `nodes` only grows; new ones have no tasks.
   void resize(std::size_t nodes) { lists_.resize(nodes); }
   // Valid until tasks come or go.
@@ -36,6 +40,7 @@ class TaskLists {
   [[nodiscard]] TaskRecord* find(std::uint32_t node, std::uint32_t serial) {
     const List& list = lists_[node];
     TaskRecord* const all = records(list);
+    for (std::uint32_t i = kPerLine; i < list.size; i += kPerLine) lanes::prefetch(all + i);
     for (std::uint32_t i = 0; i < list.size; ++i) {
       if (all[i].serial == serial) return all + i;
     }
@@ -66,7 +71,6 @@ class TaskLists {
 
  private:
   static constexpr std::uint32_t kPerLine = 8;
-  static constexpr std::uint32_t kPieceLines = 1024;
   static constexpr std::uint32_t kLengths = 48;
 
   struct List {
@@ -85,18 +89,15 @@ class TaskLists {
   }
   [[nodiscard]] TaskRecord* records(const List& list) const {
     if (list.length == 0) return nullptr;
-    return pieces_[list.at / kPieceLines][list.at % kPieceLines].records;
+    return lines_[list.at].records;
   }
   void move(List& list, std::uint32_t length);
   [[nodiscard]] std::uint32_t take_lines(std::uint32_t length);
   void make_lines(std::uint32_t lines);
 
-  std::vector<List> lists_;  // by node
-  // A list may go on from a piece into the next one: they stand one after the other then.
-  std::vector<Line*> pieces_;
-  std::vector<std::unique_ptr<Line[]>> memory_;
-  std::uint32_t next_ = 0;  // lines from here to `end_` were never used
-  std::uint32_t end_ = 0;
+  LargeVector<List> lists_;  // by node
+  Stack<Line> lines_;
+  std::uint32_t next_ = 0;  // lines from here on were never used, and lie in one piece
   std::array<std::vector<std::uint32_t>, kLengths> free_{};  // by length
 };
 

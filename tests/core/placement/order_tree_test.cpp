@@ -40,8 +40,10 @@ class Forest {
 
   void put(std::uint32_t node, std::size_t tree, std::int32_t key, std::int32_t other) {
     take(node);
-    trees_[tree].prefetch_place({key, other, node, label_of(node)});
-    trees_[tree].insert({key, other, node, label_of(node)});
+    // A hint of any age will do.
+    const OrderEntry entry{key, other, node, label_of(node)};
+    trees_[tree].insert(entry, hints_[tree]);
+    hints_[tree] = trees_[tree].prefetch_place({key + 1, other, node, label_of(node)});
     ASSERT_EQ(&pool_.tree_of(node), &trees_[tree]);
     entries_[node] = {key, node, other};
     models_[tree].insert(entries_[node]);
@@ -65,6 +67,7 @@ class Forest {
   OrderPool pool_;
   std::array<OrderTree, 2> trees_{OrderTree(pool_), OrderTree(pool_)};
   std::array<Model, 2> models_;
+  std::array<OrderTree::Place, 2> hints_{};
   std::vector<Entry> entries_;
   std::map<std::uint32_t, std::size_t> tree_of_;
 };
