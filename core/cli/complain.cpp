@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "core/cli/commands.hpp"
+#include "core/cli/hints.hpp"
 
 namespace berth::cli {
 
@@ -10,6 +11,8 @@ int complain(const Error& error) {
   if (!error.what.empty() && error.what.ends_with("Exception"))
     std::cerr << " (" << error.what << ")";
   std::cerr << '\n';
+  if (const std::string hint = hint_for(error.message); !hint.empty())
+    std::cerr << "  " << hint << '\n';
   return 1;
 }
 

@@ -13,7 +13,8 @@ constexpr int kNotRun = 125;  // as `berth run`: the command's own codes are lef
 
 }  // namespace
 
-int exec_command(const Context& context, const ExecOptions& options) {
+int exec_command(const Context& given, const ExecOptions& options) {
+  const Context context = context_for(given, options.task);
   if (options.terminal && !is_terminal(STDIN_FILENO)) {
     complain(Error{Errc::Invalid, "standard input is no terminal; leave -t out."});
     return kNotRun;

@@ -66,7 +66,8 @@ void print_unplaced(const boost::json::object& unplaced, const std::string& clus
 
 }  // namespace
 
-int explain_task(const Context& context, const ExplainOptions& options) {
+int explain_task(const Context& given, const ExplainOptions& options) {
+  const Context context = context_for(given, options.task);
   ApiClient api(context.api);
   boost::json::object input = input_for(context);
   if (options.group.empty()) {

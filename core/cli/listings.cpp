@@ -32,10 +32,12 @@ Result<std::vector<std::string>> all_arns(ApiClient& api, const std::string& ope
 Result<std::string> find_by_beginning(const std::vector<std::string>& arns, const std::string& name,
                                       const Kind& kind) {
   const std::string wanted = tail_of(name);
+  for (const std::string& arn : arns) {
+    if (!wanted.empty() && tail_of(arn) == wanted) return arn;
+  }
   std::string found;
   for (const std::string& arn : arns) {
     if (wanted.empty() || !tail_of(arn).starts_with(wanted)) continue;
-    if (tail_of(arn) == wanted) return arn;
     if (!found.empty() && found != arn) {
       return fail(Errc::Invalid, std::string("several ") + kind.several + " begin with '" + wanted +
                                      "': give more of the id (" + kind.listed + " lists them)");

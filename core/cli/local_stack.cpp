@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
+#include <set>
+#include <system_error>
 
 #include "core/cli/child_process.hpp"
 #include "core/cli/json_access.hpp"
@@ -198,6 +200,20 @@ Result<std::string> LocalStack::fleet() const {
   return *std::min_element(found.begin(), found.end());
 }
 
+// Of the API and of all fleets: each writes its own beside the others.
+boost::json::array LocalStack::control_ports() const {
+  std::set<int> ports;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(data_dir_, error)) {
+    if (file.path().extension() != ".port") continue;
+    int port = 0;
+    if (std::ifstream(file.path()) >> port) ports.insert(port);
+  }
+  boost::json::array all;
+  for (const int port : ports) all.emplace_back(port);
+  return all;
+}
+
 Result<void> LocalStack::write_agent_config() const {
   const auto name = fleet();
   if (!name) return tl::unexpected(name.error());
@@ -211,6 +227,7 @@ Result<void> LocalStack::write_agent_config() const {
       {"pid_file", (data_dir_ / "agent.pid").string()},
       {"cluster", text_of(config_, "default_cluster")},
   };
+  keys["control_ports"] = control_ports();
   if (data_dir_ != kDefaultDataDir) {
     const std::uint32_t mark = mark_of(data_dir_);
     keys["bridge"] = "bth" + hex(mark);

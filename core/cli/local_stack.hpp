@@ -58,6 +58,7 @@ class LocalStack {
   [[nodiscard]] std::set<std::string> pools() const;
   [[nodiscard]] Result<std::string> fleet() const;
   [[nodiscard]] Result<void> write_agent_config() const;
+  [[nodiscard]] boost::json::array control_ports() const;
   // Errors: Invalid, told of the [agent] that it was written from.
   [[nodiscard]] Result<void> check_agent_config() const;
   // `child`: where this process has started it.

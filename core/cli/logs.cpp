@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <curl/curl.h>
-
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -8,18 +7,12 @@
 #include "core/cli/commands.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/log_stream.hpp"
+#include "core/cli/request_signature.hpp"
 #include "core/cli/since.hpp"
 #include "core/cli/task_lookup.hpp"
 
 namespace berth::cli {
 namespace {
-
-std::string escape(const std::string& text) {
-  char* quoted = curl_easy_escape(nullptr, text.data(), static_cast<int>(text.size()));
-  std::string result(quoted);
-  curl_free(quoted);
-  return result;
-}
 
 // Lines as the containers wrote them. A long one comes in parts: these are put together again, and
 // where another container writes in between, on a line of its own.
@@ -59,20 +52,22 @@ class LinePrinter {
 
 Result<void> print_logs(ApiClient& api, const Context& context, const LogsOptions& options,
                         bool name_containers) {
-  std::string path = "/berth/v1/logs?task=" + escape(options.task);
-  if (!context.cluster.empty()) path += "&cluster=" + escape(context.cluster);
-  for (const auto& container : options.containers) path += "&container=" + escape(container);
-  if (options.follow) path += "&follow=true";
-  if (options.tail) path += "&tail=" + std::to_string(*options.tail);
+  QueryParameters query{{"task", options.task}};
+  if (!context.cluster.empty()) query.emplace_back("cluster", context.cluster);
+  for (const auto& container : options.containers) query.emplace_back("container", container);
+  if (options.follow) query.emplace_back("follow", "true");
+  if (options.tail) query.emplace_back("tail", std::to_string(*options.tail));
   if (!options.since.empty()) {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     const auto since = seconds_since_epoch(options.since, now);
     if (!since) return tl::unexpected(since.error());
-    path += "&since=" + escape(*since);
+    query.emplace_back("since", *since);
   }
+  // curl signs a query as it stands, and signatures are of sorted ones.
+  std::ranges::sort(query);
   std::string failure;
   LinePrinter printer(name_containers, options.timestamps);
-  auto streamed = api.stream(path, [&](std::string_view line) {
+  auto streamed = api.stream("/berth/v1/logs?" + query_text(query), [&](std::string_view line) {
     boost::system::error_code ec;
     const auto value = boost::json::parse(line, ec);
     if (ec || !value.is_object()) return true;
@@ -92,7 +87,8 @@ Result<void> print_logs(ApiClient& api, const Context& context, const LogsOption
   return streamed;
 }
 
-int show_logs(const Context& context, const LogsOptions& options) {
+int show_logs(const Context& given, const LogsOptions& options) {
+  const Context context = context_for(given, options.task);
   ApiClient api(context.api);
   const auto task = find_task(api, context, options.task);
   if (!task) return complain(task.error());

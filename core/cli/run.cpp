@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/cli/commands.hpp"
+#include "core/cli/hints.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/log_stream.hpp"
 #include "core/cli/pull_progress.hpp"
@@ -109,6 +110,7 @@ int report_failed_start(const boost::json::object& task) {
     }
   }
   std::cerr << "berth: the task did not start: " << reason << '\n';
+  if (const std::string hint = hint_for(reason); !hint.empty()) std::cerr << "  " << hint << '\n';
   return kCouldNotStart;
 }
 

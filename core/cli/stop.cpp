@@ -8,11 +8,12 @@
 
 namespace berth::cli {
 
-int stop_tasks(const Context& context, const StopOptions& options) {
-  ApiClient api(context.api);
+int stop_tasks(const Context& given, const StopOptions& options) {
+  ApiClient api(given.api);
   int failures = 0;
   boost::json::array stopped;
   for (const auto& name : options.tasks) {
+    const Context context = context_for(given, name);
     const auto task = find_task(api, context, name);
     if (!task) {
       failures += complain(task.error());
@@ -43,7 +44,7 @@ int stop_tasks(const Context& context, const StopOptions& options) {
       std::cout << tail_of(text_of(last, "taskArn")) << '\n';
     }
   }
-  if (context.json) std::cout << boost::json::serialize(stopped) << '\n';
+  if (given.json) std::cout << boost::json::serialize(stopped) << '\n';
   return failures > 0 ? 1 : 0;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/cli/task_lookup.hpp"
 
+#include <string_view>
+
 #include "core/cli/json_access.hpp"
 #include "core/cli/listings.hpp"
 
@@ -10,6 +12,18 @@ boost::json::object input_for(const Context& context) {
   boost::json::object input;
   if (!context.cluster.empty()) input["cluster"] = context.cluster;
   return input;
+}
+
+Context context_for(const Context& context, const std::string& name) {
+  Context out = context;
+  if (!out.cluster.empty() || !name.starts_with("arn:")) return out;
+  constexpr std::string_view kKind = ":task/";
+  const auto begin = name.find(kKind);
+  if (begin == std::string::npos) return out;
+  const std::string rest = name.substr(begin + kKind.size());
+  if (const auto slash = rest.find('/'); slash != std::string::npos)
+    out.cluster = rest.substr(0, slash);
+  return out;
 }
 
 Result<std::vector<std::string>> task_arns(ApiClient& api, const Context& context,

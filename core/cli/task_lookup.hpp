@@ -15,6 +15,9 @@ namespace berth::cli {
 [[nodiscard]] Result<std::string> find_task(ApiClient& api, const Context& context,
                                             const std::string& name);
 
+// `context`, with the cluster that the task's ARN names where the caller names none.
+[[nodiscard]] Context context_for(const Context& context, const std::string& name);
+
 // What to say where a full id or ARN names no task; find_task does not look for those.
 [[nodiscard]] Error no_such_task(const std::string& name);
 

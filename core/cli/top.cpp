@@ -86,7 +86,9 @@ void redraw(const std::string& text, TerminalSize size) {
 
 }  // namespace
 
-int show_usage(const Context& context, const TopOptions& options) {
+int show_usage(const Context& given, const TopOptions& options) {
+  const Context context =
+      context_for(given, options.tasks.empty() ? std::string() : options.tasks.front());
   ApiClient api(context.api);
   boost::json::object input = input_for(context);
   boost::json::array tasks;

@@ -14,6 +14,21 @@ Result<Answer> as_answer(Result<ClusterPtr> result) {
   return Answer(std::move(*result));
 }
 
+// Settings and where exec would log are kept and shown; these would be promises that nobody keeps.
+Result<void> may_be_promised(const model::CreateClusterRequest& request) {
+  if (request.has_service_connect_defaults()) {
+    return fail(Errc::Unimplemented, "serviceConnectDefaults: Service Connect is not supported.",
+                Subject::Request, "serviceConnectDefaults");
+  }
+  if (request.configuration().has_managed_storage_configuration()) {
+    return fail(Errc::Unimplemented,
+                "configuration.managedStorageConfiguration: the encryption of managed storage is "
+                "not supported.",
+                Subject::Request, "configuration.managedStorageConfiguration");
+  }
+  return {};
+}
+
 }  // namespace
 
 void Clusters::make_default() {
@@ -33,6 +48,7 @@ void Clusters::remove(const DeleteCluster& command, const Reply& reply) {
 }
 
 Result<ClusterPtr> Clusters::make(const model::CreateClusterRequest& request) {
+  if (auto kept = may_be_promised(request); !kept) return tl::unexpected(kept.error());
   Cluster cluster;
   cluster.name = ClusterName(request.cluster_name().empty() ? "default" : request.cluster_name());
   if (const ClusterPtr there = desk_.state().cluster(cluster.name); there && there->active) {
@@ -46,11 +62,6 @@ Result<ClusterPtr> Clusters::make(const model::CreateClusterRequest& request) {
   cluster.settings.assign(request.settings().begin(), request.settings().end());
   cluster.tags.assign(request.tags().begin(), request.tags().end());
   if (request.has_configuration()) cluster.configuration = request.configuration();
-  if (request.has_service_connect_defaults()) {
-    cluster.service_connect_defaults.emplace();
-    cluster.service_connect_defaults->set_namespace_(
-        request.service_connect_defaults().namespace_());
-  }
   const ClusterName name = cluster.name;
   desk_.save(std::move(cluster));
   nodes_.cluster_made(name);

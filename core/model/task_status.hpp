@@ -10,6 +10,8 @@
 namespace berth {
 
 // In the order in which a task may pass through them; stages may be skipped. The values are berth.v1.TaskPhase's.
+// ECS's DELETED is none of them: there it is a task whose record goes between two questions; here a record
+// is STOPPED until it is pruned, and MISSING afterwards.
 enum class TaskStatus {
   Provisioning = 1,
   Pending = 2,

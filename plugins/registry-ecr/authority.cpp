@@ -2,8 +2,8 @@
 #include "plugins/registry-ecr/authority.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <condition_variable>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -59,7 +59,8 @@ Authority::Authority(Config config, std::string region, AssumeRole assume_role)
     : config_(std::move(config)),
       region_(std::move(region)),
       assume_role_(std::move(assume_role)),
-      secrets_({.secretsmanager_endpoint = config_.secretsmanager_endpoint, .ca_file = config_.ca_file}) {}
+      secrets_({.secretsmanager_endpoint = config_.secretsmanager_endpoint,
+                .ca_file = config_.ca_file}) {}
 
 sdk::Result<v1::MirrorsResponse> Authority::mirrors(const v1::MirrorsRequest& request) const {
   const auto places = places_of(config_, request.registry());
@@ -120,9 +121,11 @@ void Authority::authorize_by_secret(const v1::AuthorizeRequest& request, const P
                                     const Answer& answer) {
   const auto from = runtime::secrets::parse_value_from(request.credentials());
   if (!from) return answer(from.error());
-  const auto fetch = [this, from = *from, registry = request.registry(),
-                      role = request.execution_role_arn()](const std::stop_token& stop) -> sdk::Result<Token> {
-    if (!assume_role_ || role.empty()) return denied("a task with credentials in Secrets Manager needs an executionRoleArn");
+  const auto fetch =
+      [this, from = *from, registry = request.registry(),
+       role = request.execution_role_arn()](const std::stop_token& stop) -> sdk::Result<Token> {
+    if (!assume_role_ || role.empty())
+      return denied("a task with credentials in Secrets Manager needs an executionRoleArn");
     auto credentials = role_credentials(role, stop);
     if (!credentials) return credentials.error();
     const auto text = secrets_.secret(from, {std::move(*credentials), from.region, stop});
@@ -132,7 +135,8 @@ void Authority::authorize_by_secret(const v1::AuthorizeRequest& request, const P
     if (!username || !password || username->empty() || username->find(':') != std::string::npos) {
       return denied("the secret " + from.id + " does not hold username and password");
     }
-    return Token{*username + ":" + *password, std::chrono::system_clock::now() + std::chrono::minutes{5}};
+    return Token{*username + ":" + *password,
+                 std::chrono::system_clock::now() + std::chrono::minutes{5}};
   };
   tokens_.get("secret\n" + request.credentials() + "\n" + request.execution_role_arn(), {}, fetch,
               [this, request, place, answer](const sdk::Result<Token>& token) {
@@ -155,8 +159,7 @@ void Authority::authorize_with(const v1::AuthorizeRequest& request, const Place&
   if (!request.challenge().empty()) {
     challenge = best_of(parse_challenges(request.challenge()));
     if (!challenge) {
-      return answer(
-          denied(place.url + " asks for a kind of credentials that Berth does not have"));
+      return answer(denied(place.url + " asks for a kind of credentials that Berth does not have"));
     }
     const std::lock_guard lock{mutex_};
     if (learned_.size() >= kMaxLearned) learned_.clear();
@@ -259,11 +262,20 @@ sdk::Result<runtime::http::AwsSigning> Authority::operators_keys() const {
 }
 
 std::string Authority::region_for(const std::string& registry) const {
-  for (const std::string& region : {config_.ecr.region, ecr_region(registry), environment("AWS_REGION"),
-                                    environment("AWS_DEFAULT_REGION")}) {
+  for (const std::string& region : {config_.ecr.region, ecr_region(registry),
+                                    environment("AWS_REGION"), environment("AWS_DEFAULT_REGION")}) {
     if (!region.empty()) return region;
   }
   return region_;
+}
+
+// The variables are those of AWS's SDKs.
+std::string Authority::ecr_endpoint(const std::string& region) const {
+  for (const std::string& url : {config_.ecr.endpoint, environment("AWS_ENDPOINT_URL_ECR"),
+                                 environment("AWS_ENDPOINT_URL")}) {
+    if (!url.empty()) return url;
+  }
+  return "https://api.ecr." + region + ".amazonaws.com";
 }
 
 sdk::Result<v1::RoleCredentials> Authority::role_credentials(const std::string& role,
@@ -314,16 +326,18 @@ sdk::Result<runtime::http::AwsSigning> Authority::signing_for(const std::string&
 
 void Authority::authorize_ecr(const v1::AuthorizeRequest& request, const Answer& answer) {
   const std::string region = region_for(request.registry());
-  EcrRequest fetch{.endpoint = config_.ecr.endpoint.empty()
-                                   ? "https://api.ecr." + region + ".amazonaws.com"
-                                   : config_.ecr.endpoint,
-                   .signing = {},
-                   .ca_pem = {}};
+  EcrRequest fetch{.endpoint = ecr_endpoint(region), .signing = {}, .ca_pem = {}};
+  if (!parse_url(fetch.endpoint)) {
+    return answer(
+        sdk::fail(BERTH_PRECONDITION,
+                  "the endpoint of ECR, '" + fetch.endpoint.substr(0, 200) + "', is no URL"));
+  }
   auto trust = read_certificates({config_.ca_file, config_.ecr.ca_file});
   if (!trust) return answer(trust.error());
   fetch.ca_pem = std::move(*trust);
   // A role's token is for tasks of that role alone.
-  const std::string key = "ecr\n" + fetch.endpoint + "\n" + region + "\n" + request.execution_role_arn();
+  const std::string key =
+      "ecr\n" + fetch.endpoint + "\n" + region + "\n" + request.execution_role_arn();
   tokens_.get(
       key, request.rejected_header(),
       [this, fetch = std::move(fetch), registry = request.registry(),

@@ -58,6 +58,7 @@ class Authority {
   sdk::Result<v1::RoleCredentials> role_credentials(const std::string& role,
                                                     const std::stop_token& stop) const;
   sdk::Result<runtime::http::AwsSigning> operators_keys() const;
+  [[nodiscard]] std::string ecr_endpoint(const std::string& region) const;
   std::string region_for(const std::string& registry) const;
 
   const Config config_;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Named points at which a process can be made to die as by kill -9, for tests of what survives a crash.
+// Named points at which a process can be made to die as by kill -9, for tests of what survives a
+// crash.
 //
 //   BERTH_FAILPOINT("runtime.before_create");
 //
-// Environment BERTH_FAILPOINT=NAME[:N][,NAME[:N]...] ends the process by SIGKILL the N-th time (default: the first) that
-// it comes to NAME, after one line "failpoint NAME" on stderr. With BERTH_FAILPOINT_GATE=FILE passages count only
-// while FILE exists, so that a test can let the process come up first. Unset, a point costs one load and a branch.
+// Environment BERTH_FAILPOINT=NAME[:N][,NAME[:N]...] ends the process by SIGKILL the N-th time
+// (default: the first) that it comes to NAME, after one line "failpoint NAME" on stderr. With
+// BERTH_FAILPOINT_GATE=FILE passages count only while FILE exists, so that a test can let the
+// process come up first. Unset, a point costs one load and a branch.
+//
+// BERTH_MONITOR_FAILPOINT=NAME is for the monitors that this process starts: the first that comes
+// to NAME while the gate is there removes the gate and dies.
 //
 // Threads: any. Names: PROGRAM-OR-FOLDER.before_X or .after_X.
 #pragma once
@@ -14,6 +19,7 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -50,10 +56,22 @@ inline void pass(std::string_view name) {
   for (;;) ::pause();
 }
 
+struct OfMonitors {
+  std::string name;
+  std::string gate;
+};
+
+inline std::optional<OfMonitors> of_monitors() {
+  const char* const name = std::getenv("BERTH_MONITOR_FAILPOINT");
+  const char* const gate = std::getenv("BERTH_FAILPOINT_GATE");
+  if (name == nullptr || gate == nullptr) return std::nullopt;
+  return OfMonitors{name, gate};
+}
+
 }  // namespace berth::runtime::failpoint
 
 // `name` is evaluated only where a point is armed.
-#define BERTH_FAILPOINT(name)                                                          \
-  do {                                                                                 \
-    if (::berth::runtime::failpoint::armed) ::berth::runtime::failpoint::pass(name);   \
+#define BERTH_FAILPOINT(name)                                                        \
+  do {                                                                               \
+    if (::berth::runtime::failpoint::armed) ::berth::runtime::failpoint::pass(name); \
   } while (false)

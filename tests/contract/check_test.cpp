@@ -78,6 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"other_manifest", "manifest.describe"},
         Broken{"declares_too_little", "manifest.describe"},
         Broken{"declares_too_much", "manifest.methods"}, Broken{"completes_twice", "call.once"},
+        Broken{"loses_calls_of_threads", "call.threads"},
         Broken{"never_completes", "call.once"}, Broken{"completes_what_it_refuses", "call.once"},
         Broken{"sends_null", "call.once"}, Broken{"takes_unknown_methods", "call.unknown"},
         Broken{"crashes_on_garbage", "call.garbage"}, Broken{"takes_garbage", "call.garbage"},

@@ -74,8 +74,8 @@ class Agent:
         if Leftovers(self.config, run).of_finished([]):
             if self.process.poll() is not None:
                 self.start()
-            for task in self.stack.aws("list-tasks")["taskArns"]:
-                self.stack.aws("stop-task", "--task", task)
+            for task in self.stack.call("ListTasks")["taskArns"]:
+                self.stack.call("StopTask", task=task)
             until("its tasks have ended", lambda: not Leftovers(self.config, run).of_finished([]), 60)
         self.stop()
         run([BIN + "/berth-agent", "--config", self.config, "--remove-leftovers"])
@@ -106,12 +106,13 @@ certificate_lifetime_seconds = 6
     def task_on(self, agent, script="trap 'exit 0' TERM; sleep 1000 & wait"):
         self.stack.register("pinned", [{"name": "main", "image": self.image, "memory": 32, "stopTimeout": 5,
                                         "command": ["/bin/sh", "-c", script]}], networkMode="none")
-        started = self.stack.aws("start-task", "--task-definition", "pinned", "--container-instances", agent)
+        self.instance(agent)
+        started = self.stack.call("StartTask", taskDefinition="pinned", containerInstances=[agent])
         self.assertEqual(started["failures"], [])
         return started["tasks"][0]["taskArn"]
 
     def instance(self, agent):
-        return self.stack.aws("describe-container-instances", "--container-instances", agent)["containerInstances"][0]
+        return until("it has joined", lambda: self.stack.call("DescribeContainerInstances", containerInstances=[agent])["containerInstances"])[0]
 
     def test_each_has_its_certificate_which_is_renewed_while_it_works(self):
         second = self.agent("two")
@@ -127,7 +128,7 @@ certificate_lifetime_seconds = 6
         self.assertEqual(len(agents), 2)
         self.assertTrue(all(agent["connected"] and agent["address"] == "127.0.0.1" for agent in agents.values()))
         self.assertIn(second.id(), self.stack.berth("agent", "list").stdout)
-        self.stack.aws("stop-task", "--task", task)
+        self.stack.call("StopTask", task=task)
         self.stack.await_status(task, "STOPPED")
 
     def test_away_beyond_its_certificate_it_comes_back_as_itself(self):
@@ -139,7 +140,7 @@ certificate_lifetime_seconds = 6
         second.start()
         until(f"it is back\n{second.said()}", lambda: self.listed()[node]["connected"], 30)
         self.assertEqual(self.stack.task(task)["lastStatus"], "RUNNING")
-        self.stack.aws("stop-task", "--task", task)
+        self.stack.call("StopTask", task=task)
         self.stack.await_status(task, "STOPPED")
 
     def test_they_offer_what_is_declared_and_placement_sees_their_attributes(self):
@@ -190,15 +191,15 @@ certificate_lifetime_seconds = 6
         self.assertEqual(self.stack.task(kept)["connectivity"], "DISCONNECTED")
         os.kill(until("its program runs", lambda: process_of(f"sleep\0{mark}\0")), signal.SIGKILL)
         self.assertEqual(self.stack.task(ended)["lastStatus"], "RUNNING")
-        self.stack.aws("stop-task", "--task", stopped)
-        refused = self.stack.aws("start-task", "--task-definition", "pinned", "--container-instances", node)
+        self.stack.call("StopTask", task=stopped)
+        refused = self.stack.call("StartTask", taskDefinition="pinned", containerInstances=[node])
         self.assertEqual([failure["reason"] for failure in refused["failures"]], ["AGENT"])
         run(["nft", "delete", "table", "inet", table])
         until("it is back", lambda: self.instance(node)["agentConnected"], 60)
         self.assertEqual(self.stack.await_status(ended, "STOPPED")["containers"][0]["exitCode"], 9)
         self.stack.await_status(stopped, "STOPPED")
         self.assertEqual(self.stack.task(kept)["lastStatus"], "RUNNING")
-        self.stack.aws("stop-task", "--task", kept)
+        self.stack.call("StopTask", task=kept)
         self.stack.await_status(kept, "STOPPED")
 
     def test_a_killed_host_tells_on_its_return_that_all_has_ended(self):

@@ -66,7 +66,29 @@ class FullDisk(unittest.TestCase):
         again = self.stack.await_status(self.start("small", "exit 7"), "STOPPED")
         self.assertEqual(again["containers"][0].get("exitCode"), 7, again)
 
-    def test_a_writer_meets_enospc_alone_and_everybody_can_be_stopped(self):
+    def test_who_fills_the_disk_is_stopped_with_the_reason_and_the_others_go_on(self):
+        steady = self.start("steady", "sleep 1000")
+        self.stack.await_status(steady, "RUNNING")
+        writer = self.start("writer", "dd if=/dev/zero of=/fill bs=64k; sleep 1000")
+        stopped = self.stack.await_status(writer, "STOPPED")
+        self.assertEqual(stopped["stopCode"], "TerminationNotice")
+        self.assertRegex(stopped["stoppedReason"], r"^OutOfDiskError: No space left on device: .* this task took [3-6]\d MiB")
+        self.assertEqual(self.stack.task(steady)["lastStatus"], "RUNNING")
+        until("there is room again", lambda: self.free() > 32 * MIB)
+        # Logs fill it as well as files do.
+        talker = self.start("talker", "yes 0123456789abcdef0123456789abcdef")
+        stopped = self.stack.await_status(talker, "STOPPED")
+        self.assertIn("OutOfDiskError", stopped["stoppedReason"])
+        until("there is room again", lambda: self.free() > 32 * MIB)
+        self.assertEqual(self.stack.task(steady)["lastStatus"], "RUNNING")
+        after = self.stack.await_status(self.start("after", "exit 3"), "STOPPED")
+        self.assertEqual(after["containers"][0].get("exitCode"), 3, after)
+
+    def test_where_the_operator_wishes_it_a_writer_meets_enospc_and_goes_on(self):
+        self.stack.down()
+        with open(self.stack.config_file, "a", encoding="utf-8") as config:
+            config.write("stop_disk_fillers = false\n")
+        self.stack.up()
         steady = self.start("steady", "trap 'exit 5' TERM; while :; do sleep 1; done & wait")
         self.stack.await_status(steady, "RUNNING")
         doomed = self.start("doomed", "sleep 1000")
@@ -81,16 +103,16 @@ class FullDisk(unittest.TestCase):
         self.assertRegex(self.reason(late).lower(), "no space (is )?left")
         # Who runs goes on, may be stopped, and how it ended is known.
         self.assertEqual(self.stack.task(writer)["lastStatus"], "RUNNING")
-        self.stack.aws("stop-task", "--task", steady)
+        self.stack.call("StopTask", task=steady)
         end = self.stack.await_status(steady, "STOPPED")
         self.assertEqual(end["containers"][0].get("exitCode"), 5, end)
-        self.stack.aws("stop-task", "--task", doomed)
+        self.stack.call("StopTask", task=doomed)
         self.assertEqual(self.stack.await_status(doomed, "STOPPED")["containers"][0].get("exitCode"), 137)
         # The agent comes back on a full disk.
         self.stack.kill("agent")
         self.stack.up()
         self.assertEqual(self.stack.task(writer)["lastStatus"], "RUNNING")
-        self.stack.aws("stop-task", "--task", writer)
+        self.stack.call("StopTask", task=writer)
         self.stack.await_status(writer, "STOPPED")
         after = self.stack.await_status(self.start("after", "exit 3"), "STOPPED")
         self.assertEqual(after["containers"][0].get("exitCode"), 3, after)

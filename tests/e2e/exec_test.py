@@ -176,7 +176,7 @@ class Exec(unittest.TestCase):
         self.assertIn("AWS_SECRET_ACCESS_KEY", refused(self.task, "--", "ls", env=wrong))
         self.assertEqual(self.exec("-c", "right", self.pair, "--", "true").returncode, 0)
         stopped = self.running("one")
-        self.stack.aws("stop-task", "--task", stopped)
+        self.stack.call("StopTask", task=stopped)
         until("it has stopped", lambda: self.stack.task(stopped)["lastStatus"] == "STOPPED", 60)
         self.assertIn("STOPPED", refused(stopped, "--", "ls"))
 
@@ -211,7 +211,7 @@ class Exec(unittest.TestCase):
                 self.assertEqual(code, 125, text)
                 self.assertNotEqual(text, "")
                 self.stack.up()
-                until("the agent is back", lambda: self.stack.aws("list-container-instances")["containerInstanceArns"])
+                until("the agent is back", lambda: self.stack.call("ListContainerInstances")["containerInstanceArns"])
             until("exec works again", lambda: self.exec(self.task, "--", "true").returncode == 0, 60)
             self.assertEqual(self.stack.task(self.task)["lastStatus"], "RUNNING")
 

@@ -124,7 +124,7 @@ class Fargate(unittest.TestCase):
         asking = self.run_tasks("ask", subnets=("subnet-c",))[0]
         self.assertEqual(self.reach(asking, "STOPPED")["containers"][0]["exitCode"], 0)
         self.assertIn("served", self.plane.berth("logs", asking).stdout)
-        self.plane.aws("stop-task", "--task", arn)
+        self.plane.call("StopTask", task=arn)
         stopped = self.plane.await_status(arn, "STOPPED")
         self.assertEqual((stopped["stopCode"], stopped["attachments"][0]["status"]), ("UserInitiated", "DELETED"))
 
@@ -154,7 +154,7 @@ class Fargate(unittest.TestCase):
         self.stop(first[0]["taskArn"])
         until("it is replaced", lambda: len(running()) == 3)
         self.assertEqual(sorted(task["availabilityZone"] for task in running()), list(ZONES))
-        service = self.plane.aws("describe-services", "--services", "web")["services"][0]
+        service = self.plane.call("DescribeServices", services=["web"])["services"][0]
         self.assertEqual((service["launchType"], service["platformVersion"]), ("FARGATE", "LATEST"))
         self.api.call("DeleteService", service="web", force=True)
         until("all have ended", lambda: not self.api.call("ListTasks", serviceName="web")["taskArns"])
@@ -189,7 +189,7 @@ class Fargate(unittest.TestCase):
         until("it has its shares", lambda: providers() == {"FARGATE": 2, "FARGATE_SPOT": 2}, 60)
         self.api.call("UpdateService", service="mixed", desiredCount=6)
         until("it keeps them", lambda: providers() == {"FARGATE": 3, "FARGATE_SPOT": 3}, 60)
-        service = self.plane.aws("describe-services", "--services", "mixed")["services"][0]
+        service = self.plane.call("DescribeServices", services=["mixed"])["services"][0]
         self.assertNotIn("launchType", service)
         self.assertEqual([item["capacityProvider"] for item in service["capacityProviderStrategy"]], ["FARGATE", "FARGATE_SPOT"])
         self.api.call("DeleteService", service="mixed", force=True)

@@ -44,23 +44,27 @@ class Leftovers:
         found = {
             "directories": self._directories(strange),
             "mounts": strange(line.split()[1] for line in self._mounts()),
-            "namespaces": strange(name for name in _names("/run/netns") if name.rsplit("_", 1)[0] == self.bridge),
+            "namespaces": strange(name for name in _names("/run/netns")
+                                  if name.rsplit("_", 1)[0].removesuffix(".eni") == self.bridge),
             "cgroups": strange(self._cgroups()),
             "processes": self._processes(alive),
             "links": self._links(alive),
             "rules": self._rules(alive),
+            "interfaces": self._interfaces(alive),
         }
         return {kind: what for kind, what in found.items() if what}
 
     def _directories(self, strange):
         found = []
-        for place in ("tasks", "runtime/containers", "network/endpoints", "images/holds"):
+        for place in ("tasks", "runtime/containers", "runtime/runtime", "runtime/execs", "network/endpoints", "images/holds", "volumes/task",
+                      "disks", "ids"):
             found += [f"{place}/{name}" for name in strange(_names(f"{self.data}/{place}"))]
         return found + [f"images/drafts/{name}" for name in _names(f"{self.data}/images/drafts")]
 
     def _mounts(self):
         with open("/proc/self/mounts", encoding="utf-8") as mounts:
-            return [line for line in mounts if line.split()[1].startswith((self.data + "/tasks", f"/run/netns/{self.bridge}_"))]
+            return [line for line in mounts if line.split()[1].startswith((self.data + "/", f"/run/netns/{self.bridge}_",
+                                                                                  f"/run/netns/{self.bridge}.eni_"))]
 
     def _cgroups(self):
         for root in [CGROUP_ROOTS] + [f"{CGROUP_ROOTS}/{name}" for name in _names(CGROUP_ROOTS)]:
@@ -100,6 +104,17 @@ class Leftovers:
         namespaces = [name for name in _names("/run/netns")
                       if name.rsplit("_", 1)[0] == self.bridge and set(TASK.findall(name)) & alive]
         return links if len(links) > len(namespaces) else []
+
+    def _interfaces(self, alive):
+        """Links and routes of tasks with addresses of their own, by the address: it tells neither task nor agent but by the table."""
+        namespaces = {name for name in _names("/run/netns")
+                      if name.startswith(f"{self.bridge}.eni_") and set(TASK.findall(name)) & alive}
+        table = "berth_eni" if self.bridge == "berth0" else f"berth_eni_{self.bridge.replace('-', '_')}"
+        listed = self.run(["nft", "-j", "list", "set", "ip", table, "own"], check=False)
+        if listed.returncode != 0:
+            return []
+        own = set(re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", listed.stdout))
+        return sorted(own) if len(own) > len(namespaces) else []
 
     def _rules(self, alive):
         table = f"berth_{self.bridge.replace('-', '_')}" if self.bridge != "berth0" else "berth"

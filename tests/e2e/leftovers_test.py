@@ -29,7 +29,8 @@ class Checker(unittest.TestCase):
         self.expect(None)
 
     def test_sees_directories_holds_and_drafts(self):
-        for place in (f"tasks/{TASK}", f"runtime/containers/{TASK}-0", f"network/endpoints/{TASK}-0", f"images/holds/{TASK}-0"):
+        for place in (f"tasks/{TASK}", f"runtime/containers/{TASK}-0", f"network/endpoints/{TASK}-0", f"images/holds/{TASK}-0",
+                      f"runtime/runtime/{TASK}-0", f"runtime/execs/{TASK}-0.1", f"volumes/task/{TASK}", f"disks/{TASK}", f"ids/{TASK}"):
             os.makedirs(f"{self.directory}/agent/{place}")
             self.expect("directories")
             self.expect(None, [TASK])
@@ -58,6 +59,20 @@ class Checker(unittest.TestCase):
         run(["ip", "link", "set", end, "master", self.name])
         self.expect(None, [TASK])
         self.assertIn("links", self.leftovers.of_finished([]))
+
+    def test_sees_what_tasks_with_addresses_of_their_own_leave(self):
+        name = f"{self.name}.eni_{TASK}"
+        table = f"berth_eni_{self.name}"
+        run(["nft", "add", "table", "ip", table])
+        self.addCleanup(run, ["nft", "delete", "table", "ip", table])
+        run(["nft", "add", "set", "ip", table, "own", "{ type ipv4_addr ; }"])
+        self.expect(None)
+        run(["nft", "add", "element", "ip", table, "own", "{ 10.9.8.7 }"])
+        self.expect("interfaces")
+        run(["ip", "netns", "add", name])
+        self.addCleanup(run, ["ip", "netns", "del", name])
+        self.expect(None, [TASK])
+        self.assertEqual(set(self.leftovers.of_finished([])), {"namespaces", "mounts", "interfaces"})
 
     def test_sees_rules_of_addresses_that_no_task_has(self):
         run(["nft", "add", "table", "ip", f"berth_{self.name}"])

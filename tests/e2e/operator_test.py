@@ -99,13 +99,13 @@ class Operator(unittest.TestCase):
         one.up()
         other.up()
         self.assertNotEqual(one.port(), other.port())
-        one.aws("create-cluster", "--cluster-name", "mine")
-        self.assertEqual(len(one.aws("list-clusters")["clusterArns"]), 2)
-        self.assertEqual(len(other.aws("list-clusters")["clusterArns"]), 1)
-        self.assertNotEqual(one.aws("list-container-instances"), other.aws("list-container-instances"))
+        one.call("CreateCluster", clusterName="mine")
+        self.assertEqual(len(one.call("ListClusters")["clusterArns"]), 2)
+        self.assertEqual(len(other.call("ListClusters")["clusterArns"]), 1)
+        self.assertNotEqual(one.call("ListContainerInstances"), other.call("ListContainerInstances"))
         done = run([BIN + "/berth", "--output", "json", "down", "--data-dir", one.data])
         self.assertEqual(json.loads(done.stdout), {"data_dir": one.data, "stopped_tasks": 0, "tasks_on_hosts_away": 0})
-        self.assertEqual(len(other.aws("list-container-instances")["containerInstanceArns"]), 1)
+        self.assertEqual(len(other.call("ListContainerInstances")["containerInstanceArns"]), 1)
 
     def test_down_does_not_wait_for_a_host_that_is_away(self):
         stack = self.stack("away")
@@ -207,6 +207,51 @@ class Operator(unittest.TestCase):
         self.assertIn("0" * 32, nothing.stderr)
         self.assertIn("control plane", run([BIN + "/berth", "doctor", "--data-dir", stack.data, "--config", stack.config_file],
                                            check=False).stdout)
+        stack.down()
+
+    def elsewhere(self, port):
+        """How to begin a command on a machine that reaches this port of 198.51.100.1 and nothing else, no file of the stack's either."""
+        name = f"elsewhere-{os.getpid()}"
+        run(["ip", "netns", "add", name])
+        self.addCleanup(run, ["ip", "netns", "del", name])
+        inside = ["ip", "netns", "exec", name]
+        link = f"op{os.getpid()}"
+        run(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name])
+        run(["ip", "addr", "add", "198.51.100.1/30", "dev", link])
+        run(["ip", "link", "set", link, "up"])
+        for command in (["ip", "link", "set", "lo", "up"], ["ip", "addr", "add", "198.51.100.2/30", "dev", "eth0"], ["ip", "link", "set", "eth0", "up"],
+                        ["nft", "add table ip only; add chain ip only out { type filter hook output priority 0 ; policy drop ; }"],
+                        ["nft", f"add rule ip only out ip daddr 198.51.100.1 tcp dport {port} accept"]):
+            run([*inside, *command])
+        return [*inside, "unshare", "--mount", "--propagation", "private", "sh", "-c",
+                f"mount -t tmpfs none {self.scene.directory}/far && exec \"$@\"", "sh"]
+
+    def test_ps_logs_and_run_work_from_a_machine_that_reaches_only_the_api(self):
+        pem = self.scene.directory + "/api"
+        run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=control.example",
+             "-addext", "subjectAltName=IP:198.51.100.1", "-keyout", pem + ".key", "-out", pem + ".pem"])
+        registry = self.scene.registry()
+        registry.client.image("tools", "1", Env=["PATH=/bin"])
+        with socket.socket() as free:
+            free.bind(("", 0))
+            port = free.getsockname()[1]
+        there = self.elsewhere(port)
+        stack = self.stack("far", f'api = "198.51.100.1:{port}"\ntls_certificate = "{pem}.pem"\ntls_key = "{pem}.key"\n'
+                                  '[[access_key]]\nid = "AKIDX"\nsecret = "hunter2"\n')
+        run([BIN + "/berth", "up", "--detach", "--data-dir", stack.data, "--config", stack.config_file], env=stack.env)
+        env = {**stack.env, "AWS_ACCESS_KEY_ID": "AKIDX", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+
+        def berth(*arguments, check=True):
+            return run([*there, BIN + "/berth", "--api", f"https://198.51.100.1:{port}", "--ca", pem + ".pem", *arguments], check=check, env=env)
+        ran = berth("run", "--entrypoint", "/bin/sh", f"{registry.host}/tools:1", "--", "-c", "echo hello; echo oh >&2; exit 3", check=False)
+        self.assertEqual((ran.returncode, ran.stdout), (3, "hello\n"), ran.stderr)
+        row = berth("ps", "-a").stdout.splitlines()[1]
+        self.assertIn("STOPPED", row)
+        task = row.split()[0]
+        self.assertEqual(berth("logs", "-f", task).stdout, "hello\n")
+        self.assertEqual(berth("logs", task[:8]).stdout, "hello\n")
+        arn = json.loads(berth("--output", "json", "ps", "-a").stdout)[0]["taskArn"]
+        self.assertEqual(berth("logs", arn).stdout, "hello\n")
         stack.down()
 
     def test_doctor_names_what_a_host_lacks_and_how_to_mend_it(self):

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the AWS CLI to real containers and back."""
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
+import tempfile
+import termios
 import unittest
 import urllib.request
 
@@ -44,7 +49,15 @@ secret_access_key = "secret"
         return self.stack.berth("logs", task["taskArn"], *arguments).stdout
 
     def test_runs_a_container_to_its_end(self):
-        task = self.run_one("simple", [self.sh("echo out; echo err >&2; exit 3")])
+        # As its users do, all the way by the AWS CLI.
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as definition:
+            json.dump({"family": "simple", "containerDefinitions": [self.sh("echo out; echo err >&2; exit 3")]}, definition)
+            definition.flush()
+            self.stack.aws("register-task-definition", "--cli-input-json", f"file://{definition.name}")
+        started = self.stack.aws("run-task", "--cluster", "default", "--task-definition", "simple:1", "--count", "1")
+        self.assertEqual((started["failures"], len(started["tasks"])), ([], 1))
+        self.stack.await_status(started["tasks"][0]["taskArn"], "STOPPED")
+        task = self.stack.aws("describe-tasks", "--tasks", started["tasks"][0]["taskArn"])["tasks"][0]
         self.assertEqual(task["stopCode"], "EssentialContainerExited")
         self.assertEqual(task["stoppedReason"], "Essential container in task exited")
         container = task["containers"][0]
@@ -96,11 +109,11 @@ secret_access_key = "secret"
         answer = self.stack.aws("run-task", "--task-definition", "fixed")
         self.assertEqual(answer["tasks"], [])
         self.assertEqual(answer["failures"][0]["reason"], "RESOURCE:PORTS")
-        self.stack.aws("stop-task", "--task", arn)
+        self.stack.call("StopTask", task=arn)
         self.stack.await_status(arn, "STOPPED")
         again = self.stack.run_task("fixed")[0]
         self.stack.await_status(again, "RUNNING")
-        self.stack.aws("stop-task", "--task", again)
+        self.stack.call("StopTask", task=again)
 
     def test_network_modes_none_and_host(self):
         task = self.run_one("none", [self.sh("cat /proc/net/dev | tail -n +3 | wc -l 2>/dev/null; ls /sys/class/net")], networkMode="none")
@@ -121,7 +134,7 @@ secret_access_key = "secret"
         self.assertEqual(task["containers"][1]["networkInterfaces"][0]["privateIpv4Address"], address)
         with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as page:
             self.assertEqual(page.read(), b"own\n", "from the host")
-        self.stack.aws("stop-task", "--task", arn)
+        self.stack.call("StopTask", task=arn)
         self.assertEqual(self.stack.await_status(arn, "STOPPED")["attachments"][0]["status"], "DELETED")
 
     def test_environment_user_directory_and_entry_point(self):
@@ -224,7 +237,7 @@ secret_access_key = "secret"
 
         until("the task is healthy", healthy)
         self.assertEqual(statuses[0], ("UNKNOWN", "UNKNOWN"))
-        self.stack.aws("stop-task", "--task", arn)
+        self.stack.call("StopTask", task=arn)
         self.stack.await_status(arn, "STOPPED")
 
     def test_a_host_without_gpus_is_no_place_for_a_task_that_asks_for_one(self):
@@ -276,6 +289,25 @@ secret_access_key = "secret"
         task = re.search("berth logs -f ([0-9a-f]{32})", errors)[1]
         self.assertEqual(self.stack.berth("logs", task).stdout, "here\n")
         self.stack.berth("stop", "--wait", task)
+
+    def test_a_terminal_shows_how_far_a_pull_is(self):
+        noise = images.layer([("noise", os.urandom(32 << 20), 0o644)], (), applets=False)
+        self.plain.client.image("large", "1", [images.layer(), noise], Env=["PATH=/bin"])
+        pid, master = pty.fork()
+        if pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+            os.execve(BIN + "/berth", ["berth", "--api", self.stack.url, "run", "--entrypoint", "/bin/sh", f"{self.plain.host}/large:1",
+                                       "--", "-c", "echo done"], self.stack.env)
+        self.addCleanup(os.close, master)
+        seen = b""
+        try:
+            while piece := os.read(master, 4096):
+                seen += piece
+        except OSError:
+            pass  # how a terminal tells its end
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, seen)
+        self.assertRegex(seen.decode(), r"pulling \S+/large:1 [0-9.]+/3[2-9]\.\d MiB, [01]/2 layers")
+        self.assertTrue(seen.endswith(b"\r\x1b[Kdone\r\n"), seen[-80:])
 
     def test_stop_of_an_unknown_id_says_where_to_look(self):
         refused = self.stack.berth("stop", "0" * 32, check=False)

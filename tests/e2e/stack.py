@@ -159,8 +159,9 @@ class Stack:
         self.env = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
                     "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 
-    def up(self, check=True, failpoint=None, gate=None):
-        env = {**self.env, **({"BERTH_FAILPOINT": failpoint, "BERTH_FAILPOINT_GATE": gate} if failpoint else {})}
+    def up(self, check=True, failpoint=None, gate=None, of_monitors=False):
+        name = "BERTH_MONITOR_FAILPOINT" if of_monitors else "BERTH_FAILPOINT"
+        env = {**self.env, **({name: failpoint, "BERTH_FAILPOINT_GATE": gate} if failpoint else {})}
         return run([BIN + "/berth", "up", "--detach", "--data-dir", self.data, "--api", f"127.0.0.1:{self.port()}", "--config",
                     self.config_file], check=check, env=env)
 
@@ -205,22 +206,23 @@ class Stack:
         assert done.returncode != 0, f"{arguments} was accepted: {done.stdout}"
         return done.stderr
 
+    def call(self, operation, **members):
+        """By a bare client: starting the AWS CLI takes a second of a processor."""
+        return Api(self.port()).call(operation, **members)
+
     def register(self, family, containers, **members):
-        return self.aws("register-task-definition", "--cli-input-json", json.dumps(
-            {"family": family, "containerDefinitions": containers, **members}))["taskDefinition"]
+        return self.call("RegisterTaskDefinition", family=family, containerDefinitions=containers, **members)["taskDefinition"]
 
     def run_task(self, definition, count=1, **members):
-        answer = self.aws("run-task", "--cli-input-json", json.dumps({"taskDefinition": definition, "count": count, **members}))
+        answer = self.call("RunTask", taskDefinition=definition, count=count, **members)
         assert answer["failures"] == [], answer["failures"]
         return [task["taskArn"] for task in answer["tasks"]]
 
     def task(self, arn):
-        return self.aws("describe-tasks", "--tasks", arn)["tasks"][0]
+        return self.call("DescribeTasks", tasks=[arn])["tasks"][0]
 
     def await_status(self, arn, status, seconds=60.0):
         order = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
-
-        # By the bare client: starting the AWS CLI takes a second.
         api = Api(self.port())
 
         def there():

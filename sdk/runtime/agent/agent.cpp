@@ -123,6 +123,8 @@ sdk::Result<void> Agent::begin(const AgentConfig& config) {
     return tasks.error();
   }
   tasks_ = std::move(*tasks);
+  control_ports_ = config.control_ports;
+  close_doors(*tasks_, config.server.text(), control_ports_);  // once more where a name leads, when it is dialled
   for (auto& report : tasks_->list()) client_->restore(std::move(report));
   // Between Tasks::open, which refuses a second agent of the same directory, and the join, by which others see that we are there.
   const auto written = fleet::write_durably(config.pid_file, std::to_string(::getpid()) + "\n", 0644);
@@ -171,7 +173,7 @@ fleet::ClientEvents Agent::events() {
       .peers =
           [this](const fleet::v1::Peers& peers, const std::string& server) {
             tasks_->take_peers(peer_news(peers));
-            close_door(*tasks_, server);
+            close_doors(*tasks_, server, control_ports_);
           },
       .disconnected = {},
       .removed =

@@ -65,6 +65,7 @@ class Agent {
 
   std::filesystem::path pid_file_;  // once it is written
   fleet::v1::Registration registration_;  // without devices
+  std::vector<std::uint16_t> control_ports_;
   RegistryLink registry_;
   std::unique_ptr<HostPlugins> plugins_;  // nothing where the configuration names none
   std::unique_ptr<fleet::Client> client_;

@@ -58,6 +58,7 @@ Reader ports(std::vector<std::uint16_t>& out) {
   return [&out](const toml::node& node) -> Problem {
     const auto* list = node.as_array();
     if (!list) return "must be a list of ports";
+    out.clear();
     for (const auto& item : *list) {
       const auto value = item.value<std::int64_t>();
       if (!item.is_integer() || !value || *value < 1 || *value > 65535) return "must be a list of ports";
@@ -246,6 +247,7 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"eni_slots", number({.min = 0, .max = 16'384}, [&c](std::int64_t n) { c.eni_slots = n; })},
       {"plugins", [&c](const toml::node& node) { return read_plugin_tables(node, c.plugins); }},
       {"plugin_dirs", directories(c.plugin_dirs)},
+      {"control_ports", ports(c.control_ports)},
       {"reserved_ports", ports(c.reserved_ports)},
       {"reserved_ports_udp", ports(c.reserved_ports_udp)},
       {"data_dir", path(t.data_dir)},
@@ -280,6 +282,8 @@ std::map<std::string, Reader, std::less<>> readers(AgentConfig& c, std::string& 
       {"images_per_cleanup", count(t.images_per_cleanup, 100'000)},
       {"image_free_percent",
        number({.min = 0, .max = 90}, [&t](std::int64_t n) { t.image_free_percent = static_cast<unsigned>(n); })},
+      {"image_max_gib", count(t.image_max_gib, 1 << 20)},
+      {"stop_disk_fillers", flag(t.stop_disk_fillers)},
       {"cpu_period_ms",
        number({.min = 8, .max = 100},
               [&t](std::int64_t n) { t.cpu_period = std::chrono::milliseconds(n); })},

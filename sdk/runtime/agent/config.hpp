@@ -25,6 +25,8 @@ struct AgentConfig {
   std::filesystem::path pid_file;        // default: DATA_DIR/agent.pid
   std::string address;  // IPv4 where other hosts of the fleet reach this one; empty: as the control
                         // plane sees it
+  // Where the control plane listens besides `server`: no task reaches these.
+  std::vector<std::uint16_t> control_ports{5080, 5081, 5082, 5083};
   std::string cluster;                   // empty: the control plane's default
   std::string log_level = "info";
 

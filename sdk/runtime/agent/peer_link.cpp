@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/runtime/agent/peer_link.hpp"
 
+#include <arpa/inet.h>
+
 #include <utility>
 
 #include "sdk/fleet/transport.hpp"
+#include "sdk/runtime/network/doors.hpp"
 
 namespace berth::runtime {
 
@@ -35,13 +38,17 @@ InterfaceListener interface_listener(fleet::Client& client) {
   };
 }
 
-void close_door(Tasks& tasks, const std::string& server) {
+void close_doors(Tasks& tasks, const std::string& server, const std::vector<std::uint16_t>& ports) {
   const auto endpoint = fleet::Endpoint::parse(server);
   if (!endpoint) return;
   std::string host = endpoint->host;
   constexpr std::string_view kMapped = "::ffff:";
   if (host.starts_with(kMapped)) host.erase(0, kMapped.size());
-  tasks.close_door(host, endpoint->port);
+  in_addr parsed{};
+  if (::inet_pton(AF_INET, host.c_str(), &parsed) != 1) return;
+  Doors doors{.address = host, .ports = {ports.begin(), ports.end()}, .here = is_of_this_host(host)};
+  doors.ports.insert(endpoint->port);
+  tasks.close_doors(doors);
 }
 
 }  // namespace berth::runtime

@@ -4,7 +4,9 @@
 // Threads: any.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "berth/fleet/v1/fleet.pb.h"
 #include "sdk/fleet/client.hpp"
@@ -18,7 +20,8 @@ namespace berth::runtime {
 // Tells the fleet of this host's interfaces. `client` must outlive it.
 [[nodiscard]] InterfaceListener interface_listener(fleet::Client& client);
 
-// The control plane is at `server`, "ADDRESS:PORT": tasks have no business there.
-void close_door(Tasks& tasks, const std::string& server);
+// The control plane is at `server`, "ADDRESS:PORT": tasks have no business there, nor at its other
+// `ports`. A name in place of the address closes nothing.
+void close_doors(Tasks& tasks, const std::string& server, const std::vector<std::uint16_t>& ports);
 
 }  // namespace berth::runtime

@@ -40,7 +40,7 @@ class TarStream {
     const auto taken = static_cast<std::int64_t>(bytes->size());
     if (budget_.bytes.fetch_sub(taken) < taken) {
       error_ = sdk::fail(BERTH_NO_CAPACITY,
-                         "the image unpacks to more bytes than this host's limit allows");
+                         "the image unpacks to more bytes than this host's limit allows (image_max_gib of its agent)");
       return *error_;
     }
     return bytes;

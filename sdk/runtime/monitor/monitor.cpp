@@ -76,7 +76,9 @@ int Monitor::run() {
   if (kill_wanted_) kill_container();
   while (!ended_) step(-1);
   kill_stragglers();
+  pass("monitor.before_exit");
   record_exit();
+  pass("monitor.after_exit");
   for (const int client : clients_) reply(client, "exit");
   // Clients stay connected to the very end: their end of file says that nothing is left.
   clean();
@@ -127,7 +129,15 @@ std::vector<std::string> Monitor::runtime_command() const {
   return command;
 }
 
+// Its environment is not the agent's, so orders say at which point it dies, as in failpoint.hpp.
+// The first that comes there takes the gate away: one monitor dies, not all.
+void Monitor::pass(std::string_view point) const {
+  if (config_.find("failpoint") == nullptr || config_.text("failpoint") != point) return;
+  if (::unlink(config_.text("failpoint_gate").c_str()) == 0) ::kill(::getpid(), SIGKILL);
+}
+
 bool Monitor::create() {
+  pass("monitor.before_create");
   // Where cgroup2 is hidden from the runtime, the container stays in it where the monitor is now.
   const bool first = config_.number("hide_cgroup2") != 0;
   if (first) escape_cgroup(std::to_string(::getpid()));
@@ -170,6 +180,7 @@ bool Monitor::create() {
     return false;
   }
   created_ = true;
+  pass("monitor.after_create");
   reply(sync_fd_, "ok " + std::to_string(init_pid_) + " " + created.text("pid_start_ticks") + " " +
                       std::to_string(::getpid()) + "\n");
   reap();  // it may have ended while the runtime was still being waited for
@@ -186,7 +197,8 @@ bool Monitor::take_terminal() {
   return true;
 }
 
-// Where the container's first process is not that of a pid namespace of its own, its end ends no other.
+// Where the container's first process is not that of a pid namespace of its own, its end ends no
+// other.
 void Monitor::kill_stragglers() {
   if (config_.number("kill_all") == 0) return;
   for (const auto& cgroup : config_.all("cgroup")) kill_cgroup(cgroup);
@@ -236,7 +248,8 @@ int Monitor::call(std::vector<std::string> arguments, bool with_output) {
 }
 
 void Monitor::step(int timeout_ms) {
-  // The program waits in its pipe for the log's reader, which tells by a file that there is room again.
+  // The program waits in its pipe for the log's reader, which tells by a file that there is room
+  // again.
   const bool full = log_ && log_->full();
   if (full && (timeout_ms < 0 || timeout_ms > kFullAgainMs)) timeout_ms = kFullAgainMs;
   std::vector<pollfd> polled;
@@ -313,8 +326,10 @@ std::string Monitor::start() {
     return std::string("error state could not be written: ") + std::strerror(errno);
   }
   started_at_ns_ = at;
+  pass("monitor.before_start");
   if ((config_.number("quick") != 0 && release_program()) ||
       call({"start", config_.text("id")}, false) == 0) {
+    pass("monitor.after_start");
     return "ok " + std::to_string(at);
   }
   ::unlink(path(state::kStarted).c_str());

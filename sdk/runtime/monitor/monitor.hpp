@@ -62,6 +62,7 @@ class Monitor {
   void record_exit();
   void clean();
   bool clean_quickly();
+  void pass(std::string_view point) const;
   [[nodiscard]] std::string path(const char* name) const { return dir_ + "/" + name; }
   [[nodiscard]] std::vector<std::string> runtime_command() const;
 

@@ -63,7 +63,7 @@ class InterfaceNetwork::Impl {
   sdk::Result<void> detach(const std::string& id);
   sdk::Result<std::vector<std::string>> sweep(const std::vector<TaskInterface>& live);
   std::vector<std::string> take(const PeerNews& news);
-  void close(const std::string& address, std::uint16_t port);
+  void close(const Doors& doors);
   sdk::Result<void> tear_down();
   [[nodiscard]] std::string path(const std::string& id) const {
     return config_.netns_dir + "/" + config_.bridge + ".eni_" + id;
@@ -393,10 +393,10 @@ std::vector<std::string> InterfaceNetwork::Impl::take(const PeerNews& news) {
   return complaints;
 }
 
-void InterfaceNetwork::Impl::close(const std::string& address, std::uint16_t port) {
-  if (!parse_address(address)) return;
+void InterfaceNetwork::Impl::close(const Doors& doors) {
+  if (!parse_address(doors.address)) return;
   const std::lock_guard lock(mutex_);
-  [[maybe_unused]] auto closed = table_.close(address, port);
+  [[maybe_unused]] auto closed = table_.close(doors);
 }
 
 sdk::Result<void> InterfaceNetwork::Impl::tear_down() {
@@ -446,8 +446,8 @@ sdk::Result<std::vector<std::string>> InterfaceNetwork::sweep(
 std::vector<std::string> InterfaceNetwork::take(const PeerNews& news) {
   return impl_->take(news);
 }
-void InterfaceNetwork::close(const std::string& address, std::uint16_t port) {
-  impl_->close(address, port);
+void InterfaceNetwork::close(const Doors& doors) {
+  impl_->close(doors);
 }
 sdk::Result<void> InterfaceNetwork::tear_down() {
   return impl_->tear_down();

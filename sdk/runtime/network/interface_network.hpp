@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "berth/result.hpp"
+#include "sdk/runtime/network/doors.hpp"
 #include "sdk/runtime/network/peers.hpp"
 #include "sdk/runtime/network/task_interface.hpp"
 
@@ -62,8 +63,8 @@ class InterfaceNetwork {
   // News of other hosts: routes and groups follow. What cannot be made is logged by the caller: the
   // sentences say so.
   [[nodiscard]] std::vector<std::string> take(const PeerNews& news);
-  // No task reaches this address and port: the control plane's own door.
-  void close(const std::string& address, std::uint16_t port);
+  // No task reaches these.
+  void close(const Doors& doors);
 
   // Removes rules and routes; refused with PRECONDITION while there are interfaces.
   [[nodiscard]] sdk::Result<void> tear_down();

@@ -234,13 +234,17 @@ sdk::Result<void> InterfaceTable::update(const Members& members) {
   return {};
 }
 
-sdk::Result<void> InterfaceTable::close(const std::string& address, std::uint16_t port) {
-  const std::string element = address + " . " + std::to_string(port);
-  if (element == closed_) return {};
-  closed_ = element;
+sdk::Result<void> InterfaceTable::close(const Doors& doors) {
+  std::string elements;
+  for (const std::uint16_t port : doors.ports) {
+    elements += (elements.empty() ? "" : ", ") + doors.address + " . " + std::to_string(port);
+  }
+  if (elements == closed_) return {};
+  closed_ = elements;
   if (!exists()) return {};
-  return apply("flush set ip " + table_ + " closed\nadd element ip " + table_ + " closed { " +
-               element + " }\n");
+  std::string text = "flush set ip " + table_ + " closed\n";
+  if (!closed_.empty()) text += "add element ip " + table_ + " closed { " + closed_ + " }\n";
+  return apply(text);
 }
 
 sdk::Result<void> InterfaceTable::check_rules(const TaskInterface& interface) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "berth/result.hpp"
+#include "sdk/runtime/network/doors.hpp"
 #include "sdk/runtime/network/task_interface.hpp"
 
 struct nft_ctx;
@@ -43,9 +44,8 @@ class InterfaceTable {
   [[nodiscard]] sdk::Result<void> remove(const Entry& entry);
   // Brings the sets that rules name to this.
   [[nodiscard]] sdk::Result<void> update(const Members& members);
-  // No interface reaches this address and port: the control plane's own door. Replaces the one
-  // before.
-  [[nodiscard]] sdk::Result<void> close(const std::string& address, std::uint16_t port);
+  // No interface reaches these. Replaces those before.
+  [[nodiscard]] sdk::Result<void> close(const Doors& doors);
   // Whether nftables takes the rules of plugins; changes nothing. Errors: INVALID.
   [[nodiscard]] static sdk::Result<void> check_rules(const TaskInterface& interface);
   [[nodiscard]] bool exists();
@@ -67,7 +67,7 @@ class InterfaceTable {
   std::string comment_;
   std::string prefix_;
   std::string table_;
-  std::string closed_;                 // element, or empty
+  std::string closed_;                 // elements, or empty
   std::map<std::string, int> chains_;  // chains of groups: how many interfaces use each
   std::map<std::string, int> named_;   // groups that rules name: how many groups on interfaces do
   std::map<std::string, std::set<std::string>> members_;  // what is in their sets

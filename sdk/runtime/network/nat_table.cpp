@@ -61,13 +61,14 @@ sdk::Result<void> NatTable::install(const std::vector<Publication>& publications
   const std::string redirect =
       "    fib daddr type local dnat ip to tcp dport map @tcp_ports\n"
       "    fib daddr type local dnat ip to udp dport map @udp_ports\n  }\n";
+  text += "  chain closed {\n" + closed() + "  }\n";
   // Containers must not reach what listens on the host's loopback, although route_localnet is on
   // for the bridge.
   text +=
       "  chain guard {\n    type filter hook prerouting priority raw; policy accept;\n    iifname "
       "\"" +
       bridge_ + "\" ip daddr 127.0.0.0/8 drop\n    iifname \"" + bridge_ +
-      "\" ip saddr 127.0.0.0/8 drop\n  }\n";
+      "\" ip saddr 127.0.0.0/8 drop\n    jump closed\n  }\n";
   text += "  chain prerouting {\n    type nat hook prerouting priority dstnat; policy accept;\n" +
           redirect;
   text += "  chain output {\n    type nat hook output priority -100; policy accept;\n" + redirect;
@@ -112,6 +113,27 @@ sdk::Result<void> NatTable::remove(const std::vector<Publication>& publications)
   auto done = run(text);
   if (done || !exists()) return {};
   return done.error();
+}
+
+// Before an address is translated, and whichever of this host's it is.
+std::string NatTable::closed() const {
+  if (doors_.ports.empty()) return "";
+  std::string ports;
+  for (const std::uint16_t port : doors_.ports) {
+    ports += (ports.empty() ? "" : ", ") + std::to_string(port);
+  }
+  const std::string where = doors_.here ? "fib daddr type local" : "ip daddr " + doors_.address;
+  return "    iifname \"" + bridge_ + "\" " + where + " tcp dport { " + ports + " } drop\n";
+}
+
+sdk::Result<void> NatTable::close(const Doors& doors) {
+  if (doors == doors_) return {};
+  doors_ = doors;
+  if (!exists()) return {};
+  auto done = run("flush chain ip " + table_ + " closed\ntable ip " + table_ +
+                  " {\n  chain closed {\n" + closed() + "  }\n}\n");
+  if (!done) return done.error();
+  return {};
 }
 
 bool NatTable::exists() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "berth/result.hpp"
+#include "sdk/runtime/network/doors.hpp"
 #include "sdk/runtime/network/task_network.hpp"
 
 struct nft_ctx;
@@ -35,6 +36,8 @@ class NatTable {
   [[nodiscard]] sdk::Result<void> add(const std::vector<Publication>& publications);
   // What is not there is fine.
   [[nodiscard]] sdk::Result<void> remove(const std::vector<Publication>& publications);
+  // No container reaches these. Replaces those before, also in tables to come.
+  [[nodiscard]] sdk::Result<void> close(const Doors& doors);
   [[nodiscard]] bool exists();
   // Lets forwarded traffic of the bridge through a FORWARD chain with policy drop.
   [[nodiscard]] sdk::Result<void> open_forward();
@@ -45,8 +48,11 @@ class NatTable {
   [[nodiscard]] sdk::Result<std::string> run(const std::string& commands,
                                              bool with_handles = false);
 
+  [[nodiscard]] std::string closed() const;
+
   std::string bridge_;
   std::string subnet_;
+  Doors doors_;
   std::string table_;
   nft_ctx* nft_;
 };

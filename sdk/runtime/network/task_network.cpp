@@ -48,7 +48,8 @@ MacAddress mac_of(std::uint32_t address) {
   return {0x02, 0x42, part(24), part(16), part(8), part(0)};
 }
 
-// A host whose flows cannot be listed still has its containers: clients that send on meanwhile find the new one later.
+// A host whose flows cannot be listed still has its containers: clients that send on meanwhile find
+// the new one later.
 void forget_udp_flows(const Endpoint& endpoint, const std::string& address) {
   UdpFlows flows{.host_ports = {}, .address = address};
   for (const auto& port : endpoint.ports) {
@@ -91,6 +92,7 @@ class TaskNetwork::Impl {
   sdk::Result<void> detach(const std::string& id);
   sdk::Result<Endpoint> find(const std::string& id) const;
   sdk::Result<std::vector<std::string>> sweep(const std::set<std::string>& live);
+  sdk::Result<void> close(const Doors& doors);
   sdk::Result<void> tear_down();
 
  private:
@@ -115,6 +117,7 @@ class TaskNetwork::Impl {
   std::optional<Subnet> subnet_;
   std::optional<AddressPool> pool_;
   std::unique_ptr<NatTable> nat_;
+  Doors doors_;
   bool bridge_ready_ = false;
   std::map<std::string, EndpointRecord> endpoints_;
 };
@@ -126,7 +129,7 @@ sdk::Result<void> TaskNetwork::Impl::set_subnet(const std::string& text) {
                      "subnet");
   pool_.emplace(*subnet_);
   nat_ = std::make_unique<NatTable>(config_.bridge, subnet_->print());
-  return {};
+  return doors_.address.empty() ? sdk::Result<void>() : nat_->close(doors_);
 }
 
 sdk::Result<void> TaskNetwork::Impl::load() {
@@ -185,10 +188,12 @@ sdk::Result<void> TaskNetwork::Impl::ensure_bridge() {
 
   auto added = netlink->add_bridge(config_.bridge, mac_of(subnet_->gateway()));
   if (!added && added.error().status != BERTH_ALREADY_EXISTS) return added;
-  // Before it is up: the host would take a route from whichever container announces itself as a router.
+  // Before it is up: the host would take a route from whichever container announces itself as a
+  // router.
   const std::string ipv6 = "net/ipv6/conf/" + config_.bridge + "/disable_ipv6";
   if (::access(("/proc/sys/" + ipv6).c_str(), F_OK) == 0 && !write_sysctl(ipv6, "1")) {
-    return sdk::fail(BERTH_DENIED, "net.ipv6 sysctls cannot be set: " + std::string(std::strerror(errno)));
+    return sdk::fail(BERTH_DENIED,
+                     "net.ipv6 sysctls cannot be set: " + std::string(std::strerror(errno)));
   }
   if (auto done = netlink->add_address(config_.bridge, subnet_->gateway(), subnet_->prefix); !done)
     return done;
@@ -357,6 +362,12 @@ sdk::Result<Endpoint> TaskNetwork::Impl::find(const std::string& id) const {
   return known->second.endpoint;
 }
 
+sdk::Result<void> TaskNetwork::Impl::close(const Doors& doors) {
+  const std::lock_guard lock(mutex_);
+  doors_ = doors;
+  return nat_ ? nat_->close(doors) : sdk::Result<void>();
+}
+
 sdk::Result<std::vector<std::string>> TaskNetwork::Impl::sweep(const std::set<std::string>& live) {
   std::vector<std::string> gone;
   std::set<std::string> links;
@@ -452,6 +463,9 @@ sdk::Result<Endpoint> TaskNetwork::find(const std::string& id) const {
 }
 sdk::Result<std::vector<std::string>> TaskNetwork::sweep(const std::set<std::string>& live) {
   return impl_->sweep(live);
+}
+sdk::Result<void> TaskNetwork::close(const Doors& doors) {
+  return impl_->close(doors);
 }
 sdk::Result<void> TaskNetwork::tear_down() {
   return impl_->tear_down();

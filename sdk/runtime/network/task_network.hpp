@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "berth/result.hpp"
+#include "sdk/runtime/network/doors.hpp"
 
 namespace berth::runtime {
 
@@ -93,6 +94,9 @@ class TaskNetwork {
   // Removes every endpoint, namespace, veth and port of this bridge that belongs to none of `live`;
   // gives the ids of what it removed.
   [[nodiscard]] sdk::Result<std::vector<std::string>> sweep(const std::set<std::string>& live);
+
+  // No container on the bridge reaches these. Replaces those before.
+  [[nodiscard]] sdk::Result<void> close(const Doors& doors);
 
   // Removes bridge, table and rules; refused with PRECONDITION while there are endpoints.
   [[nodiscard]] sdk::Result<void> tear_down();

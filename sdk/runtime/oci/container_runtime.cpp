@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
+#include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/oci/container_state.hpp"
 #include "sdk/runtime/oci/monitor_process.hpp"
@@ -155,7 +156,8 @@ sdk::Result<ContainerHandle> ContainerRuntime::create(const ContainerSpec& spec)
 }
 
 // What the monitor is told, once and for as long as the container exists.
-std::string ContainerRuntime::orders_for(const ContainerSpec& spec, const std::string& program) const {
+std::string ContainerRuntime::orders_for(const ContainerSpec& spec,
+                                         const std::string& program) const {
   const RuntimeKind kind = runtime_kind(program);
   const bool sandboxed = kind == RuntimeKind::Sandbox;
   // runsc keeps flat files, with all of the configuration in them: a root of its own for each
@@ -188,6 +190,10 @@ std::string ContainerRuntime::orders_for(const ContainerSpec& spec, const std::s
   lines.add("log_max_files", spec.log.max_files);
   if (!spec.log.cursor.empty()) lines.add("log_cursor", spec.log.cursor);
   if (spec.log.wait_for_reader) lines.add("log_waits", 1);
+  if (const auto point = failpoint::of_monitors()) {
+    lines.add("failpoint", point->name);
+    lines.add("failpoint_gate", point->gate);
+  }
   for (const auto& procs : escapes_) lines.add("escape", procs);
   for (const auto& hierarchy : hierarchies_) {
     lines.add("cgroup", hierarchy + spec.cgroup_path);

@@ -133,6 +133,7 @@ sdk::Result<v1::PullImageResponse> HostImages::pull(const v1::PullImageRequest& 
 
 void HostImages::carry_out(Pull& pull, const v1::PullImageRequest& request) {
   image::PullOptions options;
+  options.limits.unpacked_bytes = std::uint64_t{options_.max_gib} << 30;
   options.behaviour = options_.behaviour;
   options.execution_role_arn = request.execution_role_arn();
   options.credentials = request.credentials();

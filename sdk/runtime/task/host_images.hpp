@@ -30,6 +30,7 @@ class HostImages {
   struct Options {
     image::PullBehaviour behaviour = image::PullBehaviour::Default;
     std::chrono::seconds minimum_age{3600};  // of what prune() removes where it is not told
+    unsigned max_gib = 64;                   // unpacked
     std::string directory{};                 // the store's
     std::size_t pulls = 8;                   // at a time
   };

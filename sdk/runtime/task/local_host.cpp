@@ -79,10 +79,11 @@ Result<std::unique_ptr<LocalHost>> LocalHost::open(const TasksConfig& config,
       *host->images_, registry,
       HostImages::Options{.behaviour = behaviour_of(config.pull),
                           .minimum_age = config.image_minimum_age,
+                          .max_gib = config.image_max_gib,
                           .directory = (data / "images").string()});
   host->cleaner_ = std::make_unique<image::Cleaner>(
       *host->images_,
-      image::CleaningOptions{.interval = config.image_cleanup_interval,
+      image::CleaningOptions{.interval = keeps_images(config) ? std::chrono::seconds{0} : config.image_cleanup_interval,
                              .minimum_age = config.image_minimum_age,
                              .most = config.images_per_cleanup,
                              .free_percent = config.image_free_percent},
@@ -163,6 +164,7 @@ Result<Host::Pulled> LocalHost::pull(const TaskSpec& task, std::size_t container
   const std::string holder = container_id(task.request.task_id(), container);
   if (auto had = identity_->await_role(task.request, cancel); !had) return had.error();
   image::PullOptions options;
+  options.limits.unpacked_bytes = std::uint64_t{config_.image_max_gib} << 30;
   options.behaviour = behaviour_of(config_.pull);
   options.execution_role_arn =
       overrides.has_execution_role_arn() ? overrides.execution_role_arn() : definition.execution_role_arn();

@@ -14,6 +14,7 @@
 #include "sdk/runtime/cgroup/task_cgroup.hpp"
 #include "sdk/runtime/cni/cni_network.hpp"
 #include "sdk/runtime/devices/host_plugins.hpp"
+#include "sdk/runtime/disk/disk_use.hpp"
 #include "sdk/runtime/disk/task_disks.hpp"
 #include "sdk/runtime/image/cleaner.hpp"
 #include "sdk/runtime/image/image_store.hpp"
@@ -76,13 +77,18 @@ class LocalHost : public Host {
   // Errors: NOT_FOUND where it does not run.
   [[nodiscard]] sdk::Result<v1::ContainerStats> stats(const std::string& task_id, const std::string& container,
                                                       const std::string& id) const;
+  // What a task takes of the disk of the data directory: files, volumes of its own, logs. A walk.
+  [[nodiscard]] DiskUse disk_use(const std::string& task_id) const;
+  // Whether an image went that nobody uses, at once however young; none does where room is no reason.
+  bool drop_unused_images() {
+    return config_.image_free_percent > 0 && !keeps_images(config_) &&
+           images_->remove_unused(std::chrono::seconds{0}, config_.images_per_cleanup) > 0;
+  }
   // For those who look after the host.
   [[nodiscard]] HostImages& images() { return *host_images_; }
-  // News of other hosts' interfaces; and the control plane's door, which tasks must not reach.
+  // News of other hosts' interfaces; and the control plane's doors, which tasks must not reach.
   void take(const PeerNews& news);
-  void close_door(const std::string& address, std::uint16_t port) {
-    interfaces_->close(address, port);
-  }
+  void close_doors(const Doors& doors);
 
   [[nodiscard]] const std::string& runtime_version() const { return runtime_->version(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of LocalHost about the disk that a task has for itself.
+// The part of LocalHost about the disk that a task has for itself, and what it takes of the host's.
 #include <unistd.h>
 
 #include <cerrno>
@@ -65,6 +65,16 @@ Result<void> LocalHost::make_disk(const TaskSpec& task) {
     return sdk::fail(BERTH_INTERNAL, link.string() + ": " + std::strerror(errno));
   }
   return {};
+}
+
+DiskUse LocalHost::disk_use(const std::string& task_id) const {
+  const fs::path& data = config_.data_dir;
+  DiskUse use;
+  for (const fs::path& place : {task_dir(task_id), data / "logs" / task_id, data / "volumes" / "task" / task_id,
+                                data / "disks" / (task_id + ".img")}) {
+    use += use_of(place, data);
+  }
+  return use;
 }
 
 }  // namespace berth::runtime

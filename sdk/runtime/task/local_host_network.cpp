@@ -215,4 +215,11 @@ void LocalHost::take(const PeerNews& news) {
   for (const std::string& complaint : interfaces_->take(news)) spdlog::warn("tasks: {}", complaint);
 }
 
+void LocalHost::close_doors(const Doors& doors) {
+  interfaces_->close(doors);
+  if (auto closed = network_->close(doors); !closed) {
+    spdlog::error("tasks: containers in mode bridge may reach the control plane: {}", closed.error().message);
+  }
+}
+
 }  // namespace berth::runtime

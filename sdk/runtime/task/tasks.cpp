@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <map>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include <spdlog/spdlog.h>
 
+#include "sdk/runtime/disk/full_disk.hpp"
 #include "sdk/runtime/failpoint.hpp"
 #include "sdk/runtime/monitor/state_files.hpp"
 #include "sdk/runtime/task/container_ids.hpp"
@@ -52,6 +56,7 @@ class Tasks::Impl {
                                    });
     if (!engine) return engine.error();
     engine_ = std::move(*engine);
+    if (config_.stop_disk_fillers) disk_watch_ = std::jthread([this](const std::stop_token& stop) { watch_disk(stop); });
     return {};
   }
 
@@ -59,10 +64,14 @@ class Tasks::Impl {
   sdk::Result<int> exec(const v1::ExecRequest& request, ExecInput& input, const ExecIo& io, std::stop_token cancel);
   [[nodiscard]] sdk::Result<std::vector<v1::ContainerStats>> stats(const std::string& task_id) const;
   void shutdown() {
+    disk_watch_ = {};
     wakes_.close();
     host_->images().close();
     engine_->shutdown();
   }
+
+  // By the host, which has a reason.
+  void stop_for(const std::string& task_id, const std::string& why);
 
   TaskEngine& engine() { return *engine_; }
   LocalHost& host() { return *host_; }
@@ -70,6 +79,8 @@ class Tasks::Impl {
  private:
   [[nodiscard]] std::vector<std::string> containers_of(const std::string& task_id) const;
   void add_devices(std::vector<v1::ContainerStats>& stats) const;
+  void watch_disk(const std::stop_token& stop);
+  [[nodiscard]] std::vector<DiskUser> disk_users() const;
 
   const TasksConfig config_;
   std::unique_ptr<TaskStore> store_;
@@ -78,6 +89,7 @@ class Tasks::Impl {
   LogWakes wakes_;
   std::atomic<unsigned> execs_ = 0;
   std::unique_ptr<TaskEngine> engine_;
+  std::jthread disk_watch_;
 };
 
 // Of a forgotten task, those that have left a log.
@@ -182,6 +194,42 @@ sdk::Result<std::vector<v1::ContainerStats>> Tasks::Impl::stats(const std::strin
   return all;
 }
 
+std::vector<DiskUser> Tasks::Impl::disk_users() const {
+  std::vector<DiskUser> users;
+  for (const auto& report : engine_->list()) {
+    const std::string& id = report.task_id();
+    users.push_back({.task_id = id, .stopped = report.has_stopped_at(), .use = host_->disk_use(id)});
+  }
+  return users;
+}
+
+void Tasks::Impl::watch_disk(const std::stop_token& stop) {
+  FullDisk disk({.room = [this] { return room_of(config_.data_dir); },
+                 .users = [this] { return disk_users(); },
+                 .drop_images = [this] { return host_->drop_unused_images(); },
+                 .stop = [this](const std::string& id, const std::string& why) { stop_for(id, why); },
+                 .drop_logs =
+                     [this](const std::string& id) {
+                       spdlog::warn("tasks: the disk is full: the logs of task {}, which has stopped, are dropped", id);
+                       host_->drop_logs(id);
+                     },
+                 .warn = [](const std::string& complaint) { spdlog::error("tasks: {}", complaint); }});
+  std::mutex mutex;
+  std::condition_variable_any ended;
+  std::unique_lock lock(mutex);
+  while (!ended.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); })) disk.look();
+}
+
+void Tasks::Impl::stop_for(const std::string& task_id, const std::string& why) {
+  v1::StopTaskRequest request;
+  request.set_task_id(task_id);
+  request.set_reason(why);
+  spdlog::warn("tasks: task {} is stopped: {}", task_id, why);
+  if (auto stopped = engine_->stop(request, v1::STOP_CODE_TERMINATION_NOTICE); !stopped) {
+    spdlog::error("task {} cannot be stopped: {}", task_id, stopped.error().message);
+  }
+}
+
 // All devices in one question to each plugin.
 void Tasks::Impl::add_devices(std::vector<v1::ContainerStats>& stats) const {
   std::multimap<std::pair<std::string, std::string>, std::string> devices;  // by task and container
@@ -237,13 +285,7 @@ void Tasks::stop_without_devices(const std::function<std::optional<std::string>(
     for (const auto& grant : task->request.allocation().devices()) {
       const auto why = loss(grant.device_id());
       if (!why) continue;
-      v1::StopTaskRequest request;
-      request.set_task_id(task->request.task_id());
-      request.set_reason(*why);
-      spdlog::warn("tasks: task {} is stopped: {}", request.task_id(), *why);
-      if (auto stopped = impl_->engine().stop(request, v1::STOP_CODE_TERMINATION_NOTICE); !stopped) {
-        spdlog::error("task {} cannot be stopped: {}", request.task_id(), stopped.error().message);
-      }
+      impl_->stop_for(task->request.task_id(), *why);
       break;
     }
   }
@@ -261,9 +303,7 @@ HostImages& Tasks::images() { return impl_->host().images(); }
 void Tasks::take_peers(const PeerNews& news) {
   impl_->host().take(news);
 }
-void Tasks::close_door(const std::string& address, std::uint16_t port) {
-  impl_->host().close_door(address, port);
-}
+void Tasks::close_doors(const Doors& doors) { impl_->host().close_doors(doors); }
 const std::string& Tasks::runtime_version() const { return impl_->host().runtime_version(); }
 void Tasks::shutdown() { impl_->shutdown(); }
 

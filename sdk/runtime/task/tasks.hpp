@@ -34,6 +34,7 @@ namespace berth::runtime {
 
 class HostImages;  // sdk/runtime/task/host_images.hpp
 class HostPlugins;  // sdk/runtime/devices/host_plugins.hpp
+struct Doors;  // sdk/runtime/network/doors.hpp
 struct PeerNews;  // sdk/runtime/network/peers.hpp
 
 // ECS_IMAGE_PULL_BEHAVIOR.
@@ -41,7 +42,7 @@ enum class PullBehaviour {
   Default,       // always ask the registry; where that fails, the copy on this host
   Always,        // always ask the registry, or fail
   Once,          // only where no task of this host has pulled it before
-  PreferCached,  // only where it is not on this host
+  PreferCached,  // only where it is not on this host; and what is on it stays there
 };
 
 struct PortRange {
@@ -77,6 +78,8 @@ struct TasksConfig {
   std::chrono::seconds image_minimum_age{3600};       // of an image that is removed, since its last use
   unsigned images_per_cleanup = 5;
   unsigned image_free_percent = 10;              // with less free space neither age nor number matters
+  unsigned image_max_gib = 64;                   // unpacked; a larger image is refused
+  bool stop_disk_fillers = true;                 // on a full disk the task that took most of it is stopped
   std::string journal_socket = "/run/systemd/journal/socket";  // of the log driver journald
   std::string syslog_socket = "/dev/log";        // of the log driver syslog without an address
   std::chrono::milliseconds cpu_period{100};     // of task-level CPU quotas
@@ -89,6 +92,11 @@ struct TasksConfig {
   secrets::ResolverSettings secret_settings{};   // where secrets and environment files come from
   unsigned execs = 64;                           // exec() at a time; more answer UNAVAILABLE
 };
+
+// Whether no image is removed but by the operator.
+[[nodiscard]] inline bool keeps_images(const TasksConfig& config) {
+  return config.pull == PullBehaviour::PreferCached;
+}
 
 // Where the records of the tasks of a data directory are.
 [[nodiscard]] inline std::filesystem::path task_store_file(const std::filesystem::path& data_dir) {
@@ -162,8 +170,8 @@ class Tasks {
 
   // News of the interfaces of other hosts: routes to them and their security groups follow.
   void take_peers(const PeerNews& news);
-  // No task reaches this address and port of its own accord: the control plane's.
-  void close_door(const std::string& address, std::uint16_t port);
+  // No task with a network of its own reaches these: the control plane's. Replaces those before.
+  void close_doors(const Doors& doors);
 
   // "crun 1.8.1".
   [[nodiscard]] const std::string& runtime_version() const;

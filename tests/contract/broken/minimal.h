@@ -31,6 +31,7 @@ struct job {
 
 struct instance {
   const berth_host* host;
+  pthread_t creator;
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   pthread_t thread;
@@ -195,6 +196,7 @@ static berth_status create(const berth_host* host, berth_bytes config, void** in
 #endif
   struct instance* self = calloc(1, sizeof *self);
   self->host = host;
+  self->creator = pthread_self();
 #ifdef DEFECT_SHARES_ITS_HOST
   if (shared_host != NULL) self->host = shared_host;
   shared_host = host;
@@ -238,7 +240,12 @@ static berth_status call(void* instance, uint32_t method, berth_bytes request, u
   if (has_text(request, "new")) return BERTH_INVALID;
 #endif
   switch (method) {
-    case DESCRIBE: describe(self, operation); return BERTH_OK;
+    case DESCRIBE:
+#ifdef DEFECT_LOSES_CALLS_OF_THREADS
+      if (!pthread_equal(self->creator, pthread_self())) return BERTH_OK;
+#endif
+      describe(self, operation);
+      return BERTH_OK;
     case ACTIVATE:
 #ifndef DEFECT_ACTIVATES_AGAIN
       if (self->running) {

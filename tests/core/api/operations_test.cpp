@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations as a client sees them, over a socket.
+#include <array>
+
 #include "tests/core/api/server_fixture.hpp"
 
 namespace berth::api {
@@ -53,9 +55,8 @@ TEST_F(Operations, ThatAreNotServedSaySoByName) {
   EXPECT_EQ(task_set.status, 400);
   EXPECT_EQ(task_set.at("__type"), "UnsupportedFeatureException");
   EXPECT_THAT(task_set.at("message"), HasSubstr("CreateTaskSet"));
-  for (const char* target :
-       {"AmazonEC2ContainerServiceV20141113.Nothing", "Berth_20261122.Nothing",
-        "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", ""}) {
+  for (const char* target : {"AmazonEC2ContainerServiceV20141113.Nothing", "Berth_20261122.Nothing",
+                             "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", ""}) {
     const auto reply = call(target, "{}");
     EXPECT_EQ(reply.status, 400);
     EXPECT_EQ(reply.at("__type"), "com.amazon.coral.service#UnknownOperationException");
@@ -65,10 +66,103 @@ TEST_F(Operations, ThatAreNotServedSaySoByName) {
   EXPECT_EQ(get("/").status, 405);
 }
 
+// Of the API model 2014-11-13.
+constexpr std::array kOperations{"ContinueServiceDeployment",
+                                 "CreateCapacityProvider",
+                                 "CreateCluster",
+                                 "CreateDaemon",
+                                 "CreateExpressGatewayService",
+                                 "CreateService",
+                                 "CreateTaskSet",
+                                 "DeleteAccountSetting",
+                                 "DeleteAttributes",
+                                 "DeleteCapacityProvider",
+                                 "DeleteCluster",
+                                 "DeleteDaemon",
+                                 "DeleteDaemonTaskDefinition",
+                                 "DeleteExpressGatewayService",
+                                 "DeleteService",
+                                 "DeleteTaskDefinitions",
+                                 "DeleteTaskSet",
+                                 "DeregisterContainerInstance",
+                                 "DeregisterTaskDefinition",
+                                 "DescribeCapacityProviders",
+                                 "DescribeClusters",
+                                 "DescribeContainerInstances",
+                                 "DescribeDaemon",
+                                 "DescribeDaemonDeployments",
+                                 "DescribeDaemonRevisions",
+                                 "DescribeDaemonTaskDefinition",
+                                 "DescribeExpressGatewayService",
+                                 "DescribeServiceDeployments",
+                                 "DescribeServiceRevisions",
+                                 "DescribeServices",
+                                 "DescribeTaskDefinition",
+                                 "DescribeTaskSets",
+                                 "DescribeTasks",
+                                 "DiscoverPollEndpoint",
+                                 "ExecuteCommand",
+                                 "GetTaskProtection",
+                                 "ListAccountSettings",
+                                 "ListAttributes",
+                                 "ListClusters",
+                                 "ListContainerInstances",
+                                 "ListDaemonDeployments",
+                                 "ListDaemonTaskDefinitions",
+                                 "ListDaemons",
+                                 "ListServiceDeployments",
+                                 "ListServices",
+                                 "ListServicesByNamespace",
+                                 "ListTagsForResource",
+                                 "ListTaskDefinitionFamilies",
+                                 "ListTaskDefinitions",
+                                 "ListTasks",
+                                 "PutAccountSetting",
+                                 "PutAccountSettingDefault",
+                                 "PutAttributes",
+                                 "PutClusterCapacityProviders",
+                                 "RegisterContainerInstance",
+                                 "RegisterDaemonTaskDefinition",
+                                 "RegisterTaskDefinition",
+                                 "RunTask",
+                                 "StartTask",
+                                 "StopServiceDeployment",
+                                 "StopTask",
+                                 "SubmitAttachmentStateChanges",
+                                 "SubmitContainerStateChange",
+                                 "SubmitTaskStateChange",
+                                 "TagResource",
+                                 "UntagResource",
+                                 "UpdateCapacityProvider",
+                                 "UpdateCluster",
+                                 "UpdateClusterSettings",
+                                 "UpdateContainerAgent",
+                                 "UpdateContainerInstancesState",
+                                 "UpdateDaemon",
+                                 "UpdateExpressGatewayService",
+                                 "UpdateService",
+                                 "UpdateServicePrimaryTaskSet",
+                                 "UpdateTaskProtection",
+                                 "UpdateTaskSet"};
+
+TEST_F(Operations, OfTheModelAreAllKnownAndThoseNotServedNameThemselves) {
+  static_assert(kOperations.size() == 77);
+  for (const char* operation : kOperations) {
+    const auto reply = ecs(operation, "{}");
+    if (reply.status == 200) continue;
+    const std::string type = reply.at("__type");
+    EXPECT_NE(type, "com.amazon.coral.service#UnknownOperationException") << operation;
+    if (type == "UnsupportedFeatureException") {
+      EXPECT_THAT(reply.at("message"), HasSubstr(operation));
+    }
+  }
+}
+
 TEST_F(Operations, NeedASignature) {
   RawClient client(port());
   client.send(
-      "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonEC2ContainerServiceV20141113.ListClusters"
+      "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: "
+      "AmazonEC2ContainerServiceV20141113.ListClusters"
       "\r\nContent-Length: 2\r\n\r\n{}");
   const auto reply = parse(client.read_response());
   EXPECT_EQ(reply.status, 400);

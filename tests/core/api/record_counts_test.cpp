@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr char kTask[] = "0123456789abcdef0123456789abcdef";
+constexpr char kCounted[] = "0123456789abcdef0123456789abcdef";
 
 class RecordCountsTest : public testing::Test {
  protected:
@@ -38,19 +38,19 @@ class RecordCountsTest : public testing::Test {
 };
 
 TEST_F(RecordCountsTest, NothingIsLeftOfWhatIsGone) {
-  control_.add_task(kTask, "web", TaskStatus::Running);
+  control_.add_task(kCounted, "web", TaskStatus::Running);
   EXPECT_EQ(tasks(), "RUNNING 1");
-  control_.add_task(kTask, "web", TaskStatus::Stopped);
+  control_.add_task(kCounted, "web", TaskStatus::Stopped);
   EXPECT_EQ(tasks(), "STOPPED 1");
 }
 
 TEST_F(RecordCountsTest, CountingTakesAtMostATwentiethOfTheTime) {
-  control_.add_task(kTask, "web", TaskStatus::Running);
+  control_.add_task(kCounted, "web", TaskStatus::Running);
   reading_ = seconds(1);
   EXPECT_EQ(tasks(), "RUNNING 1");
   const auto begun = now_ - seconds(1);
   reading_ = seconds(0);
-  control_.add_task(kTask, "web", TaskStatus::Stopped);
+  control_.add_task(kCounted, "web", TaskStatus::Stopped);
   now_ = begun + seconds(19);
   EXPECT_EQ(tasks(), "RUNNING 1");
   now_ = begun + seconds(20);

@@ -103,6 +103,19 @@ TEST_F(RecordsTest, KnowsOnlyCapacityProvidersThatAPluginServes) {
   EXPECT_EQ(ask(command)->as<ClusterPtr>()->capacity_providers.size(), 1u);
 }
 
+TEST_F(RecordsTest, AClusterIsNotPromisedWhatNobodyKeeps) {
+  CreateCluster connected = create("c");
+  connected.request.mutable_service_connect_defaults()->set_namespace_("n");
+  EXPECT_EQ(ask(connected)->error().what, "serviceConnectDefaults");
+  CreateCluster stored = create("c");
+  stored.request.mutable_configuration()->mutable_managed_storage_configuration()->set_kms_key_id("k");
+  EXPECT_EQ(ask(stored)->error().what, "configuration.managedStorageConfiguration");
+  EXPECT_EQ(core->state().cluster(ClusterName("c")), nullptr);
+  CreateCluster logged = create("c");
+  logged.request.mutable_configuration()->mutable_execute_command_configuration()->set_logging("DEFAULT");
+  EXPECT_TRUE(ask(logged)->as<ClusterPtr>()->configuration);
+}
+
 // ---- Definitions
 
 TEST_F(RecordsTest, NumbersRevisionsWithoutEverUsingOneAgain) {

@@ -132,6 +132,59 @@ TEST(EcrToken, ComesFromKeysInTheEnvironment) {
   unsetenv("AWS_SECRET_ACCESS_KEY");
 }
 
+// Of this process, for the length of a test.
+class Environment {
+ public:
+  explicit Environment(std::map<std::string, std::string> values) : values_(std::move(values)) {
+    for (const auto& [name, value] : values_) setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Environment() {
+    for (const auto& [name, value] : values_) unsetenv(name.c_str());
+  }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+TEST(EcrToken, IsSignedForTheRegionAndWithTheSessionOfTheEnvironment) {
+  Ecr ecr;
+  std::string region;
+  std::string session;
+  ecr.hook = [&](const HttpRequest& request) -> std::optional<HttpReply> {
+    const std::string scope = request.header("authorization");
+    region = scope.find("/us-gov-west-1/ecr/") != std::string::npos ? "us-gov-west-1" : scope;
+    session = request.header("x-amz-security-token");
+    return HttpReply{.status = 403};
+  };
+  auto authority =
+      authority_of({{"ecr.endpoint", ecr.server.url()}, {"registries.localhost:1.ecr", "true"}});
+  const Environment environment({{"AWS_ACCESS_KEY_ID", "AKID"},
+                                 {"AWS_SECRET_ACCESS_KEY", "SECRET"},
+                                 {"AWS_SESSION_TOKEN", "of the session"},
+                                 {"AWS_REGION", "us-gov-west-1"},
+                                 {"AWS_DEFAULT_REGION", "eu-north-1"}});
+  header_for(*authority, {.registry = "localhost:1", .endpoint = "http://localhost:1"});
+  EXPECT_EQ(region, "us-gov-west-1");
+  EXPECT_EQ(session, "of the session");
+}
+
+TEST(EcrToken, IsAskedForAtTheEndpointOfTheEnvironment) {
+  Ecr ecr;
+  auto settings = ecr.settings();
+  settings.erase("ecr.endpoint");
+  auto authority = authority_of(settings);
+  {
+    const Environment environment(
+        {{"AWS_ENDPOINT_URL_ECR", ecr.server.url()}, {"AWS_ENDPOINT_URL", "http://127.0.0.1:1"}});
+    EXPECT_EQ(header_for(*authority, ecr_question()), "Basic " + base64("AWS:password1"));
+  }
+  const Environment general(std::map<std::string, std::string>{{"AWS_ENDPOINT_URL", "no url"}});
+  const std::string refused = header_for(*authority, ecr_question());
+  EXPECT_NE(refused.find("'no url', is no URL"), std::string::npos) << refused;
+}
+
 TEST(EcrToken, IsWhatEcrGivesOrNothing) {
   Ecr ecr;
   std::string body;
@@ -161,7 +214,8 @@ TEST(EcrToken, IsAskedForWithTheExecutionRolesCredentialsWhereTheRoleIsKnown) {
   Authority authority{read_config(settings), "us-east-1",
                       [&](const v1::AssumeRoleRequest& request, const auto& callback) {
                         ++assumed;
-                        if (request.role_arn() != "arn:role") return callback(sdk::fail(BERTH_NOT_FOUND, "no such role"));
+                        if (request.role_arn() != "arn:role")
+                          return callback(sdk::fail(BERTH_NOT_FOUND, "no such role"));
                         v1::RoleCredentials out;
                         out.set_access_key_id("AKID");
                         out.set_secret_access_key("SECRET");
@@ -181,7 +235,8 @@ TEST(EcrToken, IsAskedForWithTheExecutionRolesCredentialsWhereTheRoleIsKnown) {
 TEST(EcrToken, IsNotAskedForWhereTheExecutionRoleMayNotBeHad) {
   Ecr ecr;
   sdk::Settings settings{ecr.settings()};
-  Authority authority{read_config(settings), "us-east-1", [&](const v1::AssumeRoleRequest&, const auto& callback) {
+  Authority authority{read_config(settings), "us-east-1",
+                      [&](const v1::AssumeRoleRequest&, const auto& callback) {
                         callback(sdk::fail(BERTH_DENIED, "STS says no"));
                       }};
   const auto got = ask(authority, by_role("arn:role"));
@@ -194,7 +249,8 @@ TEST(EcrToken, IsNotAskedForWhereTheExecutionRoleMayNotBeHad) {
 struct SecretsManager {
   std::string secret = R"({"username":"robot","password":"from the secret"})";
   HttpServer server{[this](const HttpRequest& request) -> HttpReply {
-    if (!test::is_signed(request, {"AKID", "SECRET", "eu-west-1", "secretsmanager"})) return {.status = 403};
+    if (!test::is_signed(request, {"AKID", "SECRET", "eu-west-1", "secretsmanager"}))
+      return {.status = 403};
     if (request.header("x-amz-target") != "secretsmanager.GetSecretValue") return {.status = 404};
     std::string quoted;
     for (const char c : secret) quoted += (c == '"' ? "\\\"" : std::string(1, c));
@@ -204,17 +260,21 @@ struct SecretsManager {
 
 TEST(RepositoryCredentials, ComeFromSecretsManagerWithTheExecutionRole) {
   SecretsManager manager;
-  sdk::Settings settings{std::map<std::string, std::string>{{"secretsmanager_endpoint", manager.server.url()}}};
-  Authority authority{read_config(settings), "us-east-1", [&](const v1::AssumeRoleRequest& request, const auto& callback) {
-                        if (request.role_arn() != "arn:role") return callback(sdk::fail(BERTH_NOT_FOUND, "no such role"));
+  sdk::Settings settings{
+      std::map<std::string, std::string>{{"secretsmanager_endpoint", manager.server.url()}}};
+  Authority authority{read_config(settings), "us-east-1",
+                      [&](const v1::AssumeRoleRequest& request, const auto& callback) {
+                        if (request.role_arn() != "arn:role")
+                          return callback(sdk::fail(BERTH_NOT_FOUND, "no such role"));
                         v1::RoleCredentials out;
                         out.set_access_key_id("AKID");
                         out.set_secret_access_key("SECRET");
                         callback(out);
                       }};
-  auto request = request_of({.registry = "localhost:1",
-                             .challenge = "Basic realm=\"x\"",
-                             .credentials = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:robot-AbCdEf"});
+  auto request = request_of(
+      {.registry = "localhost:1",
+       .challenge = "Basic realm=\"x\"",
+       .credentials = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:robot-AbCdEf"});
   request.set_execution_role_arn("arn:role");
   const auto got = ask(authority, request);
   ASSERT_TRUE(got) << got.error().message;

@@ -143,6 +143,9 @@ image_cleanup_interval_seconds = 60
 image_minimum_age_seconds = 0
 images_per_cleanup = 7
 image_free_percent = 20
+stop_disk_fillers = false
+image_max_gib = 3
+control_ports = [6080]
 )",
                                          "agent.toml");
   ASSERT_TRUE(config) << config.error().message;
@@ -150,6 +153,9 @@ image_free_percent = 20
   EXPECT_EQ(config->tasks.image_minimum_age.count(), 0);
   EXPECT_EQ(config->tasks.images_per_cleanup, 7U);
   EXPECT_EQ(config->tasks.image_free_percent, 20U);
+  EXPECT_FALSE(config->tasks.stop_disk_fillers);
+  EXPECT_EQ(config->tasks.image_max_gib, 3U);
+  EXPECT_EQ(config->control_ports, std::vector<std::uint16_t>{6080});
   EXPECT_EQ(config->tasks.runtime, "runc");
   EXPECT_EQ(config->tasks.bridge, "bth1");
   EXPECT_EQ(config->tasks.subnet, "10.1.0.0/16");

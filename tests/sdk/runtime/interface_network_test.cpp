@@ -279,15 +279,17 @@ TEST_F(Interfaces, ATaskSpeaksForNoOtherAddress) {
 
 TEST_F(Interfaces, TheControlPlanesDoorIsClosed) {
   const auto all = group("sg-all", {any("0.0.0.0/0")}, {any("0.0.0.0/0")});
-  network_->close(kB, kPort);
+  network_->close({.address = kB, .ports = {kPort, kPort + 2}});
   const auto a = attach(interface_at("a", kA, {all}));
   const auto b = attach(interface_at("b", kB, {all}));  // plays the host of the control plane
   const auto door = listens(b, kPort);
   const auto other = listens(b, kPort + 1);
   EXPECT_FALSE(connects(a, kB, kPort, kNothing));
   EXPECT_TRUE(connects(a, kB, kPort + 1));
-  network_->close(kB, kPort + 1);
+  network_->close({.address = kB, .ports = {kPort + 1}});
   EXPECT_TRUE(connects(a, kB, kPort));
+  network_->close({.address = kB, .ports = {}});
+  EXPECT_TRUE(connects(a, kB, kPort + 1));
 }
 
 TEST_F(Interfaces, SweepKeepsWhatLivesAndRemovesTheRest) {

@@ -228,6 +228,39 @@ TEST_F(Networks, LetsContainersReachNothingOnTheHostsLoopback) {
   EXPECT_EQ(::poll(&polled, 1, 0), 0) << "nobody got through";
 }
 
+TEST_F(Networks, LetsContainersReachNoDoorOfTheControlPlane) {
+  const auto listening = [](std::uint16_t port) {
+    OwnedFd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    EXPECT_EQ(::bind(server.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+    EXPECT_EQ(::listen(server.get(), 8), 0);
+    return server;
+  };
+  const auto reaches = [](const Endpoint& from, const std::string& address, std::uint16_t port) {
+    return shell("nsenter --net=" + from.netns_path + " timeout 1 bash -c 'exec 3<>/dev/tcp/" + address + "/" +
+                 std::to_string(port) + "' 2>/dev/null");
+  };
+  const auto door = listening(7081);
+  const auto other = listening(7082);
+  // The control plane is here: closed at every address of this host, before and after the bridge is made.
+  ASSERT_TRUE(network_->close({.address = "127.0.0.1", .ports = {7080, 7081}, .here = true}));
+  const auto one = network_->attach_bridge("one", {});
+  ASSERT_TRUE(one);
+  EXPECT_FALSE(reaches(*one, one->gateway, 7081));
+  EXPECT_TRUE(reaches(*one, one->gateway, 7082));
+  ASSERT_TRUE(network_->close({.address = "127.0.0.1", .ports = {7082}, .here = true}));
+  EXPECT_FALSE(reaches(*one, one->gateway, 7082));
+  EXPECT_TRUE(reaches(*one, one->gateway, 7081));
+  // It is elsewhere: its address only.
+  ASSERT_TRUE(network_->close({.address = "192.0.2.1", .ports = {7081}}));
+  EXPECT_TRUE(reaches(*one, one->gateway, 7081));
+  ASSERT_TRUE(network_->close({.address = one->gateway, .ports = {7081}}));
+  EXPECT_FALSE(reaches(*one, one->gateway, 7081));
+  EXPECT_TRUE(reaches(*one, one->gateway, 7082));
+}
+
 TEST_F(Networks, NeitherHostNorNeighboursListenToAContainerThatPlaysARouter) {
   const auto one = network_->attach_bridge("one", {});
   ASSERT_TRUE(one);
