@@ -148,12 +148,12 @@ void Simulation::update_a_service() {
       core_->state().service({ClusterName("default"), ServiceName(name)})->data;
   const Deployment* primary = ledger_.deployment(key_of(name), now.primary());
   const bool busy = primary != nullptr && primary->rollout() == Deployment::ROLLOUT_IN_PROGRESS;
-  if (busy && odds(calm_ ? 97 : 80)) return;
+  if (busy && odds(80)) return;
   if (!daemon && odds(40)) {
     command.request.set_desired_count(
         static_cast<int>(pick(static_cast<std::uint64_t>(most_desired()) + 1)));
   } else if (odds(60)) {
-    const std::string revision = some_revision(odds(calm_ ? 60 : faults_.bad_rollout));
+    const std::string revision = some_revision(odds(faults_.bad_rollout));
     if (!revision.empty()) {
       command.request.set_task_definition(revision);
       ++tally_.deployments_begun;
