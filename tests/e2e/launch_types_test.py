@@ -229,8 +229,9 @@ class LaunchTypes(unittest.TestCase):
         self.assertEqual(self.aws("list-services")["serviceArns"], [made["serviceArn"]])
         until("it runs\n" + self.logs(), lambda: self.tasks("fargate-service"), 60)
         service = self.aws("describe-services", "--services", "fargate-service")["services"][0]
-        self.assertEqual((service["runningCount"], service["deployments"][0]["networkConfiguration"]["awsvpcConfiguration"]["subnets"]),
-                         (1, ["subnet-abcd1234"]))
+        deployment = service["deployments"][0]
+        self.assertEqual((service["runningCount"], deployment["platformFamily"], deployment["networkConfiguration"]["awsvpcConfiguration"]["subnets"]),
+                         (1, "Linux", ["subnet-abcd1234"]))
         listed = self.aws("list-tasks", "--service", "fargate-service")["taskArns"]
         task = self.aws("describe-tasks", "--tasks", *listed)["tasks"][0]
         details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}

@@ -101,7 +101,8 @@ TEST_F(CapacityProviders, AndFargateHaveAPlatformThatServicesShow) {
                                     name + R"(",)" + how + "}");
   };
   for (const Reply& made :
-       {create("spot", R"("capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT"}])"),
+       {create("spot",
+               R"("capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT","weight":1}])"),
         create("pool", R"("launchType":"FARGATE")")}) {
     EXPECT_EQ(made.at("service.platformVersion"), "LATEST");
     EXPECT_EQ(made.at("service.platformFamily"), "Linux");
