@@ -25,6 +25,7 @@
 #include "core/model/arn.hpp"
 #include "core/model/instant.hpp"
 #include "core/model/subnet.hpp"
+#include "core/placement/engine.hpp"
 #include "core/store/store.hpp"
 
 namespace berth::control {
@@ -53,6 +54,7 @@ struct Config {
   // Null: kServiceRules. Outlives the Control.
   const ServiceRules* service_rules = nullptr;
   StrategyRules strategies;  // checked
+  placement::EngineOptions engine{};  // of each cluster
   NetworkSettings networks;  // of tasks with the network mode awsvpc
 };
 

@@ -75,7 +75,7 @@ void Placer::remove_node(const NodeId& node) {
 }
 
 placement::Engine& Placer::engine_for(const ClusterName& cluster) {
-  const auto [at, made] = engines_.try_emplace(cluster);
+  const auto [at, made] = engines_.try_emplace(cluster, desk_.config().engine);
   const auto& expected = desk_.config().strategies.expected_tasks;
   if (made && !expected.empty()) {
     const auto refused = at->second.set_target_workload(expected);

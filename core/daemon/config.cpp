@@ -319,7 +319,9 @@ std::string describe(const Config& config, Secrets secrets) {
       {"strategies", boost::json::array(config.placement.strategies.begin(),
                                         config.placement.strategies.end())},
       {"default_strategy", defaults},
-      {"expected_tasks", config.placement.expected_tasks.size()}};
+      {"expected_tasks", config.placement.expected_tasks.size()},
+      {"count_cache_mib", config.placement.count_cache_mib},
+      {"score_cache_mib", config.placement.score_cache_mib}};
   boost::json::array subnets;
   for (const SubnetConfig& subnet : config.networks.subnets) {
     subnets.push_back(boost::json::object{

@@ -54,6 +54,9 @@ struct PlacementSection {
   std::vector<std::string> strategies;       // beyond ECS's, that requests may name
   std::vector<Strategy> default_strategies;  // where a request names none; none: ECS's
   std::vector<ExpectedTask> expected_tasks;
+  // What the engine of one cluster may keep, at most: see placement::EngineOptions.
+  std::int64_t count_cache_mib = 256;
+  std::int64_t score_cache_mib = 64;
 };
 
 // [[access_key]]

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/daemon/config_placement.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <utility>
 
-#include "core/placement/engine.hpp"
-
 namespace berth::daemon {
 namespace {
+
+constexpr std::int64_t kMostCacheMib = std::int64_t{1} << 20;
 
 Refusal check_allowed(std::string_view file, const toml::table& table,
                       const PlacementSection& placement) {
@@ -80,6 +82,8 @@ Refusal read_placement(std::string_view file, const toml::node& node, PlacementS
   if (table == nullptr) return refuse(file, node, "placement", "must be a table");
   if (auto refusal = Section(file, "placement", *table)
                          .texts("strategies", out.strategies)
+                         .number("count_cache_mib", 0, kMostCacheMib, out.count_cache_mib)
+                         .number("score_cache_mib", 0, kMostCacheMib, out.score_cache_mib)
                          .on("default_strategy",
                              [&](const toml::node& list, const std::string& key) {
                                return read_tables(file, list, key, [&](const toml::table& one) {
@@ -124,6 +128,17 @@ std::vector<placement::ExpectedTask> expected_tasks(const PlacementSection& sect
                    .models = task.models,
                    .weight = task.weight});
   }
+  return out;
+}
+
+placement::EngineOptions engine_options(const PlacementSection& section) {
+  placement::EngineOptions out;
+  out.cache_bytes = static_cast<std::size_t>(section.count_cache_mib) << 20;
+  out.score_cache_bytes = static_cast<std::size_t>(section.score_cache_mib) << 20;
+  out.advise_memory = [](void* at, std::size_t bytes) {
+    // Where the kernel has none, the usual ones do.
+    static_cast<void>(::madvise(at, bytes, MADV_HUGEPAGE));
+  };
   return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/daemon/config.hpp"
 #include "core/daemon/config_section.hpp"
+#include "core/placement/engine.hpp"
 #include "core/placement/types.hpp"
 
 namespace berth::daemon {
@@ -21,5 +22,8 @@ namespace berth::daemon {
 
 // The expected tasks in the engine's form.
 [[nodiscard]] std::vector<placement::ExpectedTask> expected_tasks(const PlacementSection& section);
+
+// How much the engine may keep.
+[[nodiscard]] placement::EngineOptions engine_options(const PlacementSection& section);
 
 }  // namespace berth::daemon

@@ -133,6 +133,7 @@ class ControlPlane {
                               .service_healthy_after = config.service_healthy_after,
                               .early_exits_fail_deployments = config.early_exits_fail_deployments,
                               .strategies = rules_of(config.placement),
+                              .engine = engine_options(config.placement),
                               .networks = config.networks},
               control::Ports{
                   .store = *store_,

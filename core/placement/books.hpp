@@ -7,9 +7,9 @@
 //     active and connected), and lanes::kNothing elsewhere.
 //  2. Whatever changes what a node offers, runs or is marks it in every DirtyNodes that watches.
 // Decides nothing. Threads: one at a time. Nodes are named by plain index here; "live" means that a
-// node has it. Costs: 64 bytes a node for the row, 24
-// and the ids' bytes for who it is; 20 more for each further column; 8 a task, and 32 for each
-// kind.
+// node has it. Costs: 64 bytes a node for the row, 8
+// for where its tasks are, 24 and the ids' bytes for who it is; 20 more for each further column; 8
+// a task, in whole lines, and 32 for each kind.
 #pragma once
 
 #include <algorithm>

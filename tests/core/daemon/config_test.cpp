@@ -86,6 +86,21 @@ gpus = 2
   EXPECT_THAT(describe(*config), HasSubstr(R"("strategies":["fragmentation","affinity"])"));
 }
 
+TEST(Config, BoundsWhatThePlacementEngineKeeps) {
+  const auto config = parse_config("[placement]\ncount_cache_mib = 8\nscore_cache_mib = 0", "t");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto options = engine_options(config->placement);
+  EXPECT_EQ(options.cache_bytes, std::size_t{8} << 20);
+  EXPECT_EQ(options.score_cache_bytes, 0u);
+  EXPECT_THAT(describe(*config), HasSubstr(R"("count_cache_mib":8,"score_cache_mib":0)"));
+  const auto unsaid = engine_options({});
+  EXPECT_EQ(unsaid.cache_bytes, placement::EngineOptions{}.cache_bytes);
+  EXPECT_EQ(unsaid.score_cache_bytes, placement::EngineOptions{}.score_cache_bytes);
+  const auto refused = parse_config("[placement]\nscore_cache_mib = -1", "t");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("placement.score_cache_mib"));
+}
+
 TEST(Config, RefusesStrategiesThatCannotHold) {
   const auto message = [](const std::string& text) {
     const auto config = parse_config("[placement]\n" + text, "t");
