@@ -34,14 +34,6 @@ control::ServiceRules rules_with(Defect defect) {
   if (defect == Defect::HastyBreaker) {
     rules.threshold = [](const model::DeploymentCircuitBreaker&, int) { return 1; };
   }
-  if (defect == Defect::ForgetfulBreaker) {
-    rules.resets = [](const model::DeploymentCircuitBreaker&) { return true; };
-  }
-  if (defect == Defect::PlainThreshold) {
-    rules.threshold = [](const model::DeploymentCircuitBreaker&, int desired) {
-      return breaker_threshold({}, desired);
-    };
-  }
   if (defect == Defect::ManyResolvers) rules.resolution_wait = {};
   if (defect == Defect::DrainIgnored) {
     rules.replica = [](const ReplicaPicture& picture) {
@@ -108,10 +100,6 @@ const char* to_string(Defect defect) {
       return "sleepy breaker";
     case Defect::HastyBreaker:
       return "hasty breaker";
-    case Defect::ForgetfulBreaker:
-      return "forgetful breaker";
-    case Defect::PlainThreshold:
-      return "plain threshold";
     case Defect::DrainIgnored:
       return "drain ignored";
     case Defect::ForgottenPost:

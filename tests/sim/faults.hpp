@@ -19,16 +19,14 @@ struct Faults {
   int reorder = 0;  // what is said, or worked on
   int node_away = 0;
   int node_gone = 0;
-  int ill_health = 0;    // checks of a healthy task fail
-  int pull_failure = 0;  // of an image that is there for others
+  int ill_health = 0;  // checks of a healthy task fail
   int plugin_restart = 0;
-  int crash = 0;       // between any two effects; the store loses its unsynced tail
-  int clock_back = 0;  // while the process is down
+  int crash = 0;  // between any two effects; the store loses its unsynced tail
   int store_failure = 0;
   int bad_rollout = 0;   // to a revision that cannot start or never becomes healthy
   int stop_rollout = 0;  // by StopServiceDeployment
 };
-inline constexpr std::array<std::pair<std::string_view, int Faults::*>, 17> kFaults{
+inline constexpr std::array<std::pair<std::string_view, int Faults::*>, 15> kFaults{
     {{"refuse_start", &Faults::refuse_start},
      {"break_start", &Faults::break_start},
      {"plugin_busy", &Faults::plugin_busy},
@@ -39,10 +37,8 @@ inline constexpr std::array<std::pair<std::string_view, int Faults::*>, 17> kFau
      {"node_away", &Faults::node_away},
      {"node_gone", &Faults::node_gone},
      {"ill_health", &Faults::ill_health},
-     {"pull_failure", &Faults::pull_failure},
      {"plugin_restart", &Faults::plugin_restart},
      {"crash", &Faults::crash},
-     {"clock_back", &Faults::clock_back},
      {"store_failure", &Faults::store_failure},
      {"bad_rollout", &Faults::bad_rollout},
      {"stop_rollout", &Faults::stop_rollout}}};

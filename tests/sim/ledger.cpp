@@ -59,17 +59,11 @@ void Ledger::begin(const test::MemoryDisk& disk) {
   for (const auto& [key, value] : disk.records) {
     read_one({key.first, key.second, value, false}, Check::No);
   }
-  // What was lost with the process has not happened, and happens later: by a clock that may have
-  // been set back.
-  std::erase_if(stopped_ms_, [this](const auto& one) {
-    const auto task = tasks_.find(one.first);
-    return task == tasks_.end() || task->second.status != kStopped;
-  });
 }
 
 void Ledger::read(const store::Batch& batch, Instant now) {
   now_ = now;
-  least_threshold_.clear();
+  least_desired_.clear();
   triggered_.clear();
   std::set<std::string> touched;
   for (const store::Change& change : batch) {
@@ -165,7 +159,6 @@ void Ledger::read_task(const store::Change& change, Check check) {
     if (task.status != before.status) {
       count("task " + (first ? std::string("new") : name_of(before.status)) + ">" +
             name_of(task.status));
-      if (task.status == kStopped && !before.to_stop) count_end(task, in);
     }
   }
   if (task.status == kStopped) stopped_ms_.emplace(id, now_.time_since_epoch().count());
@@ -190,16 +183,6 @@ void Ledger::read_task(const store::Change& change, Check check) {
     }
   }
   tasks_[id] = std::move(task);
-}
-
-// How a task ended that was to run.
-void Ledger::count_end(const Task& task, const model::StoredTask& in) {
-  if (in.stopped_reason().starts_with("CannotPull")) count("end CannotPullContainerError");
-  const std::int64_t ran = now_.time_since_epoch().count() - task.started_ms;
-  if (!task.service.empty() && task.started_ms != 0 && ran < kHealthyAfterMs &&
-      in.stop_code() == static_cast<int>(StopCode::EssentialContainerExited)) {
-    count("end of a crash loop");
-  }
 }
 
 void Ledger::hold(const Task& task, Check check) {
@@ -325,7 +308,7 @@ void Ledger::check_resolves(const std::string& id, const Task& task) const {
     if (one.deployment != task.deployment || one.to_stop) continue;
     first = std::min(first.value_or(one.created_ms), one.created_ms);
   }
-  require(!first || task.created_ms - *first >= kWait,
+  require(!first || task.created_ms < *first || task.created_ms - *first >= kWait,
           "a tag was left to two tasks of a deployment to resolve: " + id);
 }
 

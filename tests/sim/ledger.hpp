@@ -94,7 +94,6 @@ class Ledger {
   void read_task(const store::Change& change, Check check);
   void read_deployment(const store::Change& change, Check check);
   void read_service(const store::Change& change, Check check);
-  void count_end(const Task& task, const model::StoredTask& in);
   void hold(const Task& task, Check check);
   void give_back(const Task& task);
   void check_made(const std::string& id, const Task& task) const;
@@ -103,7 +102,7 @@ class Ledger {
   void check_stopped(const std::string& id, const Task& before, const model::StoredTask& now) const;
   void check_completed(const model::StoredServiceDeployment& deployment) const;
   void check_breaker(const std::string& service) const;
-  void check_triggered(const model::StoredServiceDeployment& deployment);
+  void check_triggered(const model::StoredServiceDeployment& deployment) const;
   [[nodiscard]] bool is_healthy(const Task& task) const;
   // Tasks of this deployment that are to run, not on draining instances.
   [[nodiscard]] int staying_of(const std::string& service, const std::string& deployment,
@@ -126,12 +125,11 @@ class Ledger {
   std::map<std::string, std::string> zones_;               // of instances
   std::set<std::string> with_checks_;                      // definitions, "family:revision"
   std::map<std::string, int> failed_starts_;               // by deployment
-  std::set<std::string> over_;                  // tasks that were once to stop, or STOPPED
-  std::map<std::string, int> ended_;            // of these, by deployment
-  std::map<std::string, int> least_threshold_;  // of breakers of services that the batch changes
-  std::set<std::string> forgetful_;     // deployments whose breaker was once to reset on health
-  std::vector<std::string> triggered_;  // deployments that it breaks
-  std::set<std::string> have_run_;      // deployments
+  std::set<std::string> over_;                // tasks that were once to stop, or STOPPED
+  std::map<std::string, int> ended_;          // of these, by deployment
+  std::map<std::string, int> least_desired_;  // of services that the batch changes
+  std::vector<std::string> triggered_;        // deployments that it breaks
+  std::set<std::string> have_run_;            // deployments
   std::map<std::string, std::int64_t> protected_until_;
   struct Pins {
     std::map<std::string, std::string> digests;

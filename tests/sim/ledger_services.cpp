@@ -14,23 +14,9 @@ bool has_ended(const std::string& status) {
   return status != "IN_PROGRESS" && status != "ROLLBACK_IN_PROGRESS" && !status.empty();
 }
 
-int rounded_up(int desired, int percent) {
-  return desired * percent / 100 + (desired * percent % 100 > 0 ? 1 : 0);
-}
-
-int threshold_of(const model::StoredService& service) {
-  const auto& threshold =
-      service.deployment_configuration().deployment_circuit_breaker().threshold_configuration();
-  if (threshold.type() == "COUNT") return threshold.value();
-  const int failures =
-      rounded_up(service.desired_count(), threshold.has_value() ? threshold.value() : 50);
-  if (threshold.type() == "UNBOUNDED_PERCENT") return std::max(1, failures);
-  return std::clamp(failures, 3, 200);
-}
-
-bool resets_on_health(const model::StoredService& service) {
-  const auto& breaker = service.deployment_configuration().deployment_circuit_breaker();
-  return !breaker.has_reset_on_healthy_task() || breaker.reset_on_healthy_task();
+// With the default configuration.
+int threshold_of(int desired) {
+  return std::clamp((desired + 1) / 2, 3, 200);
 }
 
 }  // namespace
@@ -49,10 +35,9 @@ void Ledger::read_service(const store::Change& change, Check check) {
   if (in.status() == "INACTIVE") {
     require(tasks_of(change.key).empty(), "a service ended before its tasks: " + change.key);
   }
-  const int before_it = known == services_.end() ? threshold_of(in) : threshold_of(known->second);
-  const int so_far = least_threshold_.emplace(change.key, before_it).first->second;
-  least_threshold_[change.key] = std::min(so_far, threshold_of(in));
-  if (resets_on_health(in)) forgetful_.insert(in.primary());
+  least_desired_[change.key] = known == services_.end()
+                                   ? in.desired_count()
+                                   : std::min(in.desired_count(), known->second.desired_count());
   services_[change.key] = std::move(in);
 }
 
@@ -92,8 +77,6 @@ void Ledger::read_deployment(const store::Change& change, Check check) {
   } else if (check == Check::Yes) {
     count("deployment new>" + in.status());
   }
-  // Also once the record of the task that ran is gone.
-  if (in.has_run()) have_run_.insert(in.number());
   deployments_[change.key] = std::move(in);
 }
 
@@ -116,31 +99,21 @@ void Ledger::check_completed(const Deployment& deployment) const {
           "a deployment was completed without its healthy tasks: " + service);
 }
 
-// At least as many of its tasks must have ended, or are to; and it goes back where it is to.
-void Ledger::check_triggered(const Deployment& deployment) {
+// At least as many of its tasks must have ended, or are to.
+void Ledger::check_triggered(const Deployment& deployment) const {
   const std::string service = deployment.cluster() + "/" + deployment.service();
-  const auto at = services_.find(service);
-  if (at == services_.end()) return;
-  const model::StoredService& data = at->second;
+  const auto data = services_.find(service);
+  if (data == services_.end()) return;
   const auto ended = ended_.find(deployment.number());
   const int failures = ended == ended_.end() ? 0 : ended->second;
-  const auto least = least_threshold_.find(service);
-  const int threshold = least == least_threshold_.end() ? threshold_of(data) : least->second;
-  require(failures >= threshold, "the circuit breaker tripped too early: " + service + " after " +
-                                     std::to_string(failures) + " ended tasks");
-  const auto& breaker = data.deployment_configuration().deployment_circuit_breaker();
-  const bool goes_back =
-      breaker.rollback() && this->deployment(service, data.last_completed()) != nullptr;
-  require(deployment.rollback_to() == (goes_back ? data.last_completed() : ""),
-          "a broken deployment did not go back to what was completed last: " + service);
-  const std::string& type = breaker.threshold_configuration().type();
-  count("breaker tripped " + (type.empty() ? "default threshold" : type));
-  if (forgetful_.count(deployment.number()) == 0) count("breaker tripped without reset");
-  count(goes_back ? "breaker rolled back" : "breaker left it failed");
+  const auto least = least_desired_.find(service);
+  const int desired = least == least_desired_.end() ? data->second.desired_count() : least->second;
+  require(failures >= threshold_of(desired), "the circuit breaker tripped too early: " + service +
+                                                 " after " + std::to_string(failures) +
+                                                 " ended tasks");
 }
 
-// Counted apart: starts that failed before any task of the deployment has run; or all of them,
-// where health never undoes them.
+// Counted apart: starts that failed before any task of the deployment has run.
 void Ledger::check_breaker(const std::string& service) const {
   const auto at = services_.find(service);
   if (at == services_.end() || at->second.status() != "ACTIVE") return;
@@ -150,19 +123,15 @@ void Ledger::check_breaker(const std::string& service) const {
     return;
   }
   const Deployment* primary = deployment(service, data.primary());
-  const bool adds_up =
-      have_run_.count(data.primary()) == 0 || forgetful_.count(data.primary()) == 0;
-  if (primary == nullptr || primary->rollout() != Deployment::ROLLOUT_IN_PROGRESS || !adds_up) {
+  if (primary == nullptr || primary->rollout() != Deployment::ROLLOUT_IN_PROGRESS ||
+      have_run_.count(data.primary()) > 0) {
     return;
   }
   const auto failed = failed_starts_.find(data.primary());
   if (failed == failed_starts_.end()) return;
-  require(failed->second < threshold_of(data),
+  require(failed->second < threshold_of(data.desired_count()),
           "the circuit breaker did not trip: " + service + " after " +
-              std::to_string(failed->second) + " failures; recorded are " +
-              std::to_string(primary->breaker_failures()) + ", and " +
-              std::to_string(threshold_of(data)) + " are enough of " +
-              std::to_string(data.desired_count()) + " tasks");
+              std::to_string(failed->second) + " failures");
 }
 
 }  // namespace berth::sim

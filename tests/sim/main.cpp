@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sim --plugin LIB [--seed N] [--steps N] [--runs N] [--hosts N] [--histogram] [--demand N] |
-// --seeds FILE | --defects
-// --runs: so many, each with the next seed; what --histogram and --demand look at is their sum.
+// sim --plugin LIB [--seed N] [--steps N] [--hosts N] [--histogram] [--demand N] | --seeds FILE |
+// --defects
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -23,7 +22,6 @@ struct Arguments {
   std::string plugin;
   std::uint64_t seed = 1;
   std::uint64_t steps = 100'000;
-  std::uint64_t runs = 1;
   std::string seeds;
   bool defects = false;
   bool histogram = false;
@@ -45,38 +43,18 @@ constexpr const char* kTransitions[] = {
     "role ROLE_ACTIVE>ROLE_PRIMARY",
     "deployment IN_PROGRESS>ROLLBACK_IN_PROGRESS",
     "deployment ROLLBACK_IN_PROGRESS>ROLLBACK_SUCCESSFUL",
-    "breaker tripped default threshold",
-    "breaker tripped COUNT",
-    "breaker tripped BOUNDED_PERCENT",
-    "breaker tripped UNBOUNDED_PERCENT",
-    "breaker tripped without reset",
-    "breaker rolled back",
-    "breaker left it failed",
-    "end CannotPullContainerError",
-    "end of a crash loop",
 };
 
-enum class Output { Quiet, Lines };
+enum class Output { Quiet, Lines, Histogram };
 
-using Histogram = std::map<std::string, std::uint64_t>;
-// Of several runs together.
-struct Reached {
-  Histogram changes;
-  Histogram worlds;
-  void add(const sim::Simulation& simulation) {
-    for (const auto& [what, times] : simulation.ledger().histogram()) changes[what] += times;
-    for (const auto& [what, times] : simulation.coverage().histogram()) worlds[what] += times;
-  }
-};
-
-void print_histogram(const Histogram& histogram) {
+void print_histogram(const std::map<std::string, std::uint64_t>& histogram) {
   for (const auto& [what, times] : histogram) {
     std::printf("  %-48s %llu\n", what.c_str(), static_cast<unsigned long long>(times));
   }
 }
 
 // True where each transition was seen at least so often.
-bool reached(Histogram histogram, std::uint64_t demand) {
+bool reached(std::map<std::string, std::uint64_t> histogram, std::uint64_t demand) {
   for (const char* wanted : kTransitions) histogram.try_emplace(wanted, 0);
   bool all = true;
   for (const auto& [what, times] : histogram) {
@@ -88,7 +66,8 @@ bool reached(Histogram histogram, std::uint64_t demand) {
 }
 
 // True where every promise held.
-bool run(const sim::Options& options, std::uint64_t steps, Output output, Reached* sum = nullptr) {
+bool run(const sim::Options& options, std::uint64_t steps, Output output,
+         std::uint64_t demand = 0) {
   const bool quiet = output == Output::Quiet;
   sim::Simulation simulation(options);
   std::uint64_t done = 0;
@@ -125,8 +104,12 @@ bool run(const sim::Options& options, std::uint64_t steps, Output output, Reache
         static_cast<unsigned long long>(tally.starts_answered),
         static_cast<unsigned long long>(tally.plans_answered),
         static_cast<unsigned long long>(tally.deregistered));
+    if (output == Output::Histogram) {
+      print_histogram(simulation.ledger().histogram());
+      print_histogram(simulation.coverage().histogram());
+    }
   }
-  if (sum != nullptr) sum->add(simulation);
+  if (demand > 0 && !reached(simulation.ledger().histogram(), demand)) return false;
   // A run in which nothing happened has proved nothing.
   if (steps >= 20'000 && (tally.starts_answered == 0 || tally.plans_answered == 0 ||
                           tally.tasks_placed == 0 || tally.crashes == 0 || tally.pruned == 0 ||
@@ -174,20 +157,6 @@ bool find_defects(const Arguments& arguments) {
   return all;
 }
 
-bool run_all(const Arguments& arguments) {
-  Reached sum;
-  for (std::uint64_t i = 0; i < arguments.runs; ++i) {
-    sim::Options options{arguments.plugin, arguments.seed + i};
-    options.hosts = arguments.hosts;
-    if (!run(options, arguments.steps, Output::Lines, &sum)) return false;
-  }
-  if (arguments.histogram) {
-    print_histogram(sum.changes);
-    print_histogram(sum.worlds);
-  }
-  return arguments.demand == 0 || reached(sum.changes, arguments.demand);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -210,8 +179,6 @@ int main(int argc, char** argv) {
       arguments.seed = std::strtoull(value, nullptr, 10);
     } else if (name == "--steps") {
       arguments.steps = std::strtoull(value, nullptr, 10);
-    } else if (name == "--runs") {
-      arguments.runs = std::strtoull(value, nullptr, 10);
     } else if (name == "--hosts") {
       arguments.hosts = static_cast<int>(std::strtol(value, nullptr, 10));
     } else if (name == "--demand") {
@@ -226,5 +193,8 @@ int main(int argc, char** argv) {
   if (arguments.plugin.empty()) arguments.plugin = BERTH_SIM_PLUGIN;
   if (arguments.defects) return find_defects(arguments) ? 0 : 1;
   if (!arguments.seeds.empty()) return replay(arguments) ? 0 : 1;
-  return run_all(arguments) ? 0 : 1;
+  const Output output = arguments.histogram ? Output::Histogram : Output::Lines;
+  sim::Options options{arguments.plugin, arguments.seed};
+  options.hosts = arguments.hosts;
+  return run(options, arguments.steps, output, arguments.demand) ? 0 : 1;
 }

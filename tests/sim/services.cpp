@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens to services, and what must have come of them once the faults are over.
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "core/control/services/percent.hpp"
@@ -49,25 +48,7 @@ void Simulation::do_with_services() {
   }
 }
 
-// Most can run; some never start, end at once, or never become healthy.
-std::string Simulation::some_image(bool checked) {
-  constexpr std::array kBroken = {"bad", "gone", "crash"};
-  if (odds(30)) return kBroken[pick(kBroken.size())];
-  return checked && odds(15) ? "sick" : "good";
-}
-
-void Simulation::draw_breaker(model::DeploymentCircuitBreaker& breaker) {
-  breaker.set_enable(odds(80));
-  breaker.set_rollback(odds(60));
-  if (odds(50)) breaker.set_reset_on_healthy_task(odds(30));
-  if (odds(25)) return;
-  auto& threshold = *breaker.mutable_threshold_configuration();
-  constexpr std::array kTypes = {"COUNT", "BOUNDED_PERCENT", "UNBOUNDED_PERCENT"};
-  threshold.set_type(kTypes[pick(kTypes.size())]);
-  const bool counts = threshold.type() == "COUNT";
-  threshold.set_value(static_cast<int>(counts ? 1 + pick(5) : 25 * (1 + pick(6))));
-}
-
+// Most can run; some never start, and some never become healthy.
 void Simulation::define_for_services() {
   control::RegisterTaskDefinition command;
   const std::uint64_t kind = pick(3);
@@ -78,7 +59,7 @@ void Simulation::define_for_services() {
   command.request.set_family("svc" + std::to_string(kind));
   auto* container = command.request.add_container_definitions();
   container->set_name("main");
-  container->set_image(some_image(kind == 2));
+  container->set_image(odds(30) ? "bad" : kind == 2 && odds(15) ? "sick" : "good");
   container->set_cpu(kServiceCpu);
   container->set_memory(10);
   if (kind == 2) container->mutable_health_check()->add_command("true");
@@ -116,7 +97,8 @@ void Simulation::create_a_service() {
     configuration.set_minimum_healthy_percent(static_cast<int>(25 * pick(5)));
     configuration.set_maximum_percent(100 + static_cast<int>(25 * pick(5)));
   }
-  draw_breaker(*configuration.mutable_deployment_circuit_breaker());
+  configuration.mutable_deployment_circuit_breaker()->set_enable(odds(60));
+  configuration.mutable_deployment_circuit_breaker()->set_rollback(odds(50));
   if (odds(30)) command.request.set_health_check_grace_period_seconds(60);
   note("CreateService " + name + " of " + family);
   ++changes_[name];
@@ -161,10 +143,6 @@ void Simulation::update_a_service() {
   } else {
     command.request.set_force_new_deployment(true);
     ++tally_.deployments_begun;
-  }
-  if (odds(10)) {
-    draw_breaker(
-        *command.request.mutable_deployment_configuration()->mutable_deployment_circuit_breaker());
   }
   note("UpdateService " + name);
   // Whichever of several changes comes last, what none of them touches stays as it was promised.

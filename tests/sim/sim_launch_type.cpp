@@ -31,10 +31,8 @@ struct Task {
   bool ran = false;
   bool stopping = false;
   std::int64_t cpu = 0;
-  bool checked = false;     // it has health checks
-  bool sick = false;        // which never succeed
-  bool crashes = false;     // as soon as it has run
-  bool lost_image = false;  // it is never RUNNING
+  bool checked = false;  // it has health checks
+  bool sick = false;     // which never succeed
   std::string health;
   std::string digest;
 };
@@ -99,7 +97,6 @@ class Instance {
   //                   answers with the node that was let go, if one was
   // send N | copy N | drop N     the n-th of what is to be said
   // step ID           the task goes on by one phase; exit ID: its process ends
-  // lose ID           the image of a task that is PENDING cannot be pulled any more
   // ail ID            the health checks of a task begin to fail; push: what the tag of images names
   // changes node ID CPU MEMORY | off ID | on ID | gone ID | reset tasks             -> lines "ID
   // NODE PHASE RUNS CPU"
@@ -131,8 +128,6 @@ class Instance {
     in >> id;
     if (verb == "ail") {
       ail(id);
-    } else if (verb == "lose") {
-      lose_image(id);
     } else if (verb == "step" || verb == "exit") {
       step(id, verb == "exit");
     } else if (verb == "node") {
@@ -243,8 +238,6 @@ class Instance {
       task.containers.push_back(container.name());
       task.checked = task.checked || container.has_health_check();
       task.sick = task.sick || container.image() == "sick";
-      task.crashes = task.crashes || container.image() == "crash";
-      task.lost_image = task.lost_image || container.image() == "gone";
     }
     task.digest = "sha256:" + std::to_string(world().pushes);
     const auto pin = request.pinned_digests().find("main");
@@ -332,30 +325,22 @@ class Instance {
     const auto at = world().tasks.find(id);
     if (at == world().tasks.end() || at->second.phase == v1::TASK_PHASE_STOPPED) return;
     Task& task = at->second;
-    if (task.phase == v1::TASK_PHASE_PENDING && !task.stopping && task.lost_image) {
-      task.phase = v1::TASK_PHASE_STOPPED;
-    } else if (task.phase == v1::TASK_PHASE_PENDING && !task.stopping) {
+    if (task.phase == v1::TASK_PHASE_PENDING && !task.stopping) {
       task.phase = v1::TASK_PHASE_RUNNING;
       task.ran = true;
       ++task.runs;
-    } else if (task.phase <= v1::TASK_PHASE_RUNNING && task.stopping && !exit) {
+    } else if (task.phase == v1::TASK_PHASE_RUNNING && task.stopping && !exit) {
       task.phase = v1::TASK_PHASE_STOPPING;
     } else if (task.phase == v1::TASK_PHASE_RUNNING && task.checked && !task.stopping && !exit &&
                task.health.empty()) {
       task.health = task.sick ? "UNHEALTHY" : "HEALTHY";
-    } else if (task.stopping || exit || task.crashes) {
+    } else if (task.stopping || exit) {
       task.phase = v1::TASK_PHASE_STOPPED;
     } else {
       return;
     }
     ++task.sequence;
     if (reachable(task)) speak_task(id);
-  }
-
-  // Seen with its next step.
-  static void lose_image(const std::string& id) {
-    const auto at = world().tasks.find(id);
-    if (at != world().tasks.end()) at->second.lost_image = true;
   }
 
   void ail(const std::string& id) {
@@ -410,10 +395,6 @@ class Instance {
       if (begun) container->set_image_digest(task.digest);
     }
     if (task.phase == v1::TASK_PHASE_RUNNING) report.set_health_status(task.health);
-    if (task.phase == v1::TASK_PHASE_STOPPED && task.lost_image && !task.ran && !task.stopping) {
-      report.set_stop_code(v1::STOP_CODE_TASK_FAILED_TO_START);
-      report.set_stopped_reason("CannotPullContainerError: no such image");
-    }
     return report;
   }
 

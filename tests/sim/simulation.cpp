@@ -87,7 +87,6 @@ void Simulation::boot() {
           .post = [this](std::function<void()> work) { posted_.push_back(std::move(work)); }});
   const auto restored = core_->restore(std::move(*loaded), now_);
   require(restored.has_value(), "the store could not be restored");
-  now_ = std::max(now_, core_->now());  // as the daemon's loop does
   check_state();
 }
 
@@ -100,10 +99,6 @@ void Simulation::die() {
   plugin_.end();
   store_->crash(store_->waiting() == 0 ? 0 : pick(store_->waiting() + 1));
   note("crash");
-  if (odds(faults_.clock_back)) {
-    now_ -= minutes(pick(90));
-    note("the clock was set back");
-  }
   boot();
   start_plugin();
 }
@@ -238,6 +233,29 @@ void Simulation::step() {
   if (dying_) die();
 }
 
+// A weight of zero for about half of all faults: a rare coincidence shows in calm weather, not in a
+// storm.
+void Simulation::change_weather() {
+  const auto draw = [this](int most) {
+    return odds(50) ? 0 : 1 + static_cast<int>(pick(static_cast<std::uint64_t>(most)));
+  };
+  faults_ = {.refuse_start = draw(20),
+             .break_start = draw(15),
+             .plugin_busy = draw(20),
+             .never_answer = draw(10),
+             .lose = draw(15),
+             .repeat = draw(20),
+             .reorder = draw(50),
+             .node_away = draw(3),
+             .node_gone = draw(2),
+             .ill_health = draw(4),
+             .plugin_restart = draw(2),
+             .crash = draw(2),
+             .store_failure = draw(1),
+             .bad_rollout = draw(80),
+             .stop_rollout = draw(60)};
+}
+
 void Simulation::act() {
   if (odds(faults_.crash)) {
     effects_to_live_ = static_cast<int>(pick(4));
@@ -252,7 +270,6 @@ void Simulation::act() {
     note("store fails");
     return store_->fail(Error{Errc::NoCapacity, "disk full", Subject::Store});
   }
-  if (calm_ && odds(20)) return settle_somewhat();
   switch (pick(20)) {
     case 0:
       return run_something();
@@ -281,7 +298,6 @@ void Simulation::act() {
       return odds(30) ? plan_something() : look();
     case 14:
     case 15:
-      if (calm_ && odds(80)) return;
       return do_with_services();
     case 16:
       return move_a_task();
@@ -460,10 +476,6 @@ void Simulation::move_a_task() {
     plugin_.command("ail " + id);
     return;
   }
-  if (odds(faults_.pull_failure)) {
-    note("no image for " + id);
-    plugin_.command("lose " + id);
-  }
   plugin_.command((odds(8) ? "exit " : "step ") + id);
 }
 
@@ -498,6 +510,61 @@ void Simulation::touch_a_node() {
     note("node is away " + id);
     plugin_.command("off " + id);
   }
+}
+
+// Everything works, for as long as everything may take.
+void Simulation::expect_convergence() {
+  note("faults end");
+  faults_ = {};
+  healing_ = true;
+  effects_to_live_ = -1;
+  if (store_->failing()) die();
+  if (!plugin_.runs()) start_plugin();
+  for (const std::string& id : away_) plugin_.command("on " + id);
+  away_.clear();
+  const auto settled = [this] {
+    for (const auto& [key, service] : ledger_.services()) {
+      if (!can_settle(key)) continue;
+      // Its last tasks may be RUNNING and not healthy yet.
+      const auto* primary = ledger_.deployment(key, service.primary());
+      if (!has_settled(key) ||
+          primary->rollout() != model::StoredServiceDeployment::ROLLOUT_COMPLETED) {
+        return false;
+      }
+    }
+    return true;
+  };
+  // Services take as long as their throttles and percentages make them; all else has seven minutes.
+  const Instant soon = now_ + minutes(7);
+  const Instant late = now_ + minutes(40);
+  while (now_ < soon || (now_ < late && !settled())) {
+    bool quiet = true;
+    for (int turn = 0; turn < 3; ++turn) {
+      quiet = quiet && waiting_for(false) == 0 && waiting_for(true) == 0 && posted_.empty();
+      while (waiting_for(false) > 0) work_on(0, "ok");
+      while (waiting_for(true) > 0) plugin_.command("send 0");
+      store_->sync();
+      drain();
+      if (quiet) break;
+    }
+    std::istringstream lines(plugin_.command("tasks"));
+    for (std::string line; std::getline(lines, line);)
+      plugin_.command("step " + line.substr(0, 32));
+    // Where nothing moves but time, it goes to where the core wants to be woken.
+    const bool idle = quiet && waiting_for(true) == 0 && posted_.empty() && wake_ > now_;
+    now_ += idle ? std::clamp<milliseconds>(wake_ - now_, seconds(1), seconds(20)) : seconds(1);
+    end_overdue_calls();
+  }
+  look();
+  store_->sync();
+  drain();
+  store_->sync();
+  drain();
+  check_state();
+  check_world();
+  check_converged();
+  check_services_converged();
+  healing_ = false;
 }
 
 }  // namespace berth::sim

@@ -40,30 +40,40 @@ enum class Defect {
   StaleReports,          // old reports come with new sequence numbers
   LostTrail,             // tasks that run on while nobody looks are taken for gone
   // Of services: in the rules that the scheduler goes by, or in what is stored.
-  WrongPercent,      // minimumHealthyPercent is rounded down
-  WrongMaximum,      // maximumPercent is rounded up, and one more
-  GreedyScaleIn,     // stops one more than there is too much
-  SleepyBreaker,     // never has enough of failures
-  HastyBreaker,      // has enough of the first
-  ForgetfulBreaker,  // a healthy task undoes failures also where it is not to
-  PlainThreshold,    // whatever the threshold configuration says, it is ECS's default
-  DrainIgnored,      // tasks on draining instances count as if they could stay
-  ForgottenPost,     // a DAEMON service leaves its last vacant instance alone
-  LostProtection,    // that a task is protected is not stored
-  LostPins,          // which digests a deployment has pinned is not stored
-  ManyResolvers,     // all tasks of a deployment resolve its tags
-  RestlessZones,     // moves a task into the fullest zone
-  ForgottenZones,    // moves none
+  WrongPercent,    // minimumHealthyPercent is rounded down
+  WrongMaximum,    // maximumPercent is rounded up, and one more
+  GreedyScaleIn,   // stops one more than there is too much
+  SleepyBreaker,   // never has enough of failures
+  HastyBreaker,    // has enough of the first
+  DrainIgnored,    // tasks on draining instances count as if they could stay
+  ForgottenPost,   // a DAEMON service leaves its last vacant instance alone
+  LostProtection,  // that a task is protected is not stored
+  LostPins,        // which digests a deployment has pinned is not stored
+  ManyResolvers,   // all tasks of a deployment resolve its tags
+  RestlessZones,   // moves a task into the fullest zone
+  ForgottenZones,  // moves none
 };
-inline constexpr std::array kDefects = {
-    Defect::EarlyAcknowledgement, Defect::LostTokens,    Defect::LostEnds,
-    Defect::TimeoutMeansNo,       Defect::SecondStarts,  Defect::StopsUnsent,
-    Defect::DoubledCapacity,      Defect::StaleReports,  Defect::LostTrail,
-    Defect::WrongPercent,         Defect::WrongMaximum,  Defect::GreedyScaleIn,
-    Defect::SleepyBreaker,        Defect::HastyBreaker,  Defect::ForgetfulBreaker,
-    Defect::PlainThreshold,       Defect::DrainIgnored,  Defect::ForgottenPost,
-    Defect::LostProtection,       Defect::LostPins,      Defect::ManyResolvers,
-    Defect::RestlessZones,        Defect::ForgottenZones};
+inline constexpr std::array kDefects = {Defect::EarlyAcknowledgement,
+                                        Defect::LostTokens,
+                                        Defect::LostEnds,
+                                        Defect::TimeoutMeansNo,
+                                        Defect::SecondStarts,
+                                        Defect::StopsUnsent,
+                                        Defect::DoubledCapacity,
+                                        Defect::StaleReports,
+                                        Defect::LostTrail,
+                                        Defect::WrongPercent,
+                                        Defect::WrongMaximum,
+                                        Defect::GreedyScaleIn,
+                                        Defect::SleepyBreaker,
+                                        Defect::HastyBreaker,
+                                        Defect::DrainIgnored,
+                                        Defect::ForgottenPost,
+                                        Defect::LostProtection,
+                                        Defect::LostPins,
+                                        Defect::ManyResolvers,
+                                        Defect::RestlessZones,
+                                        Defect::ForgottenZones};
 [[nodiscard]] const char* to_string(Defect defect);
 // The scheduler's rules, with that mistake where it is one of theirs.
 [[nodiscard]] control::ServiceRules rules_with(Defect defect);
@@ -144,8 +154,6 @@ class Simulation : private Timers, private control::PluginCalls {
   // ---- Actions
   void act();
   void drain();
-  bool go_on();
-  void settle_somewhat();
   void submit_run(const Ask& ask);
   void run_something();
   void stop_something();
@@ -178,8 +186,6 @@ class Simulation : private Timers, private control::PluginCalls {
   void protect_a_task();
   void drain_a_node();
   void define_for_services();
-  [[nodiscard]] std::string some_image(bool checked);
-  void draw_breaker(model::DeploymentCircuitBreaker& breaker);
   [[nodiscard]] std::string some_service();
   template <typename CommandOf>
   void submit_for_service(CommandOf command, std::function<void(const control::Answer&)> then);
@@ -225,7 +231,6 @@ class Simulation : private Timers, private control::PluginCalls {
   int effects_to_live_ = -1;  // the process dies before this many further effects
   bool dying_ = false;
   bool healing_ = false;
-  bool calm_ = false;  // much works, and little is asked for
 
   std::map<std::string, std::int64_t> capacity_;  // node -> CPU, as the world has it
   Ledger ledger_{{capacity_, [this](const std::string& id) { task_erased(TaskId(id)); }}};
