@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations as a client sees them, over a socket.
-#include <array>
-
 #include "tests/core/api/server_fixture.hpp"
 
 namespace berth::api {
@@ -64,98 +62,6 @@ TEST_F(Operations, ThatAreNotServedSaySoByName) {
   }
   EXPECT_EQ(get("/nothing").status, 404);
   EXPECT_EQ(get("/").status, 405);
-}
-
-// Of the API model 2014-11-13.
-constexpr std::array kOperations{"ContinueServiceDeployment",
-                                 "CreateCapacityProvider",
-                                 "CreateCluster",
-                                 "CreateDaemon",
-                                 "CreateExpressGatewayService",
-                                 "CreateService",
-                                 "CreateTaskSet",
-                                 "DeleteAccountSetting",
-                                 "DeleteAttributes",
-                                 "DeleteCapacityProvider",
-                                 "DeleteCluster",
-                                 "DeleteDaemon",
-                                 "DeleteDaemonTaskDefinition",
-                                 "DeleteExpressGatewayService",
-                                 "DeleteService",
-                                 "DeleteTaskDefinitions",
-                                 "DeleteTaskSet",
-                                 "DeregisterContainerInstance",
-                                 "DeregisterTaskDefinition",
-                                 "DescribeCapacityProviders",
-                                 "DescribeClusters",
-                                 "DescribeContainerInstances",
-                                 "DescribeDaemon",
-                                 "DescribeDaemonDeployments",
-                                 "DescribeDaemonRevisions",
-                                 "DescribeDaemonTaskDefinition",
-                                 "DescribeExpressGatewayService",
-                                 "DescribeServiceDeployments",
-                                 "DescribeServiceRevisions",
-                                 "DescribeServices",
-                                 "DescribeTaskDefinition",
-                                 "DescribeTaskSets",
-                                 "DescribeTasks",
-                                 "DiscoverPollEndpoint",
-                                 "ExecuteCommand",
-                                 "GetTaskProtection",
-                                 "ListAccountSettings",
-                                 "ListAttributes",
-                                 "ListClusters",
-                                 "ListContainerInstances",
-                                 "ListDaemonDeployments",
-                                 "ListDaemonTaskDefinitions",
-                                 "ListDaemons",
-                                 "ListServiceDeployments",
-                                 "ListServices",
-                                 "ListServicesByNamespace",
-                                 "ListTagsForResource",
-                                 "ListTaskDefinitionFamilies",
-                                 "ListTaskDefinitions",
-                                 "ListTasks",
-                                 "PutAccountSetting",
-                                 "PutAccountSettingDefault",
-                                 "PutAttributes",
-                                 "PutClusterCapacityProviders",
-                                 "RegisterContainerInstance",
-                                 "RegisterDaemonTaskDefinition",
-                                 "RegisterTaskDefinition",
-                                 "RunTask",
-                                 "StartTask",
-                                 "StopServiceDeployment",
-                                 "StopTask",
-                                 "SubmitAttachmentStateChanges",
-                                 "SubmitContainerStateChange",
-                                 "SubmitTaskStateChange",
-                                 "TagResource",
-                                 "UntagResource",
-                                 "UpdateCapacityProvider",
-                                 "UpdateCluster",
-                                 "UpdateClusterSettings",
-                                 "UpdateContainerAgent",
-                                 "UpdateContainerInstancesState",
-                                 "UpdateDaemon",
-                                 "UpdateExpressGatewayService",
-                                 "UpdateService",
-                                 "UpdateServicePrimaryTaskSet",
-                                 "UpdateTaskProtection",
-                                 "UpdateTaskSet"};
-
-TEST_F(Operations, OfTheModelAreAllKnownAndThoseNotServedNameThemselves) {
-  static_assert(kOperations.size() == 77);
-  for (const char* operation : kOperations) {
-    const auto reply = ecs(operation, "{}");
-    if (reply.status == 200) continue;
-    const std::string type = reply.at("__type");
-    EXPECT_NE(type, "com.amazon.coral.service#UnknownOperationException") << operation;
-    if (type == "UnsupportedFeatureException") {
-      EXPECT_THAT(reply.at("message"), HasSubstr(operation));
-    }
-  }
 }
 
 TEST_F(Operations, NeedASignature) {
